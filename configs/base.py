@@ -1,0 +1,90 @@
+"""Every key of a training config: default, meaning, range. Recipes beside this file are short diffs of it; --help prints it.
+
+Durations are text: "2000" or "2000 steps", "10 epochs", "1e6 examples", "5 percent" of the whole training.
+"""
+
+from genjax.config import Duration, field
+
+FIELDS = {
+    "seed": field(0, "root of every random number: parameters, data order, noise, dropout, samples", at_least=0),
+    "objective": field("next_token", "what is learned", choices=("next_token", "noise_prediction")),
+    "data": {
+        "source": field("digits", "digits (embedded) | tfds:<name> | npz:<file>"),
+        "dir": field(None, "folder of prepared tensorflow-datasets; None: GENJAX_DATA_DIR, then the library's own", kind=str, late=True),
+        "batch_size": field(64, "examples a step, over all devices and micro-batches", at_least=1),
+        "eval_batch_size": field(256, "examples a batch in evaluation and sampling; changes no result", at_least=1, late=True),
+    },
+    "conditioning": {
+        "label": field(True, "condition on the class of an example, where the data has classes"),
+        "drop_rate": field(0.1, "how often the class is hidden in training, so that guidance has a model without it", at_least=0.0, at_most=1.0),
+    },
+    "model": {
+        "width": field(64, "features a position", at_least=8),
+        "depth": field(4, "transformer blocks", at_least=1),
+        "heads": field(4, "attention heads", at_least=1),
+        "mlp_ratio": field(8 / 3, "hidden features of the gated MLP over the width", above=0.0),
+        "dropout": field(0.0, "dropout after attention and MLP", at_least=0.0, at_most=0.9),
+        "dtype": field("float32", "dtype of the computation; parameters stay float32", choices=("float32", "bfloat16")),
+        "scan_layers": field(False, "compile one block and loop over the layers"),
+        "remat": field(False, "recompute a block's activations in the backward pass to save memory"),
+    },
+    "noise_prediction": {
+        "patch_size": field(1, "a position is a patch of this many pixels a side", at_least=1),
+        "prediction": field("eps", "what the network's output means", choices=("eps", "x0", "score", "v", "velocity", "edm")),
+        "scaling": field("vp", "how alpha and sigma are read off the log-SNR", choices=("vp", "ve", "flow", "subvp")),
+        "curve": field("linear", "log-SNR as a function of time", choices=("linear", "cosine", "linear_beta", "karras", "flow")),
+        "logsnr_min": field(-10.0, "log-SNR at the noise end", at_least=-40.0, at_most=40.0),
+        "logsnr_max": field(9.0, "log-SNR at the data end", at_least=-40.0, at_most=40.0),
+        "data_std": field(0.6, "standard deviation of the data on [-1, 1], for the edm prediction and the start of sampling", above=0.0),
+        "weighting": field("elbo", "weight of the squared noise error over log-SNR", choices=("elbo", "simple", "snr", "min_snr", "sigmoid", "edm", "flow")),
+        "time_sampler": field("stratified", "how training draws its noise levels", choices=("uniform", "stratified", "antithetic", "logit_normal", "lognormal_sigma")),
+        "solver": field("ddpm", "how a sample is drawn", choices=("ddpm", "ddim", "euler"), late=True),
+        "grid": field("uniform_logsnr", "where the solver's steps lie", choices=("uniform_logsnr", "uniform_t", "karras", "trailing"), late=True),
+        "steps": field(64, "solver steps a sample", at_least=1, late=True),
+        "eval_times": field(16, "noise levels drawn for each example of a likelihood bound", at_least=2, late=True),
+    },
+    "next_token": {
+        "temperature": field(1.0, "of the sampled distribution; 0 takes the likeliest token", at_least=0.0, late=True),
+        "top_k": field(0, "sample among the k likeliest tokens; 0: all", at_least=0, late=True),
+        "top_p": field(1.0, "sample among the likeliest tokens that hold this probability", above=0.0, at_most=1.0, late=True),
+    },
+    "optimizer": {
+        "learning_rate": field(2e-3, "peak learning rate", above=0.0),
+        "schedule": field("cosine", "learning rate after the warm-up", choices=("cosine", "constant")),
+        "warmup": field(Duration("5 percent"), "linear warm-up", at_least=0),
+        "b1": field(0.9, "Adam's decay of the gradient mean", at_least=0.0, at_most=0.9999),
+        "b2": field(0.99, "Adam's decay of the squared gradient", at_least=0.0, at_most=0.99999),
+        "weight_decay": field(0.05, "decoupled decay of kernels and embeddings, scaled by the learning rate", at_least=0.0),
+        "clip_norm": field(1.0, "global gradient norm is clipped to this; None: never", kind=float, optional=True, above=0.0),
+        "ema_decay": field(0.995, "decay of the averaged parameters that are evaluated and sampled; warms up as (1+step)/(10+step)", at_least=0.0, at_most=1.0),
+    },
+    "train": {
+        "duration": field(Duration("1000 steps"), "how long to train", at_least=0),
+        "accumulation": field(1, "micro-batches a step", at_least=1),
+        "steps_per_dispatch": field(8, "optimizer steps compiled into one program", at_least=1),
+        "log_every": field(Duration("50 steps"), "between rows of metrics.jsonl and of the terminal", above=0),
+        "evaluate_every": field(Duration("25 percent"), "between measurements on the held-out split", above=0),
+        "sample_every": field(Duration("50 percent"), "between sample sheets", above=0),
+        "checkpoint_every": field(Duration("10 percent"), "between checkpoints", above=0),
+    },
+    "checkpoint": {
+        "keep": field(2, "newest checkpoints kept; at least 2, so that one is whole while another is written", at_least=2),
+    },
+    "sample": {
+        "count": field(100, "samples to draw", at_least=1, late=True),
+        "guidance_scale": field(1.0, "classifier-free guidance; 1 is off", at_least=0.0, late=True),
+    },
+    "evaluate": {
+        "examples": field(None, "held-out examples to measure; None: all", kind=int, at_least=1, late=True),
+    },
+    "parallel": {
+        "mode": field("jit", "how the step is compiled: over a named mesh, or by pmap", choices=("jit", "pmap"), late=True),
+        "data": field(-1, "devices that split the batch; -1: all that are left", at_least=-1, late=True),
+        "fsdp": field(1, "devices that split the batch and the parameters", at_least=1, late=True),
+        "tensor": field(1, "devices that split heads and MLP features", at_least=1, late=True),
+    },
+    "logging": {
+        "tensorboard": field(True, "write TensorBoard event files"),
+        "wandb": field(None, "Weights & Biases project to log to; needs the extra [wandb]", kind=str),
+    },
+}

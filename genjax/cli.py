@@ -1,0 +1,157 @@
+"""The command line of every script: flags and config fields as one argparse parser, errors as one sentence with an exit code.
+
+    def main(args): ...                          # args.config is the frozen config, the other flags are attributes
+    if __name__ == "__main__":
+        cli.run(main, __doc__, [cli.Flag("workdir", "the run's directory", required=True)], config="recipe")
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NoReturn
+
+from genjax import config as configs
+from genjax.errors import GenjaxError, UsageError
+
+
+@dataclasses.dataclass(frozen=True)
+class Flag:
+    """`--name=VALUE`, or a bare `--name` where the kind is bool."""
+
+    name: str
+    help: str
+    default: Any = None
+    required: bool = False
+    choices: tuple[str, ...] = ()
+    kind: type = str
+
+
+def run(
+    main: Callable[[argparse.Namespace], None],
+    description: str,
+    flags: Sequence[Flag],
+    *,
+    config: Literal["recipe", "overrides", "none"],
+    fields: Callable[[], Mapping[str, configs.Field]] = configs.base_fields,
+    validate: Callable[[Any], None] = configs.validate,
+) -> NoReturn:
+    """Parse `sys.argv`, call `main`, and exit with the code of `genjax.errors`.
+
+    config="recipe": `--config=file.py[:variant]` and `--config.field=value`; args.config is loaded, checked and frozen.
+    config="overrides": only `--config.field=value`, left as args.overrides for the config that a run has saved.
+    """
+    try:
+        args = parse(sys.argv[1:], description, flags, config=config, fields=fields())
+        if config == "recipe":
+            validate(args.config)
+        main(args)
+    except GenjaxError as error:
+        if os.environ.get("GENJAX_DEBUG"):
+            traceback.print_exc()
+        print(f"error: {error}" if error.exit_code not in (75, 130) else str(error), file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output (less, head) has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    sys.exit(0)
+
+
+def parse(
+    argv: Sequence[str],
+    description: str,
+    flags: Sequence[Flag],
+    *,
+    config: Literal["recipe", "overrides", "none"],
+    fields: Mapping[str, configs.Field],
+) -> argparse.Namespace:
+    """The flags of a command line; UsageError for anything that is not one."""
+    parser = _Parser(prog=os.path.basename(sys.argv[0]), description=description, formatter_class=_Formatter, allow_abbrev=False, usage="%(prog)s [--flag=value ...]")
+    for flag in flags:
+        kwargs = {"action": "store_true"} if flag.kind is bool else {"action": _Once, "default": flag.default, "metavar": "|".join(flag.choices) or "VALUE"}
+        parser.add_argument(f"--{flag.name}", help=flag.help + (" (required)" if flag.required else ""), **kwargs)
+    if config == "recipe":
+        parser.add_argument("--config", action=_Once, metavar="FILE.py[:VARIANT]", help="the recipe; its fields follow below (required)")
+    if config != "none":
+        _add_fields(parser, fields, _values_for_help(argv, fields) if config == "recipe" else {})
+
+    args, unknown = parser.parse_known_args(argv)
+    known = [option for action in parser._actions for option in action.option_strings]
+    for word in unknown:
+        raise UsageError(_explain(word, known, fields))
+    given = vars(args)
+    for flag in flags:
+        if isinstance(given[flag.name], str) and flag.kind is not str:
+            given[flag.name] = _value(flag, given[flag.name])
+        configs.require(not flag.required or given[flag.name] is not None, f"--{flag.name} is required: {flag.help}")
+        configs.require(
+            not flag.choices or given[flag.name] in flag.choices,
+            f"--{flag.name} cannot be '{given[flag.name]}': expected one of {', '.join(flag.choices)}",
+        )
+    args.overrides = {name.removeprefix("config."): value for name, value in given.items() if name.startswith("config.")}
+    if config == "recipe":
+        configs.require(args.config is not None, "--config is required, for example --config=configs/digits.py:next_token")
+        args.recipe = args.config
+        args.config = configs.load(args.config, fields, args.overrides)
+    return args
+
+
+def _value(flag: Flag, text: str) -> Any:
+    try:
+        return configs.Field(None, flag.help, flag.kind).parse(text)
+    except ValueError as error:
+        raise UsageError(f"--{flag.name} cannot be '{text}': {error}") from None
+
+
+def _explain(word: str, known: Sequence[str], fields: Mapping[str, configs.Field]) -> str:
+    name = word.split("=")[0]
+    if name.startswith("--config."):
+        return configs._unknown_field(name.removeprefix("--config."), fields)
+    if name.startswith("-"):
+        return f"unknown flag '{name}'{configs.did_you_mean(name, known) or '; --help lists them all'}"
+    return f"unexpected argument '{word}': values are given as --flag=value"
+
+
+def _values_for_help(argv: Sequence[str], fields: Mapping[str, configs.Field]) -> dict[str, Any]:
+    """The values that the named recipe gives, so that --help shows what would be run."""
+    if not {"-h", "--help"} & set(argv):
+        return {}
+    names = [word.partition("=")[2] for word in argv if word.startswith("--config=")]
+    return dict(configs.leaves(configs.load(names[0], fields))) if names else {}
+
+
+def _add_fields(parser: argparse.ArgumentParser, fields: Mapping[str, configs.Field], values: Mapping[str, Any]) -> None:
+    groups: dict[str, argparse._ArgumentGroup] = {}
+    for path, spec in fields.items():
+        name = path.rpartition(".")[0]
+        group = groups.setdefault(name, parser.add_argument_group(f"config: {name}" if name else "config")) if name not in groups else groups[name]
+        text = f"{spec.help} (default: {values.get(path, spec.default)})".replace("%", "%%")
+        group.add_argument(f"--config.{path}", dest=f"config.{path}", action=_Once, default=argparse.SUPPRESS, metavar=spec.type_name, help=text)
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=12, width=120)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message)
+
+
+class _Once(argparse.Action):
+    """A flag given twice is a mistake, not a wish for the second."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        seen = namespace.__dict__.setdefault("_seen", set())
+        if option_string in seen:
+            raise UsageError(f"{option_string} is given twice")
+        seen.add(option_string)
+        setattr(namespace, self.dest, values)

@@ -1,0 +1,305 @@
+"""Configs: one table of fields, recipes that are short diffs of it, overrides from the command line, validation before jax.
+
+`configs/base.py` holds FIELDS: every key with default, help, type and range. A recipe is a file with
+
+    VARIANTS = ("next_token", "noise_prediction")      # optional; the first is the default
+
+    def get_config(config, variant): ...               # takes the defaults, returns them changed
+
+named on the command line as `configs/digits.py:noise_prediction`. Recipes see only the base, so a diff is one level deep.
+A config is an `ml_collections.FrozenConfigDict` of plain values; `to_json` / `from_json` carry it through a run's directory.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+import importlib.util
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import ml_collections
+
+from genjax.errors import UsageError
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+_NUMBER = re.compile(r"([+-]?(?:\d[\d_]*\.?[\d_]*|\.\d+)(?:e[+-]?\d+)?)([kMG]?)", re.IGNORECASE)
+_MULTIPLES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+_DURATION = re.compile(r"(.+?)\s*(steps?|epochs?|examples?|percent|%)?", re.IGNORECASE)
+
+
+class Duration(str):
+    """A length of training as text: "2000", "2000 steps", "10 epochs", "1e6 examples", "5 percent" (of the whole training)."""
+
+    @property
+    def parts(self) -> tuple[float, str]:
+        """(amount, unit) with unit one of steps, epochs, examples, percent."""
+        text, unit = _DURATION.fullmatch(self.strip()).groups()
+        unit = {"%": "percent", None: "steps"}.get(unit, unit).lower()
+        return _number(text), unit if unit == "percent" else unit.rstrip("s") + "s"
+
+    def steps(self, *, batch_size: int, train_size: int, total: int | None = None) -> int:
+        """The duration in optimizer steps, rounded to the nearest; `total` is the whole training, for percentages."""
+        amount, unit = self.parts
+        if unit == "percent":
+            if total is None:
+                raise UsageError(f"the length of the training cannot be '{self}': a percentage of itself; use steps, epochs or examples")
+            return round(amount / 100 * total)
+        return round({"steps": amount, "examples": amount / batch_size, "epochs": amount * train_size / batch_size}[unit])
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """One key of a config: what it means, its type, and what it may be.
+
+    `late` fields say how a trained model is used, not what it is: sampling and evaluation may override them.
+    """
+
+    default: Any
+    help: str
+    kind: type
+    optional: bool = False
+    choices: tuple[str, ...] = ()
+    at_least: float = -math.inf
+    at_most: float = math.inf
+    above: float = -math.inf
+    late: bool = False
+
+    @property
+    def type_name(self) -> str:
+        name = "|".join(self.choices) or self.kind.__name__.lower()
+        return f"{name}|None" if self.optional else name
+
+    def parse(self, text: str) -> Any:
+        """The value that `text` from a command line stands for; ValueError with a reason otherwise."""
+        if self.optional and text in ("None", "none", "null", ""):
+            return None
+        if self.kind is bool:
+            if text.lower() not in ("true", "false", "1", "0", "yes", "no"):
+                raise ValueError("expected true or false")
+            return text.lower() in ("true", "1", "yes")
+        return self.check(_number(text) if self.kind in (int, float) else text)
+
+    def check(self, value: Any) -> Any:
+        """`value` in the field's type; ValueError with a reason where it is not, or out of range."""
+        if value is None and self.optional:
+            return None
+        if self.kind is int and isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if self.kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if self.kind is Duration and isinstance(value, str | int | float) and not isinstance(value, bool):
+            return self._check_duration(str(value))
+        if type(value) is not self.kind:
+            raise ValueError(f"expected {self.type_name}")
+        if self.choices and value not in self.choices:
+            raise ValueError(f"expected one of {', '.join(self.choices)}{did_you_mean(value, self.choices)}")
+        if self.kind in (int, float):
+            self._check_range(value)
+        return value
+
+    def _check_range(self, value: float) -> None:
+        if not math.isfinite(value):
+            raise ValueError("expected a finite number")
+        if not (self.at_least <= value <= self.at_most and value > self.above):
+            bounds = [f"at least {self.at_least:g}"] * (self.at_least > -math.inf) + [f"above {self.above:g}"] * (self.above > -math.inf)
+            raise ValueError("expected " + " and ".join(bounds + [f"at most {self.at_most:g}"] * (self.at_most < math.inf)))
+
+    def _check_duration(self, text: str) -> Duration:
+        try:
+            amount, _ = Duration(text).parts
+        except ValueError:
+            raise ValueError("expected a duration such as '2000 steps', '10 epochs', '1e6 examples' or '5 percent'") from None
+        self._check_range(amount)
+        return Duration(text)
+
+
+def field(default: Any, help: str, *, kind: type | None = None, choices: tuple[str, ...] = (), **limits: Any) -> Field:
+    """A field whose type is its default's; a field whose default is None is optional and must name its `kind`."""
+    return Field(default, help, kind or type(default), optional=limits.pop("optional", default is None), choices=choices, **limits)
+
+
+def did_you_mean(word: str, options: Iterable[str]) -> str:
+    """`: did you mean 'x'?` for the nearest option, or nothing."""
+    nearest = difflib.get_close_matches(str(word), list(options), n=1, cutoff=0.5)
+    return f": did you mean '{nearest[0]}'?" if nearest else ""
+
+
+def leaves(tree: Mapping, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted path, value) of every leaf of a nested mapping."""
+    for key, value in tree.items():
+        if isinstance(value, Mapping | ml_collections.ConfigDict | ml_collections.FrozenConfigDict):
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+@functools.cache
+def base_fields() -> dict[str, Field]:
+    """The fields of every training config, by dotted path."""
+    return dict(leaves(_load_module(REPOSITORY / "configs" / "base.py").FIELDS))
+
+
+def defaults(fields: Mapping[str, Field]) -> ml_collections.ConfigDict:
+    """A locked config with every field at its default."""
+    return _nested({path: spec.default for path, spec in fields.items()}).lock()
+
+
+def load(name: str, fields: Mapping[str, Field], overrides: Mapping[str, str] | None = None) -> ml_collections.FrozenConfigDict:
+    """The recipe `file.py[:variant]` with command-line overrides {dotted path: text}, each value checked against its field."""
+    config = apply(_recipe(name, defaults(fields)), fields, overrides or {})
+    return check(config, fields)
+
+
+def apply(config: Any, fields: Mapping[str, Field], overrides: Mapping[str, str]) -> ml_collections.ConfigDict:
+    """A copy of `config` with the overrides {dotted path: text} parsed and set."""
+    values = dict(leaves(config))
+    for path, text in overrides.items():
+        if path not in fields:
+            raise UsageError(_unknown_field(path, fields))
+        try:
+            values[path] = fields[path].parse(text)
+        except ValueError as error:
+            raise UsageError(f"config field '{path}' cannot be '{text}': {error}") from None
+    return _nested(values)
+
+
+def check(config: Any, fields: Mapping[str, Field]) -> ml_collections.FrozenConfigDict:
+    """The config frozen, once every key is known and every value is in its field's type and range."""
+    values = dict(leaves(config))
+    for path in [*values, *fields]:
+        if path not in fields:
+            raise UsageError(_unknown_field(path, fields))
+        if path not in values:
+            raise UsageError(f"config field '{path}' is missing: the config was written by another version of genjax")
+        try:
+            values[path] = fields[path].check(values[path])
+        except ValueError as error:
+            raise UsageError(f"config field '{path}' cannot be {values[path]!r}: {error}") from None
+    return ml_collections.FrozenConfigDict(_nested(values))
+
+
+def to_json(config: Any) -> dict[str, Any]:
+    """The config as nested plain values."""
+    return {key: to_json(value) if hasattr(value, "items") else str(value) if isinstance(value, Duration) else value for key, value in config.items()}
+
+
+def from_json(tree: Mapping[str, Any], fields: Mapping[str, Field]) -> ml_collections.FrozenConfigDict:
+    """The config that `to_json` wrote, checked again: a run's directory is data, not code."""
+    return check(tree, fields)
+
+
+def difference(config: Any, other: Any) -> dict[str, tuple[Any, Any]]:
+    """{path: (value in config, value in other)} where two configs of the same fields differ."""
+    mine, theirs = dict(leaves(config)), dict(leaves(other))
+    return {path: (mine.get(path), theirs.get(path)) for path in mine | theirs if mine.get(path) != theirs.get(path)}
+
+
+def require(condition: bool, sentence: str) -> None:
+    """UsageError with the sentence unless the condition holds."""
+    if not condition:
+        raise UsageError(sentence)
+
+
+def validate(config: Any) -> None:
+    """What no single field can tell: combinations that cannot work, each answered with the way out."""
+    model, diffusion, parallel = config.model, config.noise_prediction, config.parallel
+    require(model.width % model.heads == 0, f"model.width={model.width} is not divisible by model.heads={model.heads}")
+    head_size = model.width // model.heads
+    require(
+        head_size % 2 == 0 and head_size >= 6,
+        f"model.width / model.heads = {head_size}: rotary positions need an even head size of at least 6 (two for each of three axes)",
+    )
+    require(
+        config.data.batch_size % config.train.accumulation == 0,
+        f"data.batch_size={config.data.batch_size} is not divisible by train.accumulation={config.train.accumulation}",
+    )
+    require(
+        diffusion.logsnr_min < diffusion.logsnr_max,
+        f"noise_prediction.logsnr_min={diffusion.logsnr_min:g} must be below noise_prediction.logsnr_max={diffusion.logsnr_max:g}",
+    )
+    require(
+        parallel.mode == "jit" or (parallel.fsdp == 1 and parallel.tensor == 1),
+        "parallel.mode=pmap only splits the batch: set parallel.fsdp=1 and parallel.tensor=1, or use parallel.mode=jit",
+    )
+    require(
+        config.conditioning.label or config.sample.guidance_scale == 1.0,
+        "sample.guidance_scale needs a class to guide to: set conditioning.label=true, or guidance_scale=1",
+    )
+    require(
+        not config.conditioning.label or config.conditioning.drop_rate > 0 or config.sample.guidance_scale == 1.0,
+        "sample.guidance_scale other than 1 needs a model trained without labels too: set conditioning.drop_rate above 0, for example 0.1",
+    )
+    require(
+        Duration(config.train.duration).parts[1] != "percent",
+        "train.duration cannot be a percentage of itself: use steps, epochs or examples",
+    )
+    require(
+        config.data.source != "npz:" and config.data.source != "tfds:",
+        f"data.source='{config.data.source}' names no data set: use digits, tfds:<name> or npz:<file>",
+    )
+
+
+def _number(text: str) -> int | float:
+    match = _NUMBER.fullmatch(str(text).strip())
+    if not match:
+        raise ValueError("expected a number such as 3, 0.1, 1e3, 10_000 or 2M")
+    value = float(match[1].replace("_", "")) * _MULTIPLES[match[2].lower()]
+    return int(value) if value.is_integer() and abs(value) < 2**53 else value
+
+
+def _nested(values: Mapping[str, Any]) -> ml_collections.ConfigDict:
+    tree: dict[str, Any] = {}
+    for path, value in values.items():
+        *groups, leaf = path.split(".")
+        functools.reduce(lambda node, key: node.setdefault(key, {}), groups, tree)[leaf] = value
+    # Types are the business of Field.check: ml_collections would refuse an int where a float stands, and None everywhere.
+    return ml_collections.ConfigDict(tree, type_safe=False)
+
+
+def _unknown_field(path: str, fields: Mapping[str, Field]) -> str:
+    group = sorted(name for name in fields if name.startswith(path + "."))
+    if group:
+        return f"'{path}' is a group of config fields: set one of {', '.join(group)}"
+    return f"unknown config field '{path}'{did_you_mean(path, fields) or '; --help lists them all'}"
+
+
+def _recipe(name: str, config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+    filename, _, variant = name.partition(":")
+    module = _load_module(_find(filename))
+    get_config: Callable | None = getattr(module, "get_config", None)
+    require(get_config is not None, f"config file '{filename}' has no function get_config(config, variant)")
+    variants = getattr(module, "VARIANTS", ())
+    require(
+        not variant or variant in variants,
+        f"config file '{filename}' has no variant '{variant}'{did_you_mean(variant, variants)}"
+        + (f" It has {', '.join(variants)}." if variants else " It takes none."),
+    )
+    try:
+        return get_config(config, variant or (variants[0] if variants else ""))
+    except AttributeError as error:
+        raise UsageError(f"config file '{filename}': {str(error).splitlines()[0]}") from None
+
+
+def _find(filename: str) -> Path:
+    for path in (Path(filename), REPOSITORY / filename):
+        if path.is_file():
+            return path
+    known = sorted(str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "configs").rglob("*.py"))
+    raise UsageError(f"no config file '{filename}'{did_you_mean(filename, known) or '; there are ' + ', '.join(known)}")
+
+
+def _load_module(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"genjax_config_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UsageError(f"config file '{path}' cannot be read: {type(error).__name__}: {error}") from error
+    return module

@@ -1,0 +1,93 @@
+"""What a data source is: a spec, and splits whose rows are fetched by index.
+
+Order, batching, sharding and padding all live in `loader`, so a source only answers one question: what are rows 5, 2 and 9? The arrays
+of a small set answer it from memory, those of a large one from the disk, and the loader cannot tell them apart.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Iterable
+from typing import Protocol
+
+import numpy as np
+
+from genjax.errors import DataError
+from genjax.types import DataSpec
+
+Arrays = dict[str, np.ndarray]
+
+_HOLD_OUT_SEED = 20240229
+
+
+class Rows(Protocol):
+    """The examples of one split."""
+
+    def __len__(self) -> int: ...
+
+    def rows(self, indices: np.ndarray) -> Arrays:
+        """The examples at `indices` [n], each in [0, len): batch key -> [n, ...], "image" uint8, "tokens" and "label" int32."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A data set, ready to be read.
+
+    Attributes:
+      spec: what one example is, and how many there are.
+      splits: "train" and "eval", which share no example and have at least one each.
+    """
+
+    spec: DataSpec
+    splits: dict[str, Rows]
+
+    def __post_init__(self):
+        for split in ("train", "eval"):
+            if len(self.splits[split]) == 0:
+                raise DataError(f"{self.spec.name}: no rows are left for the {split} split")
+
+
+@dataclasses.dataclass(frozen=True)
+class ArrayRows:
+    """Rows of arrays that are in memory: batch key -> [N, ...]."""
+
+    arrays: Arrays
+
+    def __len__(self) -> int:
+        return len(next(iter(self.arrays.values())))
+
+    def rows(self, indices: np.ndarray) -> Arrays:
+        return {key: array[indices] for key, array in self.arrays.items()}
+
+
+@dataclasses.dataclass(frozen=True)
+class Subset:
+    """The rows of `parent` at `indices`, in that order."""
+
+    parent: Rows
+    indices: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def rows(self, indices: np.ndarray) -> Arrays:
+        return self.parent.rows(self.indices[indices])
+
+
+def hold_out(rows: Rows) -> dict[str, Rows]:
+    """Train and eval splits of data that come without a held-out split: always the same 10 % (at least one row) of a given length."""
+    eval_rows, train_rows = np.split(fixed_permutation(len(rows), _HOLD_OUT_SEED), [max(1, len(rows) // 10)])
+    return {"train": Subset(rows, np.sort(train_rows)), "eval": Subset(rows, np.sort(eval_rows))}
+
+
+def fixed_permutation(n: int, seed: int) -> np.ndarray:
+    """A permutation of n that will never change: NumPy freezes the streams of RandomState, and only those (NEP 19)."""
+    return np.random.RandomState(seed).permutation(n)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The end of an error sentence: "; did you mean 'x'?" where something known is close to `word`, else nothing."""
+    close = difflib.get_close_matches(word.lower(), list(known), n=1)
+    return f"; did you mean '{close[0]}'?" if close else ""

@@ -1,0 +1,50 @@
+"""How a token is chosen from logits: guidance, then temperature, then top-k, then top-p, in this order.
+
+    guided = uncond + scale * (cond - uncond)           scale 1 is off                                       (1)
+
+Temperature 0 takes the likeliest token. Top-p keeps every token whose likelier tokens hold less than p of the probability (an
+exclusive cumulative sum), so at least one is always kept, and ties at the edge are all kept.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from genjax.types import Array, Key
+
+
+@dataclasses.dataclass(frozen=True)
+class SamplingRule:
+    """temperature >= 0; top_k = 0 and top_p = 1 are off."""
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+
+    def __call__(self, logits: Array, keys: Key) -> Array:
+        """Tokens int32 [B] from logits [B, V], each row with its own key."""
+        if self.temperature == 0.0:
+            return jnp.argmax(logits, axis=-1).astype(jnp.int32)
+        return jax.vmap(jax.random.categorical)(keys, self.filter(logits)).astype(jnp.int32)
+
+    def filter(self, logits: Array) -> Array:
+        """The logits of the distribution that is sampled; -inf where a token is left out."""
+        logits = logits.astype(jnp.float32) / self.temperature
+        if self.top_k:
+            smallest = jax.lax.top_k(logits, min(self.top_k, logits.shape[-1]))[0][..., -1:]
+            logits = jnp.where(logits < smallest, -jnp.inf, logits)
+        if self.top_p < 1.0:
+            ordered = jnp.sort(logits, axis=-1, descending=True)
+            probability = jax.nn.softmax(ordered, axis=-1)
+            kept = jnp.cumsum(probability, axis=-1) - probability < self.top_p
+            smallest = jnp.min(jnp.where(kept, ordered, jnp.inf), axis=-1, keepdims=True)
+            logits = jnp.where(logits < smallest, -jnp.inf, logits)
+        return logits
+
+
+def guide(conditional: Array, unconditional: Array, scale: float) -> Array:
+    """Equation (1) on logits [B, V]."""
+    return unconditional + scale * (conditional - unconditional)

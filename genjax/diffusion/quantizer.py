@@ -1,0 +1,88 @@
+"""Integer levels on the real line: scaling, decoder, dequantisation and the unit of a likelihood, in one place.
+
+Level k in {0, .., levels - 1} sits at v_k = low + k Delta, Delta = (high - low)/(levels - 1): bins of width Delta, centred on v_k. Mixing this
+with another convention (k/127.5 - 1, 256 bins, an offset of 7 or 8 bits) shifts a score by .0056 bits/dim and more, so nothing else in
+genjax knows how levels become numbers.
+
+Decoder (VDM, arXiv:2107.00630, sec. 3.3), normalised over the levels:
+    P(k | m, s) = exp(-(v_k - m)^2 / (2 s^2)) / sum_j exp(-(v_j - m)^2 / (2 s^2))                            (1)
+Dequantisation: for any density q(x | k) on the bin of k, and a continuous model p,
+    log P(k) = log int_bin p(x) dx >= E_q [log p(x) - log q(x | k)]                                          (2)
+uniform: -log q = log Delta a dimension (arXiv:1511.01844). Truncated normal (i-DODE, arXiv:2305.03935): x = v_k + s z, z ~ N(0, 1) cut to the
+bin, -log q = log(s Z) + log(2 pi)/2 + z^2/2, Z = 2 Phi(Delta/2s) - 1. Both keep x inside the bin, so both are upper bounds of the same
+-log P(k); they are not ordered in general.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+
+from genjax import rng
+from genjax.diffusion.process import bcast
+from genjax.errors import UsageError
+from genjax.types import Array, Key
+
+
+@dataclasses.dataclass(frozen=True)
+class Quantizer:
+    """`levels` equally spaced values from `low` to `high`, both included; UsageError unless levels >= 2 and low < high."""
+
+    levels: int
+    low: float = -1.0
+    high: float = 1.0
+
+    def __post_init__(self):
+        if self.levels < 2 or not self.low < self.high:
+            raise UsageError(
+                f"A quantizer needs at least 2 levels and low < high, not levels={self.levels}, low={self.low}, high={self.high}."
+            )
+
+    @property
+    def bin_width(self) -> float:
+        """Delta, the distance between neighbouring levels."""
+        return (self.high - self.low) / (self.levels - 1)
+
+    def encode(self, ints: Array) -> Array:
+        """v_k of integer levels, any shape, in the default floating type."""
+        return self.low + jnp.asarray(ints, dtype=jnp.result_type(float)) * self.bin_width
+
+    def decode(self, x: Array) -> Array:
+        """The level nearest to x, any shape, int32; values outside [low, high] get the end levels."""
+        return jnp.clip(jnp.round((x - self.low) / self.bin_width), 0, self.levels - 1).astype(jnp.int32)
+
+    def log_prob(self, ints: Array, mean: Array, std: Array) -> Array:
+        """log P(ints | mean, std) of every dimension, equation (1), in nats.
+
+        Args:
+          ints: [B, ...] levels.
+          mean: [B, ...] in the units of `encode`.
+          std: scalar or [B].
+        """
+        values = self.encode(jnp.arange(self.levels))
+        distance = (mean[..., None] - values.reshape((1,) * mean.ndim + (-1,))) / bcast(std, mean[..., None])
+        logits = jax.nn.log_softmax(-0.5 * distance**2, axis=-1)
+        return jnp.take_along_axis(logits, ints[..., None].astype(jnp.int32), axis=-1)[..., 0]
+
+    def dequantize_uniform(self, ints: Array, keys: Key) -> tuple[Array, Array]:
+        """(x [B, ...] uniform on the bin of ints, -log q [B] in nats); one key a row [B]."""
+        u = rng.uniform(keys, ints.shape[1:])
+        x = self.encode(ints) + (u - 0.5) * self.bin_width
+        return x, jnp.full(ints.shape[:1], math.prod(ints.shape[1:]) * math.log(self.bin_width), x.dtype)
+
+    def dequantize_normal(self, ints: Array, keys: Key, std: Array) -> tuple[Array, Array]:
+        """(x [B, ...] from N(v_k, std^2) cut to the bin, -log q [B] in nats); one key a row [B], std a scalar."""
+        edge = self.bin_width / (2 * std)
+        shape = ints.shape[1:]
+        z = jax.vmap(lambda key: jax.random.truncated_normal(key, -edge, edge, shape))(keys)
+        log_norm = jnp.log(std * jax.scipy.special.erf(edge / math.sqrt(2))) + 0.5 * math.log(2 * math.pi)
+        per_dim = 0.5 * z**2 + log_norm
+        return self.encode(ints) + std * z, jnp.sum(per_dim, axis=tuple(range(1, per_dim.ndim)))
+
+
+def bits_per_dim(nats: Array, num_dims: Array | int) -> Array:
+    """nats / (num_dims log 2): the one place where nats become bits per dimension, for every kind of model."""
+    return nats / (num_dims * math.log(2))

@@ -1,0 +1,58 @@
+"""Every way a genjax command ends, as one table: an exception and the exit code it stands for.
+
+A message is one or two sentences for the person at the terminal: what is wrong, where, and how to mend it.
+"""
+
+
+class GenjaxError(Exception):
+    """Base of the errors that are shown as one sentence, without a traceback."""
+
+    exit_code = 1
+
+
+class UsageError(GenjaxError):
+    """A command line or a config that cannot be run; nothing was written."""
+
+    exit_code = 2
+
+
+class DataError(GenjaxError):
+    """A data set that is missing, malformed or not what the config says."""
+
+    exit_code = 65
+
+
+class CheckpointError(GenjaxError):
+    """A checkpoint that is missing, damaged or of another model."""
+
+    exit_code = 65
+
+
+class NonFiniteError(GenjaxError):
+    """The loss or a gradient is not a finite number."""
+
+    exit_code = 70
+
+
+class LockedError(GenjaxError):
+    """Another process is writing to the run directory."""
+
+    exit_code = 73
+
+
+class SaveError(GenjaxError):
+    """A file could not be written."""
+
+    exit_code = 74
+
+
+class Preempted(GenjaxError):
+    """The run was asked to stop, saved its state and can be started again with the same command."""
+
+    exit_code = 75
+
+
+class Interrupted(Preempted):
+    """Ctrl-C: saved like a preemption, with the exit code that shells expect."""
+
+    exit_code = 130

@@ -1,0 +1,67 @@
+"""What a model has to beat: nothing learnt, and the best that needs no network.
+
+The histogram takes every dimension to be independent of the others (given the class): a table of counts with a little added to each,
+
+    p(x_i = k | y) = (n_i,k,y + a) / (n_i,y + a * levels)                                           (1)
+
+with the constant a that is best on the training split by leaving one example out: nothing is tuned on held-out data.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from genjax.data.sources import Source
+from genjax.evaluation.statistics import bits_per_unit
+
+SMOOTHING = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+_LIMIT = 20_000  # training examples that are counted; more change no digit that is shown
+
+
+class Baseline(NamedTuple):
+    """Bits a dimension on the held-out split, with its standard error."""
+
+    name: str
+    value: float
+    stderr: float
+
+
+def table(source: Source) -> list[Baseline]:
+    """The baselines of a data set; the histograms only where an example is small enough for a table of counts."""
+    spec = source.spec
+    baselines = [Baseline(f"uniform over {spec.levels} levels", math.log2(spec.levels), 0.0)]
+    if spec.num_dims * spec.levels * max(1, spec.num_classes) <= 50_000_000:
+        baselines.append(histogram(source, by_class=False))
+        if spec.num_classes:
+            baselines.append(histogram(source, by_class=True))
+    return baselines
+
+
+def histogram(source: Source, *, by_class: bool) -> Baseline:
+    """Equation (1), with or without the class."""
+    spec = source.spec
+    train, held_out = (_examples(source, split, by_class) for split in ("train", "eval"))
+    counts = np.zeros((spec.num_classes if by_class else 1, spec.num_dims, spec.levels), np.int32)
+    values, label = train
+    np.add.at(counts, (label[:, None], np.arange(spec.num_dims)[None, :], values), 1)
+    smoothing = min(SMOOTHING, key=lambda a: _nats(counts, *train, a, leave_out=1).mean())
+    nats = _nats(counts, *held_out, smoothing, leave_out=0)
+    bits = bits_per_unit(nats, np.full(len(nats), spec.num_dims), np.zeros(len(nats)), {}, "exact")
+    return Baseline(f"histogram of each dimension{' given the class' if by_class else ''}", bits.value, bits.stderr)
+
+
+def _nats(counts: np.ndarray, values: np.ndarray, label: np.ndarray, smoothing: float, *, leave_out: int) -> np.ndarray:
+    """-log p of every example [n]; leave_out=1 takes the example itself out of the counts."""
+    seen = counts[label[:, None], np.arange(values.shape[1])[None, :], values] - leave_out
+    total = counts.sum(axis=-1)[label] - leave_out
+    return -np.sum(np.log(seen + smoothing) - np.log(total + smoothing * counts.shape[-1]), axis=-1)
+
+
+def _examples(source: Source, split: str, by_class: bool) -> tuple[np.ndarray, np.ndarray]:
+    rows = source.splits[split]
+    arrays = rows.rows(np.arange(min(len(rows), _LIMIT)))
+    values = arrays[source.spec.key].reshape(-1, source.spec.num_dims)
+    return values, arrays["label"] if by_class else np.zeros(len(values), np.int32)

@@ -1,0 +1,60 @@
+"""The sample and the evaluate command, as functions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from genjax.config import require, to_json
+from genjax.evaluation import baselines, pictures
+from genjax.evaluation.evaluator import Evaluator
+from genjax.evaluation.trained import load
+from genjax.training.workdir import Workdir, writing
+
+
+def sample(path: str, overrides: Mapping[str, str], *, out: str | None, label: int | None, step: int | None, weights: str) -> Path:
+    """Draws `sample.count` samples of a run and writes them as a picture and an array; returns the array's path."""
+    trained = load(path, overrides, weights=weights, step=step)
+    spec, count = trained.run.source.spec, trained.run.config.sample.count
+    if label is not None:
+        require(trained.run.config.conditioning.label and spec.num_classes > 0, f"--label={label}, but the model of {path} knows no classes")
+        require(0 <= label < spec.num_classes, f"--label={label}, but the classes of {spec.name} are 0 to {spec.num_classes - 1}")
+    started = time.monotonic()
+    drawn = Evaluator(trained.run).draw(trained.params, count, label=label)
+    seconds = time.monotonic() - started
+
+    target = Path(out) if out else Workdir(path).samples / f"samples_step{trained.step}"
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        labels = {} if drawn.label is None else {"label": drawn.label}
+        np.savez_compressed(target.with_name(target.name + ".npz"), **{spec.key: drawn.data}, **labels)
+        print(f"{count} samples of step {trained.step} ({weights} weights) in {seconds:.1f} s, compilation included; {drawn.nfe:g} network evaluations each")
+        if spec.key == "image":
+            picture = target.with_name(target.name + ".png")
+            columns = spec.num_classes if spec.num_classes and label is None else 10
+            Image.fromarray(pictures.sheet(drawn.data, spec, columns)).save(picture)
+            print(f"  picture  {picture}")
+    print(f"  array    {target.with_name(target.name + '.npz')}")
+    return target
+
+
+def evaluate(path: str, overrides: Mapping[str, str], *, step: int | None, weights: str) -> dict[str, object]:
+    """Measures a run on the held-out split, prints a table and writes it as JSON; returns what it wrote."""
+    trained = load(path, overrides, weights=weights, step=step)
+    run = trained.run
+    bits = Evaluator(run).bits(trained.params, run.config.evaluate.examples)
+    print(f"{run.config.objective} on {run.source.spec.name}, step {trained.step}, {weights} weights, {bits.examples:,} held-out examples")
+    print(f"  bits/dim   {bits.value:.4f} ± {bits.stderr:.4f}   {bits.kind.replace('_', ' ')}")
+    for name, value in bits.terms.items():
+        print(f"    {name:<14} {value:.4f}")
+    for baseline in baselines.table(run.source):
+        print(f"  {baseline.value:.4f}     {baseline.name}")
+    record = {"step": trained.step, "weights": weights, "config": to_json(run.config), "bits_per_dim": bits._asdict()}
+    workdir = Workdir(path)
+    workdir.write_json(f"evaluation_step{trained.step}.json", record)
+    print(f"  written    {workdir.path / f'evaluation_step{trained.step}.json'}")
+    return record

@@ -1,0 +1,88 @@
+"""Measuring a model: bits on the held-out split, and samples, through the objective's protocol and nothing else."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from genjax import rng
+from genjax.data.loader import eval_batches
+from genjax.evaluation.statistics import Bits, bits_per_unit
+from genjax.training.setup import Run
+from genjax.types import Params
+
+
+class Drawn(NamedTuple):
+    """Samples of a model.
+
+    Attributes:
+      data: [n, ...] in the units of the data.
+      label: int32 [n] or None.
+      nfe, sequential_depth: network evaluations a sample, and how many of them must wait for one another.
+    """
+
+    data: np.ndarray
+    label: np.ndarray | None
+    nfe: float
+    sequential_depth: float
+
+
+class Evaluator:
+    """The compiled measurements of a run; make one and use it for every set of parameters."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        # A batch splits over all devices; its size changes no result.
+        devices = run.parallel.row_count
+        self.batch_size = math.ceil(run.config.data.eval_batch_size / devices) * devices
+
+    @cached_property
+    def likelihood(self):
+        """(params, batch, key) -> Likelihood, compiled."""
+        return self.run.parallel.compile(self.run.objective.likelihood)
+
+    @cached_property
+    def sampler(self):
+        """(params, request, key) -> Samples, compiled."""
+        return self.run.parallel.compile(self.run.objective.sample)
+
+    def bits(self, params: Params, examples: int | None = None) -> Bits:
+        """Bits a unit on the first `examples` of the held-out split, or on all of it. Equal parameters give equal numbers."""
+        key = rng.stream(self.run.config.seed, "likelihood")
+        parts: list[dict[str, np.ndarray]] = []
+        kind = ""
+        processes = {"process_index": jax.process_index(), "process_count": jax.process_count()}
+        for batch in eval_batches(self.run.source, self.batch_size, limit=examples, **processes):
+            batch = self.run.parallel.put(batch)
+            result = self.likelihood(params, batch, key)
+            kept = np.asarray(self.run.parallel.gather(batch["weight"])) > 0
+            columns = {"nats": result.nats, "units": result.units, "draws": result.stderr} | {f"term/{k}": v for k, v in result.terms.items()}
+            parts.append({name: np.asarray(column, np.float64)[kept] for name, column in columns.items()})
+            kind = result.kind
+        columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        terms = {name.removeprefix("term/"): column for name, column in columns.items() if name.startswith("term/")}
+        return bits_per_unit(columns["nats"], columns["units"], columns["draws"], terms, kind)
+
+    def draw(self, params: Params, count: int, *, label: int | None = None, first: int = 0) -> Drawn:
+        """`count` samples with ids first, first + 1, ...; sample i is the same whatever the count and the batch size.
+
+        With classes, the class of sample i is `label`, or i modulo the number of classes when it is None.
+        """
+        classes = self.run.source.spec.num_classes
+        ids = np.arange(first, first + count, dtype=np.uint32)
+        labels = (ids % classes if label is None else np.full(count, label)).astype(np.int32) if classes else None
+        key = rng.stream(self.run.config.seed, "sample")
+        rows, cost = [], None
+        for start in range(0, count, self.batch_size):
+            # The last batch is filled up with copies of its first row, so that everything has one shape and compiles once.
+            here = np.arange(start, start + self.batch_size)
+            here = np.where(here < count, here, start)
+            request = {"id": ids[here]} | ({"label": labels[here]} if labels is not None else {})
+            samples = self.sampler(params, self.run.parallel.put_whole(request), key)
+            rows.append(np.asarray(samples.data)[: count - start])
+            cost = samples.cost
+        return Drawn(np.concatenate(rows), labels, float(np.mean(cost.nfe)), float(np.mean(cost.sequential_depth)))

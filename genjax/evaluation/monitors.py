@@ -1,0 +1,37 @@
+"""What is measured while a model trains: bits on the held-out split and a sheet of samples, with the averaged parameters."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from genjax.evaluation import pictures
+from genjax.evaluation.evaluator import Evaluator
+from genjax.training.logging import Logger
+from genjax.training.loop import Monitor
+from genjax.training.setup import Run
+from genjax.training.state import TrainState
+
+
+def monitors(run: Run) -> Sequence[Monitor]:
+    """The monitors of a run; a sheet of samples only where samples are pictures."""
+    evaluator = Evaluator(run)
+
+    def bits(run: Run, state: TrainState, step: int, log: Logger) -> None:
+        started = time.monotonic()
+        measured = evaluator.bits(state.ema, run.config.evaluate.examples)
+        values = {"bits_per_dim": measured.value, "stderr": measured.stderr, "kind": measured.kind}
+        log.scalars(step, "held_out", values | {f"bits_{name}": value for name, value in measured.terms.items()}, took=time.monotonic() - started)
+        log.line(f"  held-out  {measured.value:.4f} ± {measured.stderr:.4f} bits/dim ({measured.kind.replace('_', ' ')}, {measured.examples:,} examples)")
+
+    def samples(run: Run, state: TrainState, step: int, log: Logger) -> None:
+        spec = run.source.spec
+        columns = spec.num_classes or 10
+        drawn = evaluator.draw(state.ema, min(run.config.sample.count, 10 * columns))
+        path = log.picture(step, "samples", pictures.sheet(drawn.data, spec, columns))
+        log.line(f"  samples   {path}")
+
+    measured = [Monitor("bits", run.config.train.evaluate_every, bits)]
+    if run.source.spec.key == "image":
+        measured.append(Monitor("samples", run.config.train.sample_every, samples))
+    return measured

@@ -1,0 +1,52 @@
+"""From sums over examples to a number with its error."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Bits(NamedTuple):
+    """Bits a unit over a set of examples.
+
+    Attributes:
+      value: total bits over total units.
+      stderr: standard error of the value as an estimate for the population that the examples come from. What a bound's own random
+        draws add is part of it, because every example has draws of its own.
+      stderr_draws: the part of the standard error that is due to those draws; 0 for an exact likelihood.
+      kind: "exact", "upper_bound" or "estimate".
+      examples: how many there were.
+      terms: name -> bits a unit, the parts that the value is the sum of.
+    """
+
+    value: float
+    stderr: float
+    stderr_draws: float
+    kind: str
+    examples: int
+    terms: dict[str, float]
+
+
+def bits_per_unit(nats: np.ndarray, units: np.ndarray, draws: np.ndarray, terms: dict[str, np.ndarray], kind: str) -> Bits:
+    """Bits a unit of n examples.
+
+    Args:
+      nats: float64 [n], negative log-likelihood of each example.
+      units: [n], units of each example. The value is the ratio of the sums, its error that of a ratio estimator (Cochran 1977, 6.4).
+      draws: [n], standard error of each example's own Monte-Carlo estimate.
+      terms: name -> [n], parts of nats.
+      kind: what the nats are.
+    """
+    n, total = len(nats), float(np.sum(units))
+    ratio = float(np.sum(nats)) / total
+    spread = math.sqrt(float(np.sum((nats - ratio * units) ** 2)) / max(1, n - 1) * n) / total
+    return Bits(
+        value=ratio / math.log(2),
+        stderr=spread / math.log(2),
+        stderr_draws=math.sqrt(float(np.sum(draws**2))) / total / math.log(2),
+        kind=kind,
+        examples=n,
+        terms={name: float(np.sum(part)) / total / math.log(2) for name, part in terms.items()},
+    )

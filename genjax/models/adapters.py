@@ -1,0 +1,96 @@
+"""From data to positions and back: what stands before and after the trunk.
+
+Heads start at zero, so that the loss of an untrained model is a known constant: ln(vocabulary) for next-token, and for noise
+prediction the error of predicting nothing.
+"""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from genjax.models.layers import Dense, named
+from genjax.types import Array
+
+
+class Embed(nn.Module):
+    """A table [entries, width] of learned vectors with standard deviation `scale` at the start, looked up by id."""
+
+    entries: int
+    width: int
+    axis: str = "vocab"
+    scale: float = 1.0
+
+    @nn.compact
+    def __call__(self, ids: Array) -> Array:
+        """ids int32 [...] in [0, entries) -> [..., width]."""
+        table = self.param("table", named(nn.initializers.normal(self.scale), self.axis, "embed"), (self.entries, self.width), jnp.float32)
+        return jnp.take(table, ids, axis=0)
+
+
+class TokenHead(nn.Module):
+    """Logits over the vocabulary, in float32 whatever the computation's dtype."""
+
+    vocab: int
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        return Dense((self.vocab,), ("embed", "vocab"), init=nn.initializers.zeros, name="logits")(x.astype(jnp.float32))
+
+
+class PatchIn(nn.Module):
+    """A linear map of every patch to the width."""
+
+    width: int
+
+    @nn.compact
+    def __call__(self, patches: Array) -> Array:
+        return Dense((self.width,), ("patch", "embed"), use_bias=True, name="patch")(patches)
+
+
+class PatchOut(nn.Module):
+    """A linear map of every position to `size` values, float32, zero at the start."""
+
+    size: int
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        return Dense((self.size,), ("embed", "patch"), use_bias=True, init=nn.initializers.zeros, name="patch")(x.astype(jnp.float32))
+
+
+class NoiseLevelEmbed(nn.Module):
+    """log-SNR [B] -> [B, width] through sinusoids and a small MLP, in float32.
+
+    Frequencies are spaced geometrically from one period over the whole range of log-SNR to a period of about a tenth of a unit.
+    """
+
+    width: int
+    frequencies: int = 32
+
+    @nn.compact
+    def __call__(self, logsnr: Array) -> Array:
+        scale = jnp.geomspace(0.05, 20.0, self.frequencies)
+        angles = logsnr.astype(jnp.float32)[:, None] * scale[None, :]
+        features = jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
+        hidden = jax.nn.silu(Dense((self.width,), ("frequency", "embed"), use_bias=True, name="hidden")(features))
+        return Dense((self.width,), ("cond", "embed"), use_bias=True, name="out")(hidden)
+
+
+def patchify(image: Array, size: int) -> Array:
+    """[B, H, W, C] -> [B, (H / size) * (W / size), size * size * C], patches in raster order."""
+    batch, height, width, channels = image.shape
+    patches = image.reshape(batch, height // size, size, width // size, size, channels).transpose(0, 1, 3, 2, 4, 5)
+    return patches.reshape(batch, -1, size * size * channels)
+
+
+def unpatchify(patches: Array, size: int, shape: tuple[int, int, int]) -> Array:
+    """The inverse of `patchify`; shape is (H, W, C)."""
+    height, width, channels = shape
+    grid = patches.reshape(-1, height // size, width // size, size, size, channels).transpose(0, 1, 3, 2, 4, 5)
+    return grid.reshape(-1, height, width, channels)
+
+
+def grid_coordinates(shape: tuple[int, ...]) -> Array:
+    """Integer coordinates of every cell of a grid in raster order: int32 [cells, axes]."""
+    return jnp.stack(jnp.meshgrid(*[jnp.arange(n) for n in shape], indexing="ij"), axis=-1).reshape(-1, len(shape))

@@ -1,0 +1,125 @@
+"""The layers of the trunk: normalisation, rotary positions, attention, gated MLP.
+
+Every parameter is created with logical axis names ("embed", "heads", "mlp", "norm", ...). Sharding, weight decay and the optimizer's
+rules go by these names; nothing in genjax looks at a parameter's rank or path to decide what it is.
+
+Shapes: B rows, T positions, S positions that are attended to, D width, H heads, K head size, A coordinate axes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from genjax.models import cache as caches
+from genjax.models.masks import AttentionIds, visible
+from genjax.types import Array
+
+
+def named(init: nn.initializers.Initializer, *axes: str) -> nn.initializers.Initializer:
+    """An initializer whose parameter carries the logical names of its axes."""
+    return nn.with_logical_partitioning(init, axes)
+
+
+class Dense(nn.Module):
+    """y[..., *features] = x[..., inputs] W (+ b): the one linear map, over any number of output axes.
+
+    axes: logical names of the input axis and of each output axis.
+    """
+
+    features: Sequence[int]
+    axes: Sequence[str]
+    use_bias: bool = False
+    init: nn.initializers.Initializer = nn.initializers.variance_scaling(1.0, "fan_in", "normal")
+    num_input_axes: int = 1
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        inputs = x.shape[x.ndim - self.num_input_axes :]
+        matrix = (math.prod(inputs), math.prod(self.features))
+
+        def init(key, shape, dtype):  # initialised as the matrix it is, whatever the number of axes
+            return self.init(key, matrix, dtype).reshape(shape)
+
+        kernel = self.param("kernel", named(init, *self.axes), (*inputs, *self.features), jnp.float32)
+        y = jnp.tensordot(x.astype(self.dtype), kernel.astype(self.dtype), axes=self.num_input_axes)
+        if self.use_bias:
+            y = y + self.param("bias", named(nn.initializers.zeros, *["bias"] * len(self.features)), tuple(self.features), jnp.float32).astype(self.dtype)
+        return y
+
+
+class RMSNorm(nn.Module):
+    """x / rms(x) * scale over the last axis, in float32 (arXiv:1910.07467). `learned=False` leaves the scale to the caller."""
+
+    learned: bool = True
+    epsilon: float = 1e-6
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        x32 = x.astype(jnp.float32)
+        y = x32 * jax.lax.rsqrt(jnp.mean(jnp.square(x32), axis=-1, keepdims=True) + self.epsilon)
+        if self.learned:
+            y = y * self.param("scale", named(nn.initializers.ones, "norm"), (x.shape[-1],), jnp.float32)
+        return y.astype(x.dtype)
+
+
+def rotary(x: Array, coordinates: Array, base: float = 10_000.0) -> Array:
+    """Rotary positions (arXiv:2104.09864) in any number of axes: each axis turns its own share of the head's pairs.
+
+    x: [B, T, H, K]; coordinates: int32 [B, T, A]. The K/2 pairs (i, i + K/2) are dealt to the axes in equal, contiguous shares (the first
+    axes get one more where they do not divide), each with frequencies base^(-j/n), j < n, of its own n pairs. Computed in float32.
+    """
+    pairs, axes = x.shape[-1] // 2, coordinates.shape[-1]
+    shares = [pairs // axes + (axis < pairs % axes) for axis in range(axes)]
+    angles = jnp.concatenate(
+        [coordinates[..., axis, None].astype(jnp.float32) * base ** (-jnp.arange(n, dtype=jnp.float32) / n) for axis, n in enumerate(shares)], axis=-1
+    )
+    sin, cos = jnp.sin(angles)[:, :, None, :], jnp.cos(angles)[:, :, None, :]
+    first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
+    return jnp.concatenate([first * cos - second * sin, first * sin + second * cos], axis=-1).astype(x.dtype)
+
+
+class Attention(nn.Module):
+    """Multi-head attention with normalised queries and keys (arXiv:2302.05442), rotary positions and an optional cache."""
+
+    heads: int
+    dtype: jnp.dtype
+
+    @nn.compact
+    def __call__(
+        self, x: Array, coordinates: Array, queries: AttentionIds, keys: AttentionIds, stored: tuple[Array, Array, Array] | None
+    ) -> tuple[Array, tuple[Array, Array] | None]:
+        """x [B, T, D] -> [B, T, D], and the stored keys and values [B, S, H, K] with the new ones written, when there is a cache.
+
+        stored: (keys, values, index) of this layer's cache, or None; `keys` are the ids of all S positions that may be seen.
+        """
+        head_size = x.shape[-1] // self.heads
+        project = lambda name: Dense((self.heads, head_size), ("embed", "heads", "head"), dtype=self.dtype, name=name)(x)  # noqa: E731
+        q = rotary(RMSNorm(name="query_norm")(project("query")), coordinates)
+        k = rotary(RMSNorm(name="key_norm")(project("key")), coordinates)
+        v = project("value")
+        kept = None
+        if stored is not None:
+            stored_keys, stored_values, index = stored
+            kept = k, v = caches.write(stored_keys, k, index), caches.write(stored_values, v, index)
+        y = jax.nn.dot_product_attention(q, k, v, mask=visible(queries, keys), implementation="xla")
+        out = Dense((x.shape[-1],), ("heads", "head", "embed"), num_input_axes=2, dtype=self.dtype, name="out")(y)
+        return out, kept
+
+
+class GatedMLP(nn.Module):
+    """SwiGLU (arXiv:2002.05202): (silu(x W1) * x W2) W3."""
+
+    hidden: int
+    dtype: jnp.dtype
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        gate = Dense((self.hidden,), ("embed", "mlp"), dtype=self.dtype, name="gate")(x)
+        value = Dense((self.hidden,), ("embed", "mlp"), dtype=self.dtype, name="value")(x)
+        return Dense((x.shape[-1],), ("mlp", "embed"), dtype=self.dtype, name="out")(jax.nn.silu(gate) * value)

@@ -1,0 +1,104 @@
+"""The two networks: the same trunk between the adapters that a kind of data needs.
+
+Both take the class of a row as a conditioning vector and give every cell of a grid its learned place, so what differs between a
+next-token and a noise-prediction model of the same images is what the objectives make different: inputs, mask, noise level, head.
+
+Shapes: B rows, T positions, V vocabulary; a data array is [H, W, C] or [T].
+"""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from genjax.models import adapters, masks
+from genjax.models.cache import Cache
+from genjax.models.trunk import Trunk
+from genjax.types import Array, Key
+
+
+class PlaceEmbed(nn.Module):
+    """A learned vector for every cell of a grid, as the sum of one per row, per column, ...; a sequence has no places, only order."""
+
+    shape: tuple[int, ...]
+    width: int
+
+    @nn.compact
+    def __call__(self, coordinates: Array) -> Array | float:
+        """int32 [B, T, A] -> [B, T, width]."""
+        if len(self.shape) == 1:
+            return 0.0
+        return sum(
+            adapters.Embed(size, self.width, axis="place", scale=0.02, name=f"axis_{axis}")(coordinates[..., axis]) for axis, size in enumerate(self.shape)
+        )
+
+
+class TokenNetwork(nn.Module):
+    """Integer tokens in, logits out.
+
+    Attributes:
+      trunk: the shared transformer.
+      vocab: V, the values a token takes. One more id, V, is the start token: an input, never an output.
+      grid: the axes of a row's coordinates, for example (8, 8) or (64,).
+      num_classes: classes to condition on, 0 for none; one more id stands for "no class".
+    """
+
+    trunk: Trunk
+    vocab: int
+    grid: tuple[int, ...]
+    num_classes: int
+
+    @nn.compact
+    def __call__(
+        self,
+        tokens: Array,
+        coordinates: Array,
+        ids: masks.AttentionIds,
+        label: Array | None,
+        dropout_keys: Key | None = None,
+        cache: Cache | None = None,
+    ) -> tuple[Array, Cache | None]:
+        """tokens int32 [B, T], coordinates int32 [B, T, A], label int32 [B] -> logits float32 [B, T, V] and the cache."""
+        width = self.trunk.width
+        x = adapters.Embed(self.vocab + 1, width, name="embed")(tokens) + PlaceEmbed(self.grid, width, name="place")(coordinates)
+        cond = None
+        if self.num_classes:
+            cond = jax.nn.silu(adapters.Embed(self.num_classes + 1, width, axis="class", name="label")(label))
+        x, cache = self.trunk(x, coordinates, ids, cond, dropout_keys, cache)
+        return adapters.TokenHead(self.vocab, name="head")(x), cache
+
+
+class PatchNetwork(nn.Module):
+    """A noisy image and its log-SNR in, an image of the same shape out.
+
+    Attributes:
+      trunk: the shared transformer.
+      shape: (H, W, C).
+      patch_size: pixels a side of the patch that is one position.
+      num_classes: classes to condition on, 0 for none; one more id stands for "no class".
+    """
+
+    trunk: Trunk
+    shape: tuple[int, int, int]
+    patch_size: int
+    num_classes: int
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Patches down and across."""
+        return self.shape[0] // self.patch_size, self.shape[1] // self.patch_size
+
+    @nn.compact
+    def __call__(self, x: Array, logsnr: Array, label: Array | None, dropout_keys: Key | None = None) -> Array:
+        """x float32 [B, H, W, C], logsnr [B], label int32 [B] -> float32 [B, H, W, C]."""
+        width, batch = self.trunk.width, x.shape[0]
+        patches = adapters.patchify(x, self.patch_size)
+        coordinates = jnp.broadcast_to(adapters.grid_coordinates(self.grid), (batch, *patches.shape[1:2], 2))
+        h = adapters.PatchIn(width, name="embed")(patches) + PlaceEmbed(self.grid, width, name="place")(coordinates)
+        cond = adapters.NoiseLevelEmbed(width, name="noise_level")(logsnr)
+        if self.num_classes:
+            cond = cond + adapters.Embed(self.num_classes + 1, width, axis="class", name="label")(label)
+        h, _ = self.trunk(h, coordinates, masks.bidirectional(*patches.shape[:2]), jax.nn.silu(cond), dropout_keys)
+        out = adapters.PatchOut(patches.shape[-1], name="head")(h)
+        return adapters.unpatchify(out, self.patch_size, self.shape)

@@ -1,0 +1,140 @@
+"""The transformer trunk that every objective shares: positions in, positions out.
+
+It knows neither tokens nor pixels nor noise. What a model is follows from what is given to it: the attention ids (`models.masks`), the
+integer coordinates (one, two or three axes of rotary positions), and an optional conditioning vector that modulates every block
+(adaLN-zero, arXiv:2212.09748):
+
+    h = x + gate_1(c) * attention((1 + scale_1(c)) * norm(x) + shift_1(c))                          (1)
+    y = h + gate_2(c) * mlp((1 + scale_2(c)) * norm(h) + shift_2(c))                                (2)
+
+with all six maps of c zero at the start, so that a conditioned trunk begins as the identity. Without c the norms have learned scales
+and the gates are 1.
+
+The parameters of all blocks are stacked along the axis "layers", whether the blocks are compiled one by one or as one loop: a
+checkpoint does not know which.
+"""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from genjax import rng
+from genjax.models import cache as caches
+from genjax.models.cache import Cache
+from genjax.models.layers import Attention, Dense, GatedMLP, RMSNorm
+from genjax.models.masks import AttentionIds
+from genjax.types import Array, Key
+
+
+class Block(nn.Module):
+    """One pre-norm transformer block, equations (1) and (2)."""
+
+    heads: int
+    mlp_hidden: int
+    dropout: float
+    dtype: jnp.dtype
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Array,
+        layer: Array,
+        stored: tuple[Array, Array] | None,
+        coordinates: Array,
+        queries: AttentionIds,
+        keys: AttentionIds,
+        index: Array | None,
+        cond: Array | None,
+        dropout_keys: Key | None,
+    ) -> tuple[Array, tuple[Array, Array] | None]:
+        if cond is None:
+            modulation = [None, None, 1.0] * 2
+        else:
+            maps = Dense((6, x.shape[-1]), ("cond", "modulation", "embed"), use_bias=True, init=nn.initializers.zeros, dtype=self.dtype, name="modulation")
+            modulation = [m[:, None, :] for m in jnp.unstack(maps(cond), axis=1)]
+
+        def normalise(name, h, scale, shift):
+            y = RMSNorm(learned=cond is None, name=name)(h)
+            return y if scale is None else y * (1 + scale) + shift
+
+        def drop(h, site):
+            if dropout_keys is None:
+                return h
+            return rng.dropout(h, self.dropout, rng.each(dropout_keys, 2 * layer + site))
+
+        scale_1, shift_1, gate_1, scale_2, shift_2, gate_2 = modulation
+        kept = None if stored is None else (*stored, index)
+        h, kept = Attention(self.heads, self.dtype, name="attention")(normalise("attention_norm", x, scale_1, shift_1), coordinates, queries, keys, kept)
+        x = x + gate_1 * drop(h, 0)
+        h = GatedMLP(self.mlp_hidden, self.dtype, name="mlp")(normalise("mlp_norm", x, scale_2, shift_2))
+        return x + gate_2 * drop(h, 1), kept
+
+
+class Trunk(nn.Module):
+    """`depth` blocks and a final norm.
+
+    Attributes: see `model.*` in configs/base.py.
+    """
+
+    width: int
+    depth: int
+    heads: int
+    mlp_ratio: float
+    dropout: float
+    dtype: str
+    scan_layers: bool
+    remat: bool
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Array,
+        coordinates: Array,
+        ids: AttentionIds,
+        cond: Array | None = None,
+        dropout_keys: Key | None = None,
+        cache: Cache | None = None,
+    ) -> tuple[Array, Cache | None]:
+        """The features of T positions.
+
+        Args:
+          x: [B, T, D].
+          coordinates: int32 [B, T, A], A axes of rotary positions.
+          ids: the attention ids of the T positions.
+          cond: [B, C] modulates every block, or None.
+          dropout_keys: one key a row [B] in training, None in evaluation.
+          cache: what was seen before, or None. With a cache the T positions are written to it and see it.
+
+        Returns:
+          [B, T, D] in the computation's dtype, and the cache with the T positions added (None when none was given).
+        """
+        block = nn.remat(Block, prevent_cse=not self.scan_layers) if self.remat else Block
+        blocks = nn.scan(
+            block,
+            variable_axes={"params": 0},
+            split_rngs={"params": True},
+            in_axes=(0, 0, *[nn.broadcast] * 6),
+            length=self.depth,
+            unroll=1 if self.scan_layers else self.depth,
+            metadata_params={nn.PARTITION_NAME: "layers"},
+        )(self.heads, self.mlp_hidden, self.dropout, jnp.dtype(self.dtype), name="blocks")
+        keys, stored, index = ids, None, None
+        if cache is not None:
+            keys, stored, index = caches.write_ids(cache, ids), (cache.keys, cache.values), cache.index
+        x = x.astype(self.dtype)
+        x, kept = blocks(x, jnp.arange(self.depth), stored, coordinates, ids, keys, index, cond, dropout_keys)
+        if cache is not None:
+            cache = Cache(*kept, keys, cache.index + ids.block_ids.shape[1])
+        return RMSNorm(name="final_norm")(x), cache
+
+    @property
+    def mlp_hidden(self) -> int:
+        """Hidden features of the MLP: the ratio times the width, rounded to a multiple of 8."""
+        return max(8, round(self.width * self.mlp_ratio / 8) * 8)
+
+    def empty_cache(self, batch: int, length: int) -> Cache:
+        """A cache for `batch` rows of at most `length` positions."""
+        return caches.empty(
+            layers=self.depth, batch=batch, length=length, heads=self.heads, head_size=self.width // self.heads, dtype=jnp.dtype(self.dtype)
+        )

@@ -1,0 +1,20 @@
+"""What can be learned: one line an objective."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from genjax.objectives.base import Objective
+from genjax.objectives.next_token import NextToken
+from genjax.objectives.noise_prediction import NoisePrediction
+from genjax.types import DataSpec
+
+OBJECTIVES: dict[str, type[Objective]] = {
+    "next_token": NextToken,
+    "noise_prediction": NoisePrediction,
+}
+
+
+def build(config: Any, spec: DataSpec) -> Objective:
+    """The objective that a config names, for data like `spec`."""
+    return OBJECTIVES[config.objective].build(config, spec)

@@ -1,0 +1,53 @@
+"""The contract between what is learned and everything else.
+
+An objective is a frozen dataclass of pure functions. The training loop, the evaluator, the scripts and the comparison know this protocol
+and nothing else, so a new objective is one file, one line in `genjax.objectives.OBJECTIVES`, one config.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import jax.numpy as jnp
+
+from genjax import rng
+from genjax.models.trunk import Trunk
+from genjax.types import Array, Batch, DataSpec, Key, Likelihood, LossSums, Params, Samples
+
+
+class Objective(Protocol):
+    """What is learned, as pure, jit-able functions of parameters and batches."""
+
+    @classmethod
+    def build(cls, config: Any, spec: DataSpec) -> Objective:
+        """The objective of a config for data like `spec`; UsageError where the two do not fit."""
+
+    def init(self, key: Key) -> Params:
+        """Fresh parameters, each boxed with the logical names of its axes (flax `LogicallyPartitioned`)."""
+
+    def loss(self, params: Params, batch: Batch, key: Key, *, train: bool) -> LossSums:
+        """Sums over the rows of a batch; loss / weight is in nats a dimension."""
+
+    def likelihood(self, params: Params, batch: Batch, key: Key) -> Likelihood:
+        """The negative log-likelihood of every row, of the kind that the objective can give."""
+
+    def sample(self, params: Params, request: Batch, key: Key) -> Samples:
+        """One new row for each row of the request, which has `id` and, with classes, `label`; the same id gives the same row."""
+
+
+def trunk_from(config: Any) -> Trunk:
+    """The shared trunk of a config."""
+    return Trunk(**config.model, parent=None)
+
+
+def classes_from(config: Any, spec: DataSpec) -> int:
+    """How many classes a model is conditioned on."""
+    return spec.num_classes if config.conditioning.label else 0
+
+
+def hide_labels(label: Array | None, num_classes: int, rate: float, keys: Key) -> Array | None:
+    """Labels [B] with each replaced by `num_classes`, "no class", with probability `rate`; the one place where a class is hidden."""
+    if not num_classes or rate == 0.0:
+        return label
+    hidden = rng.uniform(keys) < rate
+    return jnp.where(hidden, num_classes, label)

@@ -1,0 +1,104 @@
+"""Next-token prediction: the probability of an array as a product over its values in raster order.
+
+    log p(x | y) = sum_i log p(x_i | x_<i, y)                                                       (1)
+
+with each factor a softmax over the levels that a value can take, so the likelihood is exact. The input at position i is x_(i-1), and a
+start token at position 0; the coordinates are those of the value that is predicted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from genjax import rng
+from genjax.decoding.generate import generate
+from genjax.decoding.sampling import SamplingRule, guide
+from genjax.models import adapters, masks
+from genjax.models.networks import TokenNetwork
+from genjax.objectives.base import classes_from, hide_labels, trunk_from
+from genjax.types import Array, Batch, Cost, DataSpec, Key, Likelihood, LossSums, Params, Samples
+
+
+@dataclasses.dataclass(frozen=True)
+class NextToken:
+    """See the module's text; the fields are those of the config."""
+
+    network: TokenNetwork
+    spec: DataSpec
+    drop_rate: float
+    guidance_scale: float
+    rule: SamplingRule
+
+    @classmethod
+    def build(cls, config: Any, spec: DataSpec) -> NextToken:
+        grid = tuple(n for n in spec.shape if n > 1) or (1,)
+        network = TokenNetwork(trunk_from(config), vocab=spec.levels, grid=grid, num_classes=classes_from(config, spec), parent=None)
+        return cls(network, spec, config.conditioning.drop_rate, config.sample.guidance_scale, SamplingRule(**config.next_token))
+
+    def init(self, key: Key) -> Params:
+        batch = {self.spec.key: jnp.zeros((1, *self.spec.shape), jnp.int32), "label": jnp.zeros((1,), jnp.int32)}
+        tokens = self._tokens(batch)
+        return self.network.init(key, tokens, self._coordinates(tokens), masks.causal(*tokens.shape), batch["label"])["params"]
+
+    def loss(self, params: Params, batch: Batch, key: Key, *, train: bool) -> LossSums:
+        def keys(name: str) -> Key:
+            return rng.rows(rng.fold_name(key, name), batch["id"])
+
+        label = hide_labels(batch.get("label"), self.network.num_classes, self.drop_rate, keys("label")) if train else batch.get("label")
+        logits, tokens = self._logits(params, batch, label, keys("dropout") if train else None)
+        weight = batch["weight"][:, None]
+        nll = optax.softmax_cross_entropy_with_integer_labels(logits, tokens)
+        count = jnp.sum(weight) * tokens.shape[1]
+        hits = jnp.sum(weight * (jnp.argmax(logits, axis=-1) == tokens))
+        return LossSums(jnp.sum(weight * nll), count, {"accuracy": (hits, count)})
+
+    def likelihood(self, params: Params, batch: Batch, key: Key) -> Likelihood:
+        del key  # nothing is drawn: equation (1) is exact
+        logits, tokens = self._logits(params, batch, batch.get("label"), None)
+        nats = jnp.sum(optax.softmax_cross_entropy_with_integer_labels(logits, tokens), axis=-1)
+        return Likelihood(nats, jnp.full(nats.shape, tokens.shape[1]), jnp.zeros_like(nats), {}, "exact")
+
+    def sample(self, params: Params, request: Batch, key: Key) -> Samples:
+        rows, guided = request["id"].shape[0], self.guidance_scale != 1.0
+        label = request.get("label")
+        if guided:  # every row twice in one batch: with its class, and without
+            label = jnp.concatenate([label, jnp.full_like(label, self.network.num_classes)])
+        batch = 2 * rows if guided else rows
+        coordinates = adapters.grid_coordinates(self.network.grid)
+
+        def next_logits(token: Array, position: Array, cache):
+            inputs = jnp.concatenate([token, token]) if guided else token
+            here = jnp.broadcast_to(coordinates[position], (batch, 1, coordinates.shape[-1]))
+            ids = masks.AttentionIds(jnp.full((batch, 1), position), jnp.ones((batch, 1), jnp.int32))
+            logits, cache = self.network.apply({"params": params}, inputs[:, None], here, ids, label, cache=cache)
+            logits = logits[:, 0]
+            return guide(logits[:rows], logits[rows:], self.guidance_scale) if guided else logits, cache
+
+        length = self.spec.num_dims
+        cache = self.network.trunk.empty_cache(batch, length)
+        start = jnp.full((rows,), self.network.vocab, jnp.int32)
+        tokens = generate(next_logits, cache, start, length, self.rule, rng.rows(key, request["id"]))
+        cost = Cost(nfe=length * (2 if guided else 1), sequential_depth=length)
+        return Samples(tokens.reshape(rows, *self.spec.shape), cost)
+
+    def _tokens(self, batch: Batch) -> Array:
+        values = batch[self.spec.key]
+        return values.reshape(values.shape[0], math.prod(self.spec.shape)).astype(jnp.int32)
+
+    def _coordinates(self, tokens: Array) -> Array:
+        cells = adapters.grid_coordinates(self.network.grid)
+        return jnp.broadcast_to(cells, (tokens.shape[0], *cells.shape))
+
+    def _logits(self, params: Params, batch: Batch, label: Array | None, dropout_keys: Key | None) -> tuple[Array, Array]:
+        """Teacher forcing: logits [B, T, V] of every value given those before it, and the values int32 [B, T]."""
+        tokens = self._tokens(batch)
+        start = jnp.full((tokens.shape[0], 1), self.network.vocab, jnp.int32)
+        inputs = jnp.concatenate([start, tokens[:, :-1]], axis=1)
+        logits, _ = self.network.apply({"params": params}, inputs, self._coordinates(tokens), masks.causal(*tokens.shape), label, dropout_keys)
+        return logits, tokens

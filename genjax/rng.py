@@ -1,0 +1,51 @@
+"""Every random key: a pure function of (seed, stream name, step, row id). No key is stored, split or threaded through state.
+
+Two streams never share a key, adding a stream changes no other, and a resumed run needs nothing but its step.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+import jax
+import jax.numpy as jnp
+
+from genjax.types import Array, Key
+
+
+def stream(seed: int, name: str, step: Array | int = 0) -> Key:
+    """The key of a named stream at a step; `step` may be traced."""
+    return fold_name(jax.random.fold_in(jax.random.key(seed), step), name)
+
+
+def fold_name(key: Key, name: str) -> Key:
+    """A key for one named use of `key`."""
+    return jax.random.fold_in(key, zlib.crc32(name.encode()))
+
+
+def rows(key: Key, ids: Array) -> Key:
+    """One key a row [B], so that a row's randomness does not depend on its neighbours. `ids`: [B] integers."""
+    return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, ids)
+
+
+def normal(keys: Key, shape: tuple[int, ...]) -> Array:
+    """Standard normal [B, *shape], each row from its own key [B]."""
+    return jax.vmap(lambda key: jax.random.normal(key, shape))(keys)
+
+
+def uniform(keys: Key, shape: tuple[int, ...] = ()) -> Array:
+    """Uniform [B, *shape] in [0, 1), each row from its own key [B]."""
+    return jax.vmap(lambda key: jax.random.uniform(key, shape))(keys)
+
+
+def dropout(x: Array, rate: float, keys: Key | None) -> Array:
+    """Inverted dropout of x [B, ...] with one key a row; `keys=None` means evaluation and returns x."""
+    if keys is None or rate == 0.0:
+        return x
+    kept = jax.vmap(lambda key: jax.random.bernoulli(key, 1.0 - rate, x.shape[1:]))(keys)
+    return jnp.where(kept, x / (1.0 - rate), jnp.zeros_like(x))
+
+
+def each(keys: Key, number: Array | int) -> Key:
+    """Every key of `keys` [B] folded with the same number."""
+    return jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)

@@ -1,0 +1,252 @@
+"""The training loop, for every objective. Its order is fixed, and each part relies on it:
+
+    restore -> [ evaluate -> save -> next batch -> step -> log ]
+
+Whatever a step is measured by is written before its checkpoint, so a run that is killed and started again writes every row once.
+The metrics of a dispatch are read after the next one is under way, so logging costs nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from genjax import __version__
+from genjax.config import base_fields, difference, from_json, to_json
+from genjax.data.loader import train_batches
+from genjax.errors import NonFiniteError, UsageError
+from genjax.training.checkpoint import Checkpoints, digest
+from genjax.training.logging import Logger
+from genjax.training.setup import Run
+from genjax.training.signals import Stopper
+from genjax.training.state import TrainState
+from genjax.training.workdir import Workdir, writing
+
+
+class Monitor(NamedTuple):
+    """Something measured during training: every so often, with the averaged parameters; it must not change them."""
+
+    name: str
+    every: str  # a duration
+    measure: Callable[[Run, TrainState, int, Logger], None]
+
+
+class Summary(NamedTuple):
+    """How a training ended: the last row of metrics, the state's digest, the seconds of each part."""
+
+    step: int
+    digest: str
+    metrics: dict[str, float]
+    seconds: dict[str, float]
+
+
+def train(config: Any, path: Path, monitors: Callable[[Run], Sequence[Monitor]], *, overwrite: bool = False, force: bool = False) -> Summary:
+    """Trains a config in a directory; a directory with a part of this very training goes on where it stopped.
+
+    Args:
+      config: a checked and validated config.
+      path: the run's directory.
+      monitors: what to measure on the way.
+      overwrite: move an existing run of this directory aside and begin anew.
+      force: go on with an existing run although its config differs.
+
+    Raises:
+      UsageError: the directory holds a run of another config.
+      Preempted: a signal asked for a stop; everything is saved.
+      NonFiniteError: the loss is not a number.
+    """
+    run = Run.build(config)
+    workdir = Workdir(path)
+    if overwrite:
+        move_aside(workdir)
+    elif not force:
+        refuse_other_config(workdir, config)
+    with Stopper() as stopper, workdir:
+        workdir.write_json("config.json", to_json(config))
+        with Checkpoints(workdir.checkpoints, keep=config.checkpoint.keep) as checkpoints:
+            return _train(run, workdir, checkpoints, stopper, monitors(run))
+
+
+def move_aside(workdir: Workdir) -> None:
+    """Renames an existing run's directory, so that nothing is ever deleted; LockedError where it is in use."""
+    if workdir.path.exists():
+        with workdir, writing(workdir.path):
+            aside = workdir.path.with_name(f"{workdir.path.name}-{time.strftime('%Y%m%d-%H%M%S')}")
+            workdir.path.rename(aside)
+            print(f"the old run is now {aside}")
+
+
+def refuse_other_config(workdir: Workdir, config: Any) -> None:
+    """UsageError where the directory holds a run of another config."""
+    path = workdir.path
+    if not (path / "config.json").exists():
+        return
+    other = from_json(workdir.read_json("config.json"), base_fields())
+    changed = difference(config, other)
+    if changed:
+        listed = ", ".join(f"{name} was {old!r} and is {new!r}" for name, (new, old) in list(changed.items())[:4])
+        raise UsageError(
+            f"{path} holds a run of another config ({listed}{', ...' if len(changed) > 4 else ''}): "
+            "choose another --workdir, move the old run aside with --overwrite, or go on with the new config with --force"
+        )
+
+
+def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stopper, monitors: Sequence[Monitor]) -> Summary:
+    config, total, seconds = run.config, run.total_steps, dict.fromkeys(("restore", "compile", "train", "evaluate", "save"), 0.0)
+    clock = _Clock(seconds)
+
+    # 1. Restore. The whole of a run's past is its state and its step: data order and noise are functions of them.
+    restored = checkpoints.latest()
+    state = run.create_state() if restored is None else checkpoints.restore(restored, run.abstract_state)
+    step = restored or 0
+    jax.block_until_ready(state)
+    clock.lap("restore")
+
+    log = Logger(workdir, config, start_step=step, total_steps=total)
+    describe(run, workdir, log, step)
+    train_step = run.compile_step()
+    batches = train_batches(
+        run.source,
+        config.data.batch_size,
+        config.seed,
+        start_step=step,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+    )
+    every = {monitor.name: max(1, run.steps(monitor.every)) for monitor in monitors}
+    every |= {"log": max(1, run.steps(config.train.log_every)), "save": max(1, run.steps(config.train.checkpoint_every))}
+    workdir.status("running", step)
+    before, waiting, last = step, None, {}
+
+    def due(name: str) -> bool:
+        # What is due at a step is done at the first step boundary at or after it: dispatches do not depend on what is measured.
+        return step > before and (step // every[name] > before // every[name] or step == total)
+
+    try:
+        while True:
+            # 2. Evaluate.
+            if waiting is not None and any(due(monitor.name) for monitor in monitors):
+                last, waiting = _log(log, waiting, every["log"], total, clock), None
+            clock.lap("train")
+            with log.pause():
+                for monitor in monitors:
+                    if due(monitor.name):
+                        monitor.measure(run, state, step, log)
+                clock.lap("evaluate")
+
+                # 3. Save.
+                if due("save") or (stopper.received and step > before):
+                    if waiting is not None:
+                        last, waiting = _log(log, waiting, every["log"], total, clock), None
+                    checkpoints.save(step, state, _meta(config, step))
+                checkpoints.poll()
+                clock.lap("save")
+            if stopper.received:
+                checkpoints.wait()
+                error = stopper.error(step)
+                workdir.status("preempted", step, exit_code=error.exit_code, reason=str(error))
+                raise error
+            if step >= total:
+                break
+
+            # 4. Next batch. Dispatches end at multiples of their length, so a resumed run compiles and computes what this one does.
+            count = min(config.train.steps_per_dispatch - step % config.train.steps_per_dispatch, total - step)
+            batch = run.parallel.put(batches.take(count), stacked=True)
+
+            # 5. Step.
+            first = step == (restored or 0)
+            state, metrics = train_step(state, batch)
+            before, step = step, step + count
+            if first:
+                jax.block_until_ready(state)
+                clock.lap("compile")
+                log.started = time.monotonic()
+                log.start_step = step
+
+            # 6. Log the dispatch before this one.
+            if waiting is not None:
+                last = _log(log, waiting, every["log"], total, clock)
+            waiting = (before, metrics)
+        checkpoints.wait()
+    except NonFiniteError as error:
+        workdir.status("failed", step, exit_code=error.exit_code, reason=str(error))
+        raise
+    finally:
+        batches.close()
+        log.close()
+    summary = Summary(step, digest(state), last, seconds)
+    workdir.status("complete", step, exit_code=0)
+    _summarise(run, workdir, summary)
+    return summary
+
+
+def _log(log: Logger, waiting: tuple[int, dict[str, Any]], every: int, total: int, clock: _Clock) -> dict[str, float]:
+    """Writes the rows of a dispatch that are due, and returns its last."""
+    start, stacked = waiting
+    metrics = {name: np.asarray(values) for name, values in stacked.items()}
+    if not np.isfinite(metrics["loss"]).all():
+        at = start + 1 + int(np.argmin(np.isfinite(metrics["loss"])))
+        raise NonFiniteError(f"the loss of step {at} is not a finite number: lower optimizer.learning_rate, or look at the data of that step")
+    count = len(metrics["loss"])
+    for offset in range(count):
+        step = start + offset + 1
+        row = {name: float(values[offset]) for name, values in metrics.items()}
+        if step % every == 0 or step == total:
+            log.scalars(step, "train", row, since_start=clock.total())
+            log.progress(step, row)
+    return row
+
+
+def _meta(config: Any, step: int) -> dict[str, Any]:
+    return {
+        "schema_version": 1,
+        "step": step,
+        "data_position": step,
+        "config": to_json(config),
+        "versions": {"genjax": __version__, "jax": jax.__version__},
+        "backend": jax.default_backend(),
+        "processes": jax.process_count(),
+        "devices": jax.device_count(),
+    }
+
+
+def describe(run: Run, workdir: Workdir, log: Logger, step: int) -> None:
+    """A dozen lines at the start: what is trained, on what, where."""
+    spec, mesh = run.source.spec, run.parallel.mesh.shape
+    params = jax.tree.leaves(run.abstract_state.params)
+    log.line(f"genjax {__version__}  jax {jax.__version__}  {jax.device_count()} {jax.devices()[0].device_kind} device(s), {run.parallel.mode}, mesh {dict(mesh)}")
+    log.line(f"  run        {workdir.path}")
+    log.line(f"  objective  {run.config.objective}, {sum(p.size for p in params):,} parameters")
+    log.line(f"  data       {spec.name}: {spec.train_size:,} training and {spec.eval_size:,} held-out examples of {spec.shape}, {spec.levels} levels")
+    log.line(f"  training   {run.total_steps:,} steps of {run.config.data.batch_size} examples" + (f", from step {step:,}" if step else ""))
+    log.line("  compiling the first step ...")
+
+
+def _summarise(run: Run, workdir: Workdir, summary: Summary) -> None:
+    metrics = "  ".join(f"{name} {value:.4g}" for name, value in summary.metrics.items())
+    spent = "  ".join(f"{name} {value:.1f}s" for name, value in summary.seconds.items() if value >= 0.05)
+    print(f"complete at step {summary.step}  {metrics}")
+    print(f"  time    {spent}")
+    print(f"  state   sha256 {summary.digest}")
+    print(f"  sample    python scripts/sample.py --workdir={workdir.path}")
+    print(f"  evaluate  python scripts/evaluate.py --workdir={workdir.path}")
+
+
+class _Clock:
+    """Splits the wall time among named parts."""
+
+    def __init__(self, seconds: dict[str, float]) -> None:
+        self.seconds, self.last = seconds, time.monotonic()
+
+    def lap(self, name: str) -> None:
+        now = time.monotonic()
+        self.seconds[name] += now - self.last
+        self.last = now
+
+    def total(self) -> float:
+        return sum(self.seconds.values()) + time.monotonic() - self.last

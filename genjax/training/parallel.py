@@ -1,0 +1,133 @@
+"""Devices: the only file that knows there are any.
+
+Under `jit` a mesh has the axes `data` and `fsdp`, which split a batch's rows, and `fsdp` and `tensor`, which split parameters. A
+parameter's split follows from the logical names of its axes (RULES); an axis that does not divide evenly is left whole. `pmap` compiles
+the same step for devices that each hold all parameters.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from genjax.config import require
+from genjax.training.step import Step, several
+from genjax.types import Array, Batch, PyTree
+
+ROWS = ("data", "fsdp")
+
+# Logical axis of a parameter -> axis of the mesh that splits it; None leaves it whole. Every axis must be listed.
+RULES: dict[str, str | None] = {
+    "layers": None,
+    "embed": "fsdp",
+    "heads": "tensor",
+    "head": None,
+    "mlp": "tensor",
+    "vocab": "tensor",
+    "class": None,
+    "patch": None,
+    "frequency": None,
+    "cond": None,
+    "modulation": None,
+    "place": None,
+    "norm": None,
+    "bias": None,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Parallel:
+    """How a run is laid out over devices: mode "jit" or "pmap", and a mesh with the axes data, fsdp, tensor."""
+
+    mode: str
+    mesh: Mesh
+
+    @classmethod
+    def build(cls, config: Any, batch_size: int, accumulation: int) -> Parallel:
+        """The mesh of `config.parallel` over all devices; UsageError where the numbers do not fit."""
+        devices, split = jax.device_count(), config.fsdp * config.tensor
+        data = devices // split if config.data == -1 else config.data
+        require(
+            data * split == devices,
+            f"parallel.data={config.data}, parallel.fsdp={config.fsdp}, parallel.tensor={config.tensor} do not multiply to the {devices} devices here",
+        )
+        rows, micro = data * config.fsdp, batch_size // accumulation
+        require(
+            micro % rows == 0,
+            f"a micro-batch of {micro} rows (data.batch_size / train.accumulation) does not split over {rows} devices: "
+            f"use data.batch_size={max(1, micro // rows) * rows * accumulation}",
+        )
+        require(config.mode == "jit" or jax.process_count() == 1, "parallel.mode=pmap runs in one process: use parallel.mode=jit")
+        axes = {"data": data, "fsdp": config.fsdp, "tensor": config.tensor}
+        return cls(config.mode, jax.make_mesh(tuple(axes.values()), tuple(axes), axis_types=(AxisType.Auto,) * 3))
+
+    @property
+    def replicated(self) -> NamedSharding:
+        """Whole on every device."""
+        return NamedSharding(self.mesh, P())
+
+    @property
+    def row_count(self) -> int:
+        """Devices that a batch's rows are split over."""
+        return self.mesh.shape["data"] * self.mesh.shape["fsdp"]
+
+    def parameter_shardings(self, shapes: PyTree, axes: PyTree) -> PyTree:
+        """A sharding for every parameter, from the names of its axes."""
+
+        def sharding(shape: jax.ShapeDtypeStruct, names: tuple[str, ...]) -> NamedSharding:
+            split = [RULES[name] for name in names]
+            whole = [mesh_axis is None or size % self.mesh.shape[mesh_axis] for mesh_axis, size in zip(split, shape.shape, strict=True)]
+            return NamedSharding(self.mesh, P(*[None if w else mesh_axis for w, mesh_axis in zip(whole, split, strict=True)]))
+
+        return jax.tree.map(sharding, shapes, axes)
+
+    def state_shardings(self, state: PyTree, axes: PyTree, optimizer: optax.GradientTransformation) -> PyTree:
+        """A sharding for every leaf of an abstract TrainState; what the optimizer keeps for a parameter lies where the parameter does."""
+        params = self.parameter_shardings(state.params, axes)
+        opt_state = optax.tree_utils.tree_map_params(
+            optimizer, lambda _, sharding: sharding, state.opt_state, params, transform_non_params=lambda _: self.replicated
+        )
+        return type(state)(step=self.replicated, params=params, ema=params, opt_state=opt_state)
+
+    def put(self, batch: dict[str, np.ndarray], *, stacked: bool = False) -> Batch:
+        """This process's rows [B, ...] (or [k, B, ...] when stacked) as global arrays, split over the devices."""
+        sharding = NamedSharding(self.mesh, P(None, ROWS) if stacked else P(ROWS))
+        return {name: jax.make_array_from_process_local_data(sharding, np.asarray(rows)) for name, rows in batch.items()}
+
+    def put_whole(self, arrays: dict[str, np.ndarray]) -> Batch:
+        """Rows that every process holds, as global arrays split over the devices."""
+        sharding = NamedSharding(self.mesh, P(ROWS))
+        return {name: jax.make_array_from_callback(rows.shape, sharding, lambda at, rows=rows: rows[at]) for name, rows in arrays.items()}
+
+    def gather(self, x: Array) -> Array:
+        """x whole on every device, so that every process can read it."""
+        return jax.device_put(x, self.replicated)
+
+    def compile_step(self, make_step: Callable[..., Step], state_shardings: PyTree) -> Step:
+        """The step over stacked batches [k, B, ...], compiled for the devices; the state is donated.
+
+        make_step(add_devices=...) makes the step, so that both modes compile the same function.
+        """
+        if self.mode == "pmap":
+            return self._pmap(several(make_step(add_devices=partial(jax.lax.psum, axis_name="rows"))))
+        return jax.jit(several(make_step()), donate_argnums=0, out_shardings=(state_shardings, self.replicated))
+
+    def _pmap(self, step: Step) -> Step:
+        mapped = jax.pmap(step, axis_name="rows", in_axes=(None, 1), out_axes=(None, None))
+
+        def split(x: Array) -> Array:
+            return x.reshape(x.shape[0], self.row_count, x.shape[1] // self.row_count, *x.shape[2:])
+
+        return lambda state, batches: mapped(state, jax.tree.map(split, batches))
+
+    def compile(self, function: Callable[..., PyTree]) -> Callable[..., PyTree]:
+        """A function of arrays laid out by this object, compiled; its results are whole on every device."""
+        return jax.jit(function, out_shardings=self.replicated)

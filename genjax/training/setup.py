@@ -1,0 +1,105 @@
+"""From a config to the parts of a run: data, objective, devices, optimizer, step. Nothing is written and no parameter is made here."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import optax
+
+from genjax import objectives
+from genjax.config import Duration
+from genjax.data.sources import Source, open_source
+from genjax.objectives.base import Objective
+from genjax.training import optimizer, state, step
+from genjax.training.parallel import Parallel
+from genjax.types import PyTree
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """The parts of a run; everything here is a function of the config and of the devices."""
+
+    config: Any
+    source: Source
+    objective: Objective
+    parallel: Parallel
+
+    @classmethod
+    def build(cls, config: Any) -> Run:
+        """Opens the data and checks that config, data and devices fit each other (UsageError, DataError)."""
+        use_compilation_cache()
+        source = open_source(config.data.source, config.data.dir)
+        objective = objectives.build(config, source.spec)
+        return cls(config, source, objective, Parallel.build(config.parallel, config.data.batch_size, config.train.accumulation))
+
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps of the whole training."""
+        return self.steps(self.config.train.duration)
+
+    def steps(self, duration: str) -> int:
+        """A duration of this run in optimizer steps."""
+        whole = None if duration is self.config.train.duration else self.total_steps
+        return Duration(duration).steps(batch_size=self.config.data.batch_size, train_size=self.source.spec.train_size, total=whole)
+
+    @cached_property
+    def axes(self) -> PyTree:
+        """The names of every parameter's axes."""
+        return state.logical_axes(self.objective)
+
+    @cached_property
+    def optimizer(self) -> optax.GradientTransformation:
+        config = self.config.optimizer
+        return optimizer.build(config, self.axes, warmup=self.steps(config.warmup), total=self.total_steps)
+
+    @cached_property
+    def abstract_state(self) -> state.TrainState:
+        """Shapes, dtypes and shardings of the state; nothing is computed."""
+        shapes = jax.eval_shape(self._create)
+        shardings = self.parallel.state_shardings(shapes, self.axes, self.optimizer)
+        return jax.tree.map(lambda shape, sharding: jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=sharding), shapes, shardings)
+
+    @property
+    def state_shardings(self) -> PyTree:
+        return jax.tree.map(lambda leaf: leaf.sharding, self.abstract_state)
+
+    def create_state(self) -> state.TrainState:
+        """A fresh state, made where it is to lie."""
+        return jax.jit(self._create, out_shardings=self.state_shardings)()
+
+    def compile_step(self) -> step.Step:
+        """The step over stacked batches."""
+        return self.parallel.compile_step(self.make_step, self.state_shardings)
+
+    @property
+    def make_step(self):
+        """make_step(add_devices=...) -> the pure step."""
+        config = self.config
+        return partial(
+            step.make_train_step,
+            self.objective,
+            self.optimizer,
+            seed=config.seed,
+            accumulation=config.train.accumulation,
+            ema_decay=config.optimizer.ema_decay,
+        )
+
+    def _create(self) -> state.TrainState:
+        return state.create(self.objective, self.optimizer, self.config.seed)
+
+
+def use_compilation_cache() -> None:
+    """Keep compiled programs between runs in a folder that only this user can write: whoever can write it can run code as us."""
+    folder = Path(os.environ.get("GENJAX_CACHE_DIR", Path.home() / ".cache" / "genjax")) / "xla"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        return  # a read-only home costs compile time, not the run
+    if folder.stat().st_uid == os.getuid() and not folder.stat().st_mode & 0o022:
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)

@@ -1,0 +1,259 @@
+"""A run's directory: who may write in it, and the small files that tell what happened.
+
+    <workdir>/
+      .lock          held by the one process that trains here: {host, pid, started, command}
+      config.json    the resolved configuration
+      status.json    {state, step, exit_code, reason, restarts}
+      metrics.jsonl  one row a line
+      checkpoints/   see checkpoint.py
+      samples/
+
+In a run of many processes, process 0 alone locks and writes; the calls below do nothing on the others.
+
+Every JSON file here is strict: it has no NaN or Infinity, so that any reader accepts it. A number that is not finite is written as the
+string "nan", "inf" or "-inf".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import fcntl
+import itertools
+import json
+import logging
+import math
+import os
+import shlex
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from genjax.errors import CheckpointError, GenjaxError, LockedError, SaveError
+
+logger = logging.getLogger(__name__)
+
+
+def is_primary() -> bool:
+    """Whether this is process 0, the one that writes."""
+    import jax  # not at the top of the file: to read a status needs no jax
+
+    return jax.process_index() == 0
+
+
+def decide(choose: Callable[[], int]) -> int:
+    """Process 0 chooses and every process gets its answer. What it raises is raised everywhere, so that no process waits for a dead one."""
+    import jax
+    import numpy as np
+    from jax.experimental import multihost_utils
+
+    answer, error = 0, None
+    if jax.process_index() == 0:
+        try:
+            answer = choose()
+        except Exception as caught:
+            error = caught
+    code = 0 if error is None else getattr(error, "exit_code", 1)
+    answer, code = (int(number) for number in multihost_utils.broadcast_one_to_all(np.array([answer, code], np.int32)))
+    if error is not None:
+        raise error
+    if code:
+        elsewhere = GenjaxError("Process 0 stopped; its log has the reason.")
+        elsewhere.exit_code = code
+        raise elsewhere
+    return answer
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns what the operating system says about `path` into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise SaveError(f"{path} could not be written: {error.strerror or error}.") from error
+
+
+def _strict(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _strict(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(item) for item in value]
+    if hasattr(value, "item"):  # a scalar of numpy or jax
+        return _strict(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
+
+
+def dumps(value: Any, **options: Any) -> str:
+    """Strict JSON; see the top of this file for numbers that are not finite."""
+    return json.dumps(_strict(value), allow_nan=False, **options)
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Writes a whole file or nothing: at every instant `path` holds the old content or the new one, also after a power cut."""
+    partial = path.with_name(f".{path.name}.tmp")
+    with writing(path):
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+
+
+class Workdir:
+    """A run's directory. Training holds it with `with workdir:`; sampling and evaluation only read it."""
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path).expanduser().resolve()  # orbax refuses a relative path, and only inside the background save
+        self.checkpoints = self.path / "checkpoints"
+        self.samples = self.path / "samples"
+        self.metrics = self.path / "metrics.jsonl"
+        self._lock: BinaryIO | None = None
+        self._restarts = 0
+
+    def acquire(self) -> Workdir:
+        """Makes the directory and locks it, or raises LockedError with the name of its holder.
+
+        The lock is the kernel's (flock): it ends with its process, however that ends, so that there is never a stale one to delete.
+        """
+        decide(self._acquire)
+        return self
+
+    def _acquire(self) -> int:
+        with writing(self.path):
+            self._lock_folder()
+            self.checkpoints.mkdir(exist_ok=True)
+            self.samples.mkdir(exist_ok=True)
+        self._restarts = 0
+        with contextlib.suppress(CheckpointError, TypeError, KeyError):
+            self._restarts = self.read_json("status.json")["restarts"] + 1
+        return 0
+
+    def _lock_folder(self) -> None:
+        existing = next(folder for folder in (self.path, *self.path.parents) if folder.exists())
+        if not existing.is_dir():
+            raise SaveError(f"{self.path} cannot be a run directory: {existing} is a file.")
+        if not os.access(existing, os.W_OK | os.X_OK):
+            raise SaveError(f"{self.path} cannot be a run directory: there is no permission to write in {existing}.")
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = (self.path / ".lock").open("a+b")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise LockedError(f"{self.path} is in use by {_holder(lock.read())}.") from None
+        lock.truncate(0)
+        now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+        lock.write(dumps({"host": socket.gethostname(), "pid": os.getpid(), "started": now, "command": shlex.join(sys.argv)}).encode())
+        lock.flush()
+        self._lock = lock
+
+    def release(self) -> None:
+        if self._lock is not None:
+            self._lock.close()  # the file stays: to delete it would let two processes each lock their own
+            self._lock = None
+
+    def __enter__(self) -> Workdir:
+        return self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def move_aside(self) -> None:
+        """Renames the directory to <name>.old-<n> where it holds a run, so that a new one can begin and nothing is lost."""
+        decide(self._move_aside)
+
+    def _move_aside(self) -> int:
+        if (self.path / "config.json").exists():
+            self._acquire()  # nobody else is writing there
+            names = (self.path.with_name(f"{self.path.name}.old-{n}") for n in itertools.count(1))
+            with writing(self.path):
+                self.path.rename(next(name for name in names if not name.exists()))
+            self.release()
+        return 0
+
+    def write_json(self, name: str, value: Any) -> None:
+        if is_primary():
+            replace(self.path / name, dumps(value, indent=2).encode() + b"\n")
+
+    def read_json(self, name: str) -> Any:
+        try:
+            return json.loads((self.path / name).read_bytes())
+        except OSError as error:
+            raise CheckpointError(f"{self.path / name} cannot be read ({error.strerror}): is this a run directory?") from error
+        except ValueError as error:
+            raise CheckpointError(f"{self.path / name} is damaged: {error}.") from error
+
+    def status(self, state: str, step: int, exit_code: int | None = None, reason: str | None = None) -> None:
+        """Writes status.json. `restarts` counts the times that this directory was taken up again."""
+        self.write_json(
+            "status.json", {"state": state, "step": step, "exit_code": exit_code, "reason": reason, "restarts": self._restarts}
+        )
+
+
+def _holder(content: bytes) -> str:
+    try:
+        held = json.loads(content)
+        return f"process {held['pid']} on {held['host']} since {held['started']} ({held['command']})"
+    except (ValueError, KeyError, TypeError):
+        return "another process"
+
+
+class MetricsLog:
+    """metrics.jsonl: an append-only list of rows, each with its `step`.
+
+    A row is handed to the kernel as soon as it is written, so that a kill loses none and tears at most the last. A resumed run calls
+    `truncate_after(step)` with the step it resumes from: then each step appears once.
+    """
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._file: BinaryIO | None = None
+        if is_primary():
+            with writing(path):
+                self._file = path.open("ab")
+
+    def write(self, row: dict[str, Any]) -> None:
+        if "step" not in row:
+            raise ValueError(f"a row of metrics needs a step: {row}")
+        line = dumps(row).encode() + b"\n"
+        if self._file is not None:
+            with writing(self._path):
+                self._file.write(line)
+                self._file.flush()  # on a full disk the rest of the line stays in the buffer, and the next flush goes on from there
+
+    def truncate_after(self, step: int) -> None:
+        """Drops, in one atomic step, the rows of later steps and any line that is not a whole row."""
+        if self._file is None:
+            return
+        self._file.close()
+        lines = self._path.read_bytes().splitlines(keepends=True)
+        kept = [line for line in lines if (at := _step_of(line)) is not None and at <= step]
+        if len(kept) < len(lines):
+            logger.info("%s: %d of %d rows are later than step %d or torn, and dropped", self._path, len(lines) - len(kept), len(lines), step)
+            replace(self._path, b"".join(kept))
+        self._file = self._path.open("ab")
+
+    def flush(self) -> None:
+        """Returns when the rows would survive a power cut."""
+        if self._file is not None:
+            with writing(self._path):
+                self._file.flush()
+                os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        if self._file is not None:
+            with writing(self._path):
+                self._file.close()
+
+
+def _step_of(line: bytes) -> int | None:
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        return json.loads(line)["step"]
+    except (ValueError, KeyError, TypeError):
+        return None

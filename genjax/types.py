@@ -1,0 +1,111 @@
+"""The few records that cross a boundary between packages.
+
+Sums until the end: a loss and a likelihood are un-normalised sums with their weights, so that micro-batches, padded batches and
+devices add up exactly, for every objective. A number carries its protocol: a likelihood knows its kind and its error, a sample its cost.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any, Literal, NamedTuple
+
+import jax
+
+Array = jax.Array
+PyTree = Any
+Params = PyTree
+Key = Array  # a typed key of jax.random.key
+Batch = dict[str, Array]
+
+# The keys of a batch mean the same to every objective; B is the number of rows.
+#   image   [B, H, W, C]  integer levels in [0, spec.levels)
+#   tokens  [B, T]        integer ids in [0, spec.levels)
+#   label   [B]           integer class in [0, spec.num_classes); spec.num_classes itself stands for "no class"
+#   id      [B] uint32    the row's position in the data stream: every random number of a row is keyed by it, so that a row meets the
+#                         same noise in any micro-batch, on any device and in any compile mode
+#   weight  [B] float32   1 for a row, 0 for the padding of a last, partial batch
+
+LikelihoodKind = Literal["exact", "upper_bound", "estimate"]
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSpec:
+    """What one example of a data set is: an array of integer levels under one batch key.
+
+    Attributes:
+      name: the data source as the config names it.
+      key: the batch key that holds the array, "image" or "tokens".
+      shape: the shape of one example, [H, W, C] or [T].
+      levels: every value is an integer in [0, levels).
+      num_classes: labels are integers in [0, num_classes); 0 when there are none.
+      train_size, eval_size: examples in each split.
+    """
+
+    name: str
+    key: Literal["image", "tokens"]
+    shape: tuple[int, ...]
+    levels: int
+    num_classes: int
+    train_size: int
+    eval_size: int
+
+    @property
+    def num_dims(self) -> int:
+        """Values in one example: the denominator of "per dimension"."""
+        return math.prod(self.shape)
+
+
+class LossSums(NamedTuple):
+    """Sums over the rows of a batch; `loss / weight` is the mean that is differentiated.
+
+    Attributes:
+      loss: scalar, sum of weighted per-example losses.
+      weight: scalar, sum of the weights.
+      metrics: name -> (sum, weight), each a scalar.
+    """
+
+    loss: Array
+    weight: Array
+    metrics: dict[str, tuple[Array, Array]]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Likelihood:
+    """Negative log-likelihood of each row, and what may be said of it.
+
+    Attributes:
+      nats: [B] negative log-likelihood (or its bound) in nats.
+      units: [B] number of units (dimensions, bytes, samples) that the nats are for.
+      stderr: [B] standard error of the row's own Monte-Carlo estimate; 0 where nothing was sampled.
+      terms: name -> [B] the parts that nats is the sum of.
+      kind: "exact", "upper_bound" (in expectation never below the exact value) or "estimate".
+    """
+
+    nats: Array
+    units: Array
+    stderr: Array
+    terms: dict[str, Array]
+    kind: LikelihoodKind = dataclasses.field(metadata={"static": True})
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """What one sample costs.
+
+    Attributes:
+      nfe: network evaluations (a guided step counts two).
+      sequential_depth: network evaluations that must wait for one another.
+    """
+
+    nfe: Array | int
+    sequential_depth: Array | int
+
+
+class Samples(NamedTuple):
+    """Generated rows in the units of the data (integer levels), and what each of them cost."""
+
+    data: PyTree
+    cost: Cost

@@ -1,0 +1,25 @@
+"""Measure a trained model on the held-out split: bits per dimension, with kind and standard error.
+
+  python scripts/evaluate.py --workdir=runs/noise
+  python scripts/evaluate.py --workdir=runs/noise --config.noise_prediction.eval_times=64 --config.evaluate.examples=1000
+
+Prints a table and writes evaluation_step<step>.json into the run's directory.
+"""
+
+from genjax import cli
+
+FLAGS = [
+    cli.Flag("workdir", "the trained run's directory", required=True),
+    cli.Flag("step", "which checkpoint; default: the newest", kind=int),
+    cli.Flag("weights", "the averaged parameters or those of the last step", default="ema", choices=("ema", "raw")),
+]
+
+
+def main(args):
+    from genjax.evaluation.commands import evaluate
+
+    evaluate(args.workdir, args.overrides, step=args.step, weights=args.weights)
+
+
+if __name__ == "__main__":
+    cli.run(main, __doc__, FLAGS, config="overrides")
