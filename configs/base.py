@@ -88,3 +88,13 @@ FIELDS = {
         "wandb": field(None, "Weights & Biases project to log to; needs the extra [wandb]", kind=str),
     },
 }
+
+# A comparison (configs/compare/): which arms, and what is made equal. Its `arms` are {name: "recipe.py:variant --config.field=value ..."},
+# each the command line of one training.
+COMPARISON = {
+    "title": field("", "the report's title"),
+    "question": field("", "what the comparison is to tell, in a sentence or two"),
+    "reference": field("", "the arm whose budget the others are given"),
+    "match": field("train_flops", "what is made equal, by the length of training", choices=("train_flops", "examples")),
+    "samples_per_class": field(8, "samples of each class in the report, or of each column without classes", at_least=1),
+}

@@ -141,19 +141,24 @@ def leaves(tree: Mapping, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 @functools.cache
-def base_fields() -> dict[str, Field]:
-    """The fields of every training config, by dotted path."""
-    return dict(leaves(_load_module(REPOSITORY / "configs" / "base.py").FIELDS))
+def base_fields(table: str = "FIELDS") -> dict[str, Field]:
+    """The fields of every training config, by dotted path; or another table of configs/base.py."""
+    return dict(leaves(getattr(_load_module(REPOSITORY / "configs" / "base.py"), table)))
 
 
 def defaults(fields: Mapping[str, Field]) -> ml_collections.ConfigDict:
-    """A locked config with every field at its default."""
-    return _nested({path: spec.default for path, spec in fields.items()}).lock()
+    """A locked config with every field at its default: a recipe that sets a key that is none fails at once."""
+    return open_defaults(fields).lock()
+
+
+def open_defaults(fields: Mapping[str, Field]) -> ml_collections.ConfigDict:
+    """A config with every field at its default, to which keys may be added."""
+    return _nested({path: spec.default for path, spec in fields.items()})
 
 
 def load(name: str, fields: Mapping[str, Field], overrides: Mapping[str, str] | None = None) -> ml_collections.FrozenConfigDict:
     """The recipe `file.py[:variant]` with command-line overrides {dotted path: text}, each value checked against its field."""
-    config = apply(_recipe(name, defaults(fields)), fields, overrides or {})
+    config = apply(recipe(name, defaults(fields)), fields, overrides or {})
     return check(config, fields)
 
 
@@ -270,7 +275,8 @@ def _unknown_field(path: str, fields: Mapping[str, Field]) -> str:
     return f"unknown config field '{path}'{did_you_mean(path, fields) or '; --help lists them all'}"
 
 
-def _recipe(name: str, config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+def recipe(name: str, config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+    """What `get_config` of the file `file.py[:variant]` makes of the defaults; nothing is checked yet."""
     filename, _, variant = name.partition(":")
     module = _load_module(_find(filename))
     get_config: Callable | None = getattr(module, "get_config", None)

@@ -6,7 +6,7 @@ process p of P takes the p-th contiguous slice of it. So the data state of a run
 save beside it, and the same order on any number of processes.
 
 grain sees a random-access source whose item k is this process's part of batch k, assembled by one vectorised gather (10-30 us for 64
-small images; grain per example is a hundred times slower), and adds the thread that assembles ahead.
+small images; example by example, grain is fifty times slower), and adds the thread that assembles ahead.
 """
 
 from __future__ import annotations
@@ -24,9 +24,7 @@ _PREFETCH_BYTES = 64 * 2**20
 _PREFETCH_BATCHES = 16
 
 
-def train_batches(
-    source: Source, batch_size: int, seed: int, *, start_step: int = 0, process_index: int = 0, process_count: int = 1
-) -> TrainBatches:
+def train_batches(source: Source, batch_size: int, seed: int, *, start_step: int = 0, process_index: int = 0, process_count: int = 1) -> TrainBatches:
     """The endless batches of the train split from `start_step` on.
 
     Args:
@@ -77,9 +75,7 @@ class TrainBatches(Iterator[Arrays]):
         self._iterator.close()
 
 
-def eval_batches(
-    source: Source, batch_size: int, *, limit: int | None = None, process_index: int = 0, process_count: int = 1
-) -> Iterator[Arrays]:
+def eval_batches(source: Source, batch_size: int, *, limit: int | None = None, process_index: int = 0, process_count: int = 1) -> Iterator[Arrays]:
     """The eval split once, in order.
 
     Args:

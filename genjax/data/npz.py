@@ -141,9 +141,7 @@ def _integers(file: str, key: str, values: np.ndarray, *, rank: int) -> np.ndarr
 
 def _check_alike(file: str, kind: str, train: Arrays, held_out: Arrays) -> None:
     if held_out[kind].shape[1:] != train[kind].shape[1:]:
-        raise DataError(
-            f"{file}: one row of 'eval_{kind}' has shape {held_out[kind].shape[1:]} and one of '{kind}' {train[kind].shape[1:]}"
-        )
+        raise DataError(f"{file}: one row of 'eval_{kind}' has shape {held_out[kind].shape[1:]} and one of '{kind}' {train[kind].shape[1:]}")
     if ("label" in held_out) != ("label" in train):
         missing, present = ("label", "eval_label") if "label" in held_out else ("eval_label", "label")
         raise DataError(f"{file}: key '{missing}' is missing although '{present}' and 'eval_{kind}' are there")

@@ -98,3 +98,8 @@ def make(name: str, process: Process, steps: int, final: Literal["denoise", "sto
     if name == "trailing" and final == "stop":
         raise UsageError("A trailing grid stops one step short of the data, so it needs final='denoise'.")
     return Grid(build(process, steps, **options), process.scaling, final)
+
+
+def reverse(grid: Grid) -> Grid:
+    """The grid from its last point back to its first: with a deterministic solver it turns data into noise (DDIM inversion)."""
+    return Grid(grid.logsnr[::-1], grid.scaling, "stop")

@@ -1,24 +1,28 @@
-"""Guidance: a denoiser made of denoisers. One convention everywhere: scale 1 is off.
+"""Guidance and thresholding: a denoiser made of denoisers. One convention for every scale: 0 is unguided, 1 is the conditional model.
 
-Classifier-free guidance (arXiv:2207.12598) in terms of x0_hat, which is the same as in eps, v or the score because all are affine:
+    D = D_base + scale (D_cond - D_base)                                                                    (1)
 
-    D = D_uncond + scale (D_cond - D_uncond)                                                                (1)
-
+in x0_hat, which is the same as in eps, v or the score because all are affine. What stands for D_base gives the method its name:
+    the unconditional model             classifier-free guidance                                            arXiv:2207.12598
+    the model given a negative prompt   negative prompting
+    a smaller or less trained model     autoguidance                                                        arXiv:2406.02507
+A classifier gives D_cond - D_base itself, by Bayes and the score alpha D = x + sigma^2 grad log p:
+    D_cond - D_base = (sigma^2/alpha) grad_x log p(c | x)                                                   (2)    arXiv:2105.05233
 Interval (arXiv:2404.07724): (1) where low <= lambda <= high and D_cond elsewhere; the ends are log-SNR, whatever the solver.
 Rescale (arXiv:2305.08891, sec. 3.4): D <- (phi std(D_cond)/std(D) + 1 - phi) D, the standard deviations over one sample's x0_hat.
-A guided denoiser evaluates two networks a call.
+
+Guidance and thresholds bend the score: they are for samples, a likelihood uses the bare denoiser. (1) evaluates two networks a call.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
 
-from genjax.diffusion.process import bcast
+from genjax.diffusion.process import Denoise, alpha_sigma, bcast, inner
 from genjax.types import Array
-
-Denoise = Callable[[Array, Array], Array]
 
 
 def classifier_free(
@@ -28,11 +32,11 @@ def classifier_free(
     interval: tuple[float, float] | None = None,
     rescale: float = 0.0,
 ) -> Denoise:
-    """The guided denoiser; `denoise_cond` itself when scale is 1.
+    """Equation (1); `denoise_cond` itself when scale is 1.
 
     Args:
-      denoise_cond, denoise_uncond: (x [B, ...], logsnr [B]) -> x0_hat [B, ...].
-      scale: of equation (1); 1 is off, 0 is unconditional.
+      denoise_cond, denoise_uncond: (x [B, ...], logsnr [B]) -> x0_hat [B, ...]; the second is D_base of (1).
+      scale: 1 is off, 0 is D_base.
       interval: (low, high) in log-SNR, or None for everywhere.
       rescale: phi in [0, 1].
     """
@@ -40,11 +44,11 @@ def classifier_free(
         return denoise_cond
 
     def denoise(x: Array, logsnr: Array) -> Array:
-        cond, uncond = denoise_cond(x, logsnr), denoise_uncond(x, logsnr)
-        guided = uncond + scale * (cond - uncond)
+        cond, base = denoise_cond(x, logsnr), denoise_uncond(x, logsnr)
+        guided = base + scale * (cond - base)
         if rescale:
-            axes = tuple(range(1, x.ndim))
-            ratio = jnp.std(cond, axes, keepdims=True) / jnp.std(guided, axes, keepdims=True)
+            std_cond, std_guided = (jnp.std(v, axis=inner(x), keepdims=True) for v in (cond, guided))
+            ratio = std_cond / jnp.maximum(std_guided, jnp.finfo(x.dtype).tiny)
             guided = (rescale * ratio + 1 - rescale) * guided
         if interval is None:
             return guided
@@ -52,3 +56,38 @@ def classifier_free(
         return jnp.where(bcast((low <= logsnr) & (logsnr <= high), x), guided, cond)
 
     return denoise
+
+
+def classifier(denoise: Denoise, log_prob: Callable[[Array, Array], Array], scale: float, scaling: str) -> Denoise:
+    """Equation (2): guidance of an unconditional denoiser by a classifier of noisy data.
+
+    Args:
+      denoise: (x [B, ...], logsnr [B]) -> x0_hat [B, ...].
+      log_prob: (x [B, ...], logsnr [B]) -> log p(c | x) [B] in nats, each row of its own x only.
+      scale: 0 is off, 1 is the posterior p(x | c).
+      scaling: of the process.
+    """
+
+    def guided(x: Array, logsnr: Array) -> Array:
+        alpha, sigma = alpha_sigma(logsnr, scaling)
+        gradient = jax.grad(lambda x: jnp.sum(log_prob(x, logsnr)))(x)
+        return denoise(x, logsnr) + scale * bcast(sigma**2 / alpha, x) * gradient
+
+    return guided
+
+
+def clip(denoise: Denoise, low: float, high: float) -> Denoise:
+    """Static thresholding: x0_hat cut to [low, high]."""
+    return lambda x, logsnr: jnp.clip(denoise(x, logsnr), low, high)
+
+
+def dynamic_threshold(denoise: Denoise, quantile: float, limit: float = 1.0) -> Denoise:
+    """x0_hat cut to [-q, q] and scaled by limit/q, q = max(limit, that quantile of |x0_hat| in the sample). arXiv:2205.11487 (sec. 2.3)."""
+
+    def thresholded(x: Array, logsnr: Array) -> Array:
+        x0 = denoise(x, logsnr)
+        q = jnp.quantile(jnp.abs(x0), quantile, axis=inner(x), keepdims=True)
+        q = jnp.maximum(q, limit)
+        return jnp.clip(x0, -q, q) * (limit / q)
+
+    return thresholded

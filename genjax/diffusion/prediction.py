@@ -32,6 +32,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from genjax.diffusion.process import Process, alpha_sigma, as_float, bcast
 from genjax.diffusion.registry import pick
@@ -53,7 +54,7 @@ def _c_in(alpha, sigma, data_std):
 
 def _rates(logsnr: Array, scaling: str) -> tuple[Array, Array]:
     """(alpha', sigma') with ' = -d/dlambda, by forward differentiation of the scaling."""
-    return jax.jvp(lambda l: alpha_sigma(l, scaling), (logsnr,), (-jnp.ones_like(logsnr),))[1]
+    return jax.jvp(lambda at: alpha_sigma(at, scaling), (logsnr,), (-jnp.ones_like(logsnr),))[1]
 
 
 # ---- targets: (logsnr, scaling, data_std) -> (a, b) of F = a x0 + b eps ---------------------------------------------
@@ -109,7 +110,8 @@ def check(prediction: str, process: Process) -> None:
     Raises:
       UsageError: with the targets that work there.
     """
-    c = coefficients(prediction, process.logsnr_min, process.scaling, 1.0)
+    with jax.ensure_compile_time_eval():  # a refusal needs numbers, also under jit
+        c = coefficients(prediction, process.logsnr_min, process.scaling, 1.0)
     if not c.c_skip / c.c_in < _LARGEST_SKIP:
         raise UsageError(
             f"prediction={prediction!r} cannot recover the data at logsnr_min={process.logsnr_min}: it subtracts noise from noise there. "
@@ -117,7 +119,7 @@ def check(prediction: str, process: Process) -> None:
         )
 
 
-def coefficients(prediction: str, logsnr: Array, scaling: str, data_std: float) -> Coefficients:
+def coefficients(prediction: str, logsnr: ArrayLike, scaling: str, data_std: float) -> Coefficients:
     """Equations (1) and (2) at logsnr [B]; UsageError for an unknown prediction or scaling."""
     logsnr = as_float(logsnr)
     alpha, sigma = alpha_sigma(logsnr, scaling)

@@ -36,30 +36,38 @@ import dataclasses
 import math
 from collections.abc import Callable
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
 from genjax.diffusion.registry import pick
 from genjax.errors import UsageError
 from genjax.types import Array
 
+Denoise = Callable[[Array, Array], Array]  # (x [B, ...], logsnr [B]) -> x0_hat [B, ...], the network as this package sees it
 
-def namespace(x: Array | np.ndarray) -> ModuleType:
+
+def namespace(x: ArrayLike) -> ModuleType:
     """numpy for a numpy value, jax.numpy for anything else: grids are built on the host in float64 by the code that trains."""
     return np if isinstance(x, np.ndarray | np.generic) else jnp
 
 
-def as_float(x: Array | np.ndarray | float) -> Array | np.ndarray:
-    """A numpy value or a jax array as it is, a Python number as an array of jax's default precision."""
+def as_float(x: ArrayLike) -> Any:
+    """A jax array as it is, a Python number as an array of jax's default precision; a numpy value stays numpy (see `namespace`)."""
     return x if isinstance(x, np.ndarray | np.generic) else jnp.asarray(x, dtype=float if isinstance(x, int | float) else None)
 
 
 def bcast(v: Array, x: Array) -> Array:
     """v [B] as [B, 1, ..., 1] with the rank of x [B, ...]."""
     return jnp.reshape(v, jnp.shape(v) + (1,) * (jnp.ndim(x) - jnp.ndim(v)))
+
+
+def inner(x: Array) -> tuple[int, ...]:
+    """The axes of x [B, ...] but the batch."""
+    return tuple(range(1, jnp.ndim(x)))
 
 
 # ---- scalings: lambda -> (alpha, sigma) ----------------------------------------------------------------------------
@@ -93,7 +101,7 @@ def _subvp(logsnr):
 SCALINGS: dict[str, Callable] = {"vp": _vp, "ve": _ve, "flow": _flow, "subvp": _subvp}
 
 
-def alpha_sigma(logsnr: Array | np.ndarray, scaling: str) -> tuple[Array, Array]:
+def alpha_sigma(logsnr: ArrayLike, scaling: str) -> tuple[Array, Array]:
     """(alpha, sigma) of equations (3)-(6), in the shape and type of `logsnr`; UsageError for an unknown scaling."""
     return pick(SCALINGS, scaling, "scaling")(as_float(logsnr))
 
@@ -196,9 +204,7 @@ class Process:
                 f"shift={self.shift}: at an infinite end alpha or sigma is 0 and predictions divide by it."
             )
         if self.logsnr_min >= self.logsnr_max:
-            raise UsageError(
-                f"logsnr_min={self.logsnr_min} must lie below logsnr_max={self.logsnr_max}: the first is noise, the second data."
-            )
+            raise UsageError(f"logsnr_min={self.logsnr_min} must lie below logsnr_max={self.logsnr_max}: the first is noise, the second data.")
 
     def _ends(self) -> tuple[tuple[float, float], tuple[float, float]]:
         """((u, 1 - u) at the data end, (u, 1 - u) at the noise end), in float64 on the host."""
@@ -211,21 +217,21 @@ class Process:
         (u_0, c_0), (u_1, c_1) = self._ends()
         return CURVES[self.curve].logsnr((1 - t) * u_0 + t * u_1, (1 - t) * c_0 + t * c_1) + self.shift
 
-    def logsnr(self, t: Array) -> Array:
+    def logsnr(self, t: ArrayLike) -> Array:
         """lambda at t in [0, 1], any shape; exactly logsnr_max at 0 and logsnr_min at 1."""
         xp = namespace(t)
         t = as_float(t)
         inside = xp.clip(self._interior(t), self.logsnr_min, self.logsnr_max)
         return xp.where(t <= 0, self.logsnr_max, xp.where(t >= 1, self.logsnr_min, inside))
 
-    def time(self, logsnr: Array) -> Array:
+    def time(self, logsnr: ArrayLike) -> Array:
         """t in [0, 1] of lambda, any shape: the inverse of `logsnr`."""
         xp = namespace(logsnr)
         logsnr = as_float(logsnr)
         (u_0, _), (u_1, _) = self._ends()
         return xp.clip((CURVES[self.curve].time(logsnr - self.shift)[0] - u_0) / (u_1 - u_0), 0.0, 1.0)
 
-    def slope(self, t: Array) -> Array:
+    def slope(self, t: ArrayLike) -> Array:
         """-d lambda / dt > 0, any shape; 1 / slope is the density over lambda of a uniform t."""
         t = as_float(t)
         return jax.jvp(self._interior, (t,), (-jnp.ones_like(t),))[1]

@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 
 from genjax import rng
-from genjax.diffusion.process import bcast
+from genjax.diffusion.process import bcast, inner
 from genjax.errors import UsageError
 from genjax.types import Array, Key
 
@@ -37,9 +37,7 @@ class Quantizer:
 
     def __post_init__(self):
         if self.levels < 2 or not self.low < self.high:
-            raise UsageError(
-                f"A quantizer needs at least 2 levels and low < high, not levels={self.levels}, low={self.low}, high={self.high}."
-            )
+            raise UsageError(f"A quantizer needs at least 2 levels and low < high, not levels={self.levels}, low={self.low}, high={self.high}.")
 
     @property
     def bin_width(self) -> float:
@@ -80,7 +78,7 @@ class Quantizer:
         z = jax.vmap(lambda key: jax.random.truncated_normal(key, -edge, edge, shape))(keys)
         log_norm = jnp.log(std * jax.scipy.special.erf(edge / math.sqrt(2))) + 0.5 * math.log(2 * math.pi)
         per_dim = 0.5 * z**2 + log_norm
-        return self.encode(ints) + std * z, jnp.sum(per_dim, axis=tuple(range(1, per_dim.ndim)))
+        return self.encode(ints) + std * z, jnp.sum(per_dim, axis=inner(per_dim))
 
 
 def bits_per_dim(nats: Array, num_dims: Array | int) -> Array:

@@ -26,6 +26,7 @@ A row's noise is keyed by (row key, step), so a sample does not depend on its ba
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -34,11 +35,9 @@ import jax.numpy as jnp
 
 from genjax import rng
 from genjax.diffusion.grid import Grid
-from genjax.diffusion.process import Process, alpha_sigma, bcast, prior_std
+from genjax.diffusion.process import Denoise, Process, alpha_sigma, inner, prior_std
 from genjax.diffusion.registry import pick
 from genjax.types import Array, Key
-
-Denoise = Callable[[Array, Array], Array]  # (x [B, ...], logsnr [B]) -> x0_hat [B, ...]
 
 
 class Solution(NamedTuple):
@@ -79,7 +78,8 @@ class Step(NamedTuple):
         return (self.logsnr_next - self.logsnr) / 2
 
 
-class Solver(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Solver:
     """A sampler as values.
 
     Attributes:
@@ -101,10 +101,12 @@ def ddim(eta: float = 0.0) -> Solver:
 
     def step(y, memory, at):
         x0 = at.model(y, at.logsnr)
+        eps_hat = (y - x0) / at.s
+        if not eta:  # no root of s^2 - s'^2, so that a reversed grid inverts the sampler
+            return x0 + at.s_next * eps_hat, memory
         up = eta * at.s_next * jnp.sqrt(-jnp.expm1(-2 * at.h))
         down = jnp.sqrt(at.s_next**2 - up**2)
-        y = x0 + down * (y - x0) / at.s
-        return (y + up * at.noise(0) if eta else y), memory
+        return x0 + down * eps_hat + up * at.noise(0), memory
 
     return Solver(step)
 
@@ -181,8 +183,7 @@ def pc(snr: float = 0.16) -> Solver:
 
     def step(y, memory, at):
         score, z = (at.model(y, at.logsnr) - y) / at.s**2, at.noise(1)
-        norm = lambda v: jnp.sqrt(jnp.sum(v**2, axis=tuple(range(1, v.ndim))))
-        size = bcast(2 * (snr * norm(z) / norm(score)) ** 2, y)
+        size = 2 * snr**2 * jnp.sum(z**2, axis=inner(y), keepdims=True) / jnp.sum(score**2, axis=inner(y), keepdims=True)
         return predictor.step(y + size * score + jnp.sqrt(2 * size) * z, memory, at)
 
     return Solver(step, evaluations=2)
@@ -299,8 +300,7 @@ def sample(denoise: Denoise, solver: Solver, grid: Grid, x: Array, keys: Key) ->
     """
 
     def noise(index, draw):
-        fold = jax.vmap(jax.random.fold_in, in_axes=(0, None))
-        return rng.normal(fold(fold(keys, index), draw), x.shape[1:]).astype(x.dtype)
+        return rng.normal(rng.each(rng.each(keys, index), draw), x.shape[1:]).astype(x.dtype)
 
     return walk(denoise, solver, grid, x, noise)
 

@@ -110,8 +110,7 @@ class Workdir:
         self.path = Path(path).expanduser().resolve()  # orbax refuses a relative path, and only inside the background save
         self.checkpoints = self.path / "checkpoints"
         self.samples = self.path / "samples"
-        self.metrics = self.path / "metrics.jsonl"
-        self._lock: BinaryIO | None = None
+        self._lock: int | None = None
         self._restarts = 0
 
     def acquire(self) -> Workdir:
@@ -139,21 +138,23 @@ class Workdir:
         if not os.access(existing, os.W_OK | os.X_OK):
             raise SaveError(f"{self.path} cannot be a run directory: there is no permission to write in {existing}.")
         self.path.mkdir(parents=True, exist_ok=True)
-        lock = (self.path / ".lock").open("a+b")
+        lock = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT)  # a bare descriptor: it is not closed when this object is forgotten
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            raise LockedError(f"{self.path} is in use by {_holder(lock.read())}.") from None
-        lock.truncate(0)
+        except OSError as error:
+            holder = _holder(os.read(lock, 1 << 16))
+            os.close(lock)
+            if isinstance(error, BlockingIOError):
+                raise LockedError(f"{self.path} is in use by {holder}.") from None
+            raise  # a file system without locks
         now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
-        lock.write(dumps({"host": socket.gethostname(), "pid": os.getpid(), "started": now, "command": shlex.join(sys.argv)}).encode())
-        lock.flush()
+        os.ftruncate(lock, 0)
+        os.write(lock, dumps({"host": socket.gethostname(), "pid": os.getpid(), "started": now, "command": shlex.join(sys.argv)}).encode())
         self._lock = lock
 
     def release(self) -> None:
         if self._lock is not None:
-            self._lock.close()  # the file stays: to delete it would let two processes each lock their own
+            os.close(self._lock)  # the file stays: to delete it would let two processes each lock their own
             self._lock = None
 
     def __enter__(self) -> Workdir:
@@ -189,9 +190,7 @@ class Workdir:
 
     def status(self, state: str, step: int, exit_code: int | None = None, reason: str | None = None) -> None:
         """Writes status.json. `restarts` counts the times that this directory was taken up again."""
-        self.write_json(
-            "status.json", {"state": state, "step": step, "exit_code": exit_code, "reason": reason, "restarts": self._restarts}
-        )
+        self.write_json("status.json", {"state": state, "step": step, "exit_code": exit_code, "reason": reason, "restarts": self._restarts})
 
 
 def _holder(content: bytes) -> str:
@@ -254,6 +253,7 @@ def _step_of(line: bytes) -> int | None:
     if not line.endswith(b"\n"):
         return None
     try:
-        return json.loads(line)["step"]
+        step = json.loads(line)["step"]
     except (ValueError, KeyError, TypeError):
         return None
+    return step if isinstance(step, int) else None

@@ -141,9 +141,7 @@ def test_seeds_differ(counting_source):
     assert (a != b).mean() > 0.9
 
 
-@pytest.mark.parametrize(
-    "size, batch_size, limit, rows", [(10, 4, None, 10), (8, 4, None, 8), (3, 8, None, 3), (10, 4, 6, 6), (10, 4, 99, 10)]
-)
+@pytest.mark.parametrize("size, batch_size, limit, rows", [(10, 4, None, 10), (8, 4, None, 8), (3, 8, None, 3), (10, 4, 6, 6), (10, 4, 99, 10)])
 def test_eval_covers_the_split_in_order(counting_source, size, batch_size, limit, rows):
     batches = list(eval_batches(counting_source(1, size), batch_size, limit=limit))
     assert all(batch["tokens"].shape == (batch_size, 1) for batch in batches)

@@ -155,5 +155,5 @@ def test_missing_file(tmp_path):
         open_source(f"npz:{tmp_path}/absent.npz")
     with pytest.raises(DataError, match=r"cannot be read \(Is a directory"):
         open_source(f"npz:{tmp_path}")
-    with pytest.raises(UsageError, match="npz:path/to/file.npz"):
+    with pytest.raises(UsageError, match=r"npz:path/to/file\.npz"):
         open_source("npz")

@@ -178,7 +178,7 @@ def test_missing_data_is_said_at_once(tmp_path):
     assert "\n" not in message
     assert f"tfds:mnist: no prepared data in {tmp_path}/mnist/3.0.1" in message
     assert f"tfds.builder('mnist', data_dir='{tmp_path}', file_format='array_record').download_and_prepare()" in message
-    with pytest.raises(DataError, match="no prepared data in .*/cmaterdb/bangla/1.0.0.*tfds.builder\\('cmaterdb/bangla'"):
+    with pytest.raises(DataError, match=r"no prepared data in .*/cmaterdb/bangla/1.0.0.*tfds.builder\('cmaterdb/bangla'"):
         open_source("tfds:cmaterdb/bangla", str(tmp_path))
 
 
@@ -234,7 +234,7 @@ def test_damaged_files(tmp_path, prepare_tfds, pictures):
     with pytest.raises(DataError, match="is prepared as tfrecord, which has no random access"):
         open_source("tfds:tiny", str(tmp_path))
     (folder / "dataset_info.json").write_text("{")
-    with pytest.raises(DataError, match="^tfds:tiny: TFDS cannot open it"):
+    with pytest.raises(DataError, match=r"^tfds:tiny: TFDS cannot open it"):
         open_source("tfds:tiny", str(tmp_path))
 
 

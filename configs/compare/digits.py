@@ -1,0 +1,18 @@
+"""Handwritten digits: noise prediction and next-token prediction with the same trunk, data order and training compute.
+
+  python scripts/compare.py --config=configs/compare/digits.py --workdir=runs/demo          (make demo)
+"""
+
+
+def get_config(config, variant):
+    config.title = "Handwritten digits: predict the noise, or the next token?"
+    config.question = (
+        "One transformer trunk, one data order, one training budget: a next-token model of pixel levels in raster order beside a "
+        "noise-prediction model of whole images, both given the class."
+    )
+    config.arms = {
+        "next_token": "configs/digits.py:next_token",
+        "noise_prediction": "configs/digits.py:noise_prediction",
+    }
+    config.reference = "next_token"
+    return config

@@ -1,0 +1,199 @@
+"""The report of a comparison: one self-contained, escaped HTML page, PNGs, and the same table in the terminal."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+import matplotlib
+import numpy as np
+from PIL import Image
+
+from genjax import config as configs
+from genjax.comparison.plan import Plan
+from genjax.data.sources import Source
+from genjax.evaluation import pictures
+from genjax.evaluation.baselines import Baseline
+from genjax.training.workdir import replace
+
+if TYPE_CHECKING:
+    from genjax.comparison.run import Arm
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt  # noqa: E402  (the back end comes first)
+
+COLOURS = ("#2563a8", "#c2571a", "#3a7d44", "#7b4b94", "#8a6d1d", "#555555")
+
+READING = {
+    ("exact", "upper_bound"): (
+        "An exact likelihood and an upper bound stand side by side, and they are not ranked. The bound says that the model needs at most this many "
+        "bits; it may need fewer, by an amount that this page does not measure. If the bound lies below the exact figure, the diffusion model is "
+        "better in bits. If it lies above, bits alone cannot tell how much of the gap is the model and how much the bound."
+    ),
+}
+
+
+def write_report(folder: Path, plan: Plan, record: dict[str, Any], arms: Sequence[Arm], floor: Sequence[Baseline], source: Source) -> Path:
+    """Writes report.html and the PNGs it shows into `folder`, prints the table, and returns the report's path."""
+    sheets = []
+    if source.spec.key == "image":
+        sheets = sample_sheets(plan, arms, source)
+        for sheet in sheets:
+            replace(folder / f"{sheet['name']}.png", sheet["bytes"])
+    figures = {"bits": bits_figure(arms, floor), "curves": curves_figure(arms)}
+    for name, content in figures.items():
+        replace(folder / f"{name}.png", content)
+
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined)
+    bits, table = bits_rows(arms, floor), ledger(arms)
+    page = environment.get_template("report.html.j2").render(
+        record=record,
+        question=plan.config.question,
+        classes=source.spec.num_classes,
+        sheets=[{"caption": sheet["caption"], "png": base64.b64encode(sheet["bytes"]).decode()} for sheet in sheets],
+        bits_figure=base64.b64encode(figures["bits"]).decode(),
+        curves_figure=base64.b64encode(figures["curves"]).decode(),
+        examples=arms[0].bits.examples,
+        bits=bits,
+        reading=[READING[pair] for pair in READING if set(pair) <= {arm.bits.kind for arm in arms}],
+        matched=plan.config.match.replace("_", " ").replace("flops", "FLOPs"),
+        arms=[arm.name for arm in arms],
+        ledger=table,
+        differences=differences(arms),
+        configs=json.dumps(record["config"], indent=2),
+    )
+    report = folder / "report.html"
+    replace(report, page.encode())
+    print_table(record, bits, table, [arm.name for arm in arms])
+    print(f"\nreport    {report}\nnumbers   {folder / 'results.json'}\npictures  {', '.join(sheet['name'] + '.png' for sheet in sheets)} beside it")
+    return report
+
+
+def sample_sheets(plan: Plan, arms: Sequence[Arm], source: Source) -> list[dict[str, Any]]:
+    """Real examples and the samples of every arm, in the same layout: one column a class."""
+    spec, per_class = source.spec, plan.config.samples_per_class
+    columns = spec.num_classes or 10
+    held_out = source.splits["eval"]
+    real = held_out.rows(np.arange(min(len(held_out), 200 * columns)))
+    order = pictures.class_order(real.get("label"), columns, per_class).reshape(columns, -1).T.reshape(-1)
+    sheets = [("real", "real, held-out", real["image"][order])]
+    for arm in arms:
+        unit = f"{arm.drawn.nfe:g} network evaluations each"
+        sheets.append((arm.name, f"{arm.name}: {unit}", arm.drawn.data[: per_class * columns]))
+    return [{"name": f"samples_{name}", "caption": caption, "bytes": png(pictures.sheet(images, spec, columns))} for name, caption, images in sheets]
+
+
+def bits_rows(arms: Sequence[Arm], floor: Sequence[Baseline]) -> list[dict[str, Any]]:
+    """The table of bits; models in the order of the plan, then the baselines. It is not sorted: kinds are not ranked."""
+    models = [
+        {
+            "name": arm.name,
+            "value": f"{'≤ ' if arm.bits.kind == 'upper_bound' else ''}{arm.bits.value:.3f}",
+            "stderr": f"± {arm.bits.stderr:.3f}",
+            "kind": arm.bits.kind.replace("_", " "),
+            "model": True,
+        }
+        for arm in arms
+    ]
+    return models + [
+        {"name": b.name, "value": f"{b.value:.3f}", "stderr": f"± {b.stderr:.3f}" if b.stderr else "", "kind": "exact", "model": False} for b in floor
+    ]
+
+
+def ledger(arms: Sequence[Arm]) -> list[dict[str, Any]]:
+    """What each arm cost, row by row."""
+    parts = list(dict.fromkeys(part for arm in arms for part in arm.parameters))
+    rows: list[tuple[str, list[str]]] = [
+        ("training FLOPs", [f"{arm.budget.flops:.4g}" for arm in arms]),
+        ("  by XLA's cost analysis", [f"{arm.budget.xla_flops_per_step * arm.budget.steps:.4g}" for arm in arms]),
+        ("training steps", [f"{arm.budget.steps:,}" for arm in arms]),
+        ("examples seen", [f"{arm.budget.examples:,}" for arm in arms]),
+        ("seconds in training steps", [f"{arm.summary.seconds['train']:.0f}" for arm in arms]),
+        ("parameters", [f"{sum(arm.parameters.values()):,}" for arm in arms]),
+        *[(f"  {part}", [f"{arm.parameters.get(part, 0):,}" for arm in arms]) for part in parts],
+        ("network evaluations a sample", [f"{arm.drawn.nfe:g}" for arm in arms]),
+        ("  one after the other", [f"{arm.drawn.sequential_depth:g}" for arm in arms]),
+        ("FLOPs a sample", [f"{arm.flops_per_sample:.3g}" for arm in arms]),
+        ("samples a second", [f"{arm.samples_per_second:.1f}" for arm in arms]),
+    ]
+    return [{"name": name, "cells": cells} for name, cells in rows]
+
+
+def differences(arms: Sequence[Arm]) -> list[dict[str, Any]]:
+    """The config fields whose values are not the same in every arm."""
+    flat = [dict(configs.leaves(arm.config)) for arm in arms]
+    return [{"name": path, "cells": [str(values[path]) for values in flat]} for path in flat[0] if len({str(values[path]) for values in flat}) > 1]
+
+
+def bits_figure(arms: Sequence[Arm], floor: Sequence[Baseline]) -> bytes:
+    """Bits per dimension of every arm and baseline on one axis, with standard errors; an upper bound has an arrow to the left."""
+    rows = len(arms) + len(floor)
+    figure, axes = plt.subplots(figsize=(8, 0.55 * rows + 1.0), dpi=140)
+    for position, arm in enumerate(arms):
+        colour = COLOURS[position % len(COLOURS)]
+        axes.errorbar(arm.bits.value, position, xerr=arm.bits.stderr, fmt="o", color=colour, capsize=4, markersize=7)
+        text = f"{arm.bits.value:.3f}"
+        if arm.bits.kind == "upper_bound":
+            axes.annotate("", xy=(arm.bits.value - 0.22, position), xytext=(arm.bits.value - 0.03, position), arrowprops={"arrowstyle": "->", "color": colour})
+            text = "≤ " + text
+        axes.annotate(text, (arm.bits.value, position), xytext=(0, 9), textcoords="offset points", ha="center", fontsize=9, color=colour)
+    for position, baseline in enumerate(floor, len(arms)):
+        axes.errorbar(baseline.value, position, xerr=baseline.stderr, fmt="|", color="#777777", capsize=3, markersize=12)
+        axes.annotate(f"{baseline.value:.3f}", (baseline.value, position), xytext=(0, 8), textcoords="offset points", ha="center", fontsize=9, color="#555555")
+    labels = [f"{arm.name} ({arm.bits.kind.replace('_', ' ')})" for arm in arms] + [baseline.name for baseline in floor]
+    axes.set_yticks(range(rows), labels)
+    axes.set_ylim(rows - 0.5, -0.7)
+    axes.set_xlabel("bits per dimension on the held-out split (± standard error)")
+    return finish(figure, axes)
+
+
+def curves_figure(arms: Sequence[Arm]) -> bytes:
+    """Held-out bits and training loss of every arm against the FLOPs spent."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), dpi=140)
+    for number, arm in enumerate(arms):
+        colour = COLOURS[number % len(COLOURS)]
+        held_out = [row for row in arm.history if row["kind"] == "held_out"]
+        flops = [row["step"] * arm.budget.flops_per_step for row in held_out]
+        left.plot(flops, [row["bits_per_dim"] for row in held_out], "o-", color=colour, markersize=4, label=f"{arm.name} ({arm.bits.kind.replace('_', ' ')})")
+        train = [row for row in arm.history if row["kind"] == "train"]
+        right.plot([row["step"] * arm.budget.flops_per_step for row in train], [row["loss"] / np.log(2) for row in train], color=colour, label=arm.name)
+    left.set(xlabel="training FLOPs", ylabel="bits per dimension", title="held-out split")
+    right.set(xlabel="training FLOPs", ylabel="bits per dimension", title="training loss (each objective's own)")
+    left.legend(frameon=False)
+    return finish(figure, left, right)
+
+
+def finish(figure: Any, *axes: Any) -> bytes:
+    """A figure as PNG bytes, without the frame's top and right."""
+    for each in axes:
+        each.spines[["top", "right"]].set_visible(False)
+        each.grid(alpha=0.25)
+    figure.tight_layout()
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    plt.close(figure)
+    return buffer.getvalue()
+
+
+def png(pixels: np.ndarray) -> bytes:
+    """A picture as PNG bytes."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def print_table(record: dict[str, Any], bits: Sequence[dict[str, Any]], table: Sequence[dict[str, Any]], names: Sequence[str]) -> None:
+    """The report's tables as text."""
+    wide = max(len(row["name"]) for row in [*bits, *table]) + 2
+    print(f"\n{record['title']}\n")
+    print(f"{'bits/dim on the held-out split':<{wide}}{'':>12}{'':>10}  kind")
+    for row in bits:
+        print(f"{row['name']:<{wide}}{row['value']:>12}{row['stderr']:>10}  {row['kind']}")
+    print(f"\n{'':<{wide}}" + "".join(f"{name:>20}" for name in names))
+    for row in table:
+        print(f"{row['name']:<{wide}}" + "".join(f"{cell:>20}" for cell in row["cells"]))

@@ -1,0 +1,75 @@
+"""Averages of the parameters along training, theta_bar <- beta theta_bar + (1 - beta) theta.
+
+constant      beta = min(decay, (1 + n)/(10 + n)) after n updates: the warm-up forgets the initialisation
+power         beta = (1 - 1/n)^(gamma + 1) at the n-th update: a profile p(m) ~ m^gamma over past updates m <= n, whose width
+              relative to n never changes (EDM2, arXiv:2312.02696, eq. 3, 4); the first update copies theta
+sigma_rel     that width, sigma_rel^2 = (gamma + 1) / ((gamma + 2)^2 (gamma + 3))                       (1)    (app. C.2, eq. 126)
+post-hoc      any other profile as a linear combination of stored averages: least squares between profiles on [0, n],
+              <p_a, p_b> = (g_a + 1)(g_b + 1) min(n_a, n_b)^(g_a + g_b + 1)
+                           / ((g_a + g_b + 1) n_a^(g_a + 1) n_b^(g_b + 1))                              (2)    (alg. 3)
+              taken relative to the larger n, so that nothing overflows. The system is nearly singular: float64, on the host.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from genjax.errors import UsageError
+from genjax.types import Array, PyTree
+
+
+def constant(decay: float, updates: Array | int) -> Array:
+    """beta of an exponential average with warm-up, after `updates` earlier updates."""
+    n = jnp.asarray(updates, jnp.result_type(float))
+    return jnp.minimum(decay, (1 + n) / (10 + n))
+
+
+def power(gamma: float, updates: Array | int) -> Array:
+    """beta of the power-function average, after `updates` earlier updates: 0 at the first."""
+    return (1 - 1 / (jnp.asarray(updates, jnp.result_type(float)) + 1)) ** (gamma + 1)
+
+
+def gamma(sigma_rel: float) -> float:
+    """The exponent of the power profile of relative width sigma_rel: the positive root of (1). UsageError outside (0, 0.288]."""
+    inverse = sigma_rel**-2 if sigma_rel > 0 else np.inf
+    if not 12 <= inverse < np.inf:
+        raise UsageError(f"sigma_rel={sigma_rel} must lie in (0, {12**-0.5:.3f}], the widths of increasing power profiles.")
+    return float(np.roots([1, 7, 16 - inverse, 12 - inverse]).real.max())
+
+
+def update(average: PyTree, params: PyTree, beta: Array) -> PyTree:
+    """One step of the average, each leaf in the type of the average (keep it float32: 1 - beta is below bfloat16's resolution)."""
+    return jax.tree.map(lambda a, p: a + (1 - beta).astype(a.dtype) * (p.astype(a.dtype) - a), average, params)
+
+
+def profile_product(n_a: np.ndarray, gamma_a: np.ndarray, n_b: np.ndarray, gamma_b: np.ndarray) -> np.ndarray:
+    """<p_a, p_b> of equation (2), broadcast."""
+    n_max = np.maximum(n_a, n_b)
+    ratio = np.where(n_a < n_b, (n_a / n_max) ** gamma_b, (n_b / n_max) ** gamma_a)
+    return (gamma_a + 1) * (gamma_b + 1) / (gamma_a + gamma_b + 1) * ratio / n_max
+
+
+def posthoc_weights(updates: np.ndarray, gammas: np.ndarray, target_updates: float, target_gamma: float) -> np.ndarray:
+    """Weights [K] of stored power averages that best make up the power average `target_gamma` at `target_updates`.
+
+    Args:
+      updates, gammas: [K] updates after which each was stored, and its exponent.
+      target_updates: not after the last stored one (UsageError: no combination knows the future).
+    """
+    n, g = np.asarray(updates, np.float64), np.asarray(gammas, np.float64)
+    if target_updates > n.max():
+        raise UsageError(f"An average at update {target_updates} cannot be made from averages stored until update {n.max():.0f}.")
+    stored = profile_product(n[:, None], g[:, None], n[None, :], g[None, :])
+    wanted = profile_product(n, g, np.float64(target_updates), np.float64(target_gamma))
+    return np.linalg.solve(stored, wanted)
+
+
+def posthoc(averages: list[PyTree], weights: np.ndarray) -> PyTree:
+    """sum_k weights[k] averages[k], summed in float64 on the host; leaves in the type of the first average."""
+
+    def combine(*leaves):
+        return sum(w * np.asarray(leaf, np.float64) for w, leaf in zip(weights, leaves, strict=True)).astype(leaves[0].dtype)
+
+    return jax.tree.map(combine, *averages)

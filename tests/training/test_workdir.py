@@ -1,0 +1,171 @@
+"""Oracle: what a second process, or the kernel after a kill, sees of the directory."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from genjax.errors import CheckpointError, LockedError, SaveError
+from genjax.training import workdir as module
+from genjax.training.workdir import MetricsLog, Workdir, decide
+
+HOLD = "import sys, time; from genjax.training.workdir import Workdir; Workdir(sys.argv[1]).acquire(); print('held', flush=True); time.sleep(60)"
+
+
+def test_the_lock_names_its_holder_and_ends_with_a_kill(tmp_path):
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "JAX_PLATFORMS": "cpu"}
+    with subprocess.Popen([sys.executable, "-c", HOLD, tmp_path / "run"], env=env, stdout=subprocess.PIPE, text=True) as holder:
+        try:
+            assert holder.stdout.readline() == "held\n"
+            with pytest.raises(LockedError, match=rf"run is in use by process {holder.pid} on .* since 20") as caught:
+                Workdir(tmp_path / "run").acquire()
+            assert caught.value.exit_code == 73
+            assert not holder.poll()
+        finally:
+            os.kill(holder.pid, signal.SIGKILL)
+        holder.wait()
+        with Workdir(tmp_path / "run"):
+            pass
+
+
+def test_one_process_cannot_hold_it_twice_and_release_frees_it(tmp_path):
+    with Workdir(tmp_path / "run") as first:
+        assert first.checkpoints.is_dir() and first.samples.is_dir()
+        with pytest.raises(LockedError, match=str(os.getpid())):
+            Workdir(tmp_path / "run").acquire()
+        assert json.loads((tmp_path / "run" / ".lock").read_text()).keys() == {"host", "pid", "started", "command"}
+    with Workdir(tmp_path / "run"):
+        pass
+
+
+def test_a_relative_path_is_resolved(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = Workdir("some/run")
+    monkeypatch.chdir("/")
+    assert run.path == tmp_path / "some" / "run"
+    assert run.checkpoints.is_absolute()
+
+
+def test_a_place_that_cannot_be_written_is_one_sentence_before_anything_exists(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file", tmp_path / "file" / "a" / "run"):
+        with pytest.raises(SaveError, match="file is a file") as caught:
+            Workdir(path).acquire()
+        assert caught.value.exit_code == 74
+    with pytest.raises(SaveError, match="could not be written"):
+        Workdir("/proc/genjax/run").acquire()  # not even root can
+    with pytest.raises(SaveError, match="too long"):
+        Workdir(tmp_path / ("x" * 300)).acquire()
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(SaveError, match="no permission to write"):
+        Workdir(tmp_path / "a" / "run").acquire()
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_run_is_moved_aside_and_only_a_run(tmp_path):
+    run = Workdir(tmp_path / "run")
+    run.move_aside()
+    assert not run.path.exists()
+    for number in (1, 2):
+        with run:
+            run.move_aside()  # there is no config.json: nothing to move
+            run.write_json("config.json", {"number": number})
+            with pytest.raises(LockedError):
+                Workdir(run.path).move_aside()
+        run.move_aside()
+        assert not run.path.exists()
+        assert Workdir(tmp_path / f"run.old-{number}").read_json("config.json") == {"number": number}
+
+
+def test_json_is_strict_atomic_and_comes_back(tmp_path, monkeypatch):
+    run = Workdir(tmp_path)
+    run.write_json("x.json", {"a": [1, None, math.nan], "b": (math.inf, -math.inf), "c": np.float32(0.5), "d": np.float32("nan")})
+    text = (tmp_path / "x.json").read_text()
+    json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert run.read_json("x.json") == {"a": [1, None, "nan"], "b": ["inf", "-inf"], "c": 0.5, "d": "nan"}
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    for function in ("replace", "fsync"):
+        with monkeypatch.context() as patch:
+            patch.setattr(module.os, function, full)
+            with pytest.raises(SaveError, match=r"x.json could not be written: No space left"):
+                run.write_json("x.json", {})
+        assert (tmp_path / "x.json").read_text() == text
+
+    (tmp_path / "x.json").write_text(text[:-3])
+    with pytest.raises(CheckpointError, match="damaged"):
+        run.read_json("x.json")
+    with pytest.raises(CheckpointError, match="is this a run directory"):
+        run.read_json("y.json")
+
+
+def test_status_counts_the_restarts(tmp_path):
+    for restarts in range(3):
+        with Workdir(tmp_path) as run:
+            run.status("running", 10 * restarts)
+            run.status("preempted", 10 * restarts + 5, exit_code=75, reason="SIGTERM")
+        expected = {"state": "preempted", "step": 10 * restarts + 5, "exit_code": 75, "reason": "SIGTERM", "restarts": restarts}
+        assert run.read_json("status.json") == expected
+    (tmp_path / "status.json").write_text("{")  # nobody can count with this; it must not stop a run
+    with Workdir(tmp_path) as run:
+        run.status("running", 0)
+    assert run.read_json("status.json")["restarts"] == 0
+
+
+def rows(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_after_a_resume_every_step_is_there_once(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    log = MetricsLog(path)
+    for step in range(1, 8):
+        log.write({"step": step, "loss": 1 / step})
+        assert rows(path)[-1]["step"] == step  # a kill now would lose nothing
+    uninterrupted = path.read_bytes()
+    with path.open("ab") as file:
+        file.write(b'{"step": 8, "lo')  # the kill
+    resumed = MetricsLog(path)
+    resumed.truncate_after(5)
+    assert [row["step"] for row in rows(path)] == [1, 2, 3, 4, 5]
+    for step in (6, 7):
+        resumed.write({"step": step, "loss": 1 / step})
+    resumed.flush()
+    resumed.close()
+    assert path.read_bytes() == uninterrupted
+
+
+@pytest.mark.parametrize("torn", [b'{"step": 3, "loss": 0.5}', b'{"step": 3, "lo\n', b"[3]\n", b"\xff\xfe\n", b'{"step": "3"}\n', b"\0\0\0\n"])
+def test_a_torn_line_is_dropped_wherever_it_is(tmp_path, torn):
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b'{"step": 1}\n' + (torn if torn.endswith(b"\n") else b"") + b'{"step": 2}\n' + torn)
+    log = MetricsLog(path)
+    log.truncate_after(9)
+    log.write({"step": 3, "loss": math.nan})
+    log.close()
+    assert rows(path) == [{"step": 1}, {"step": 2}, {"step": 3, "loss": "nan"}]
+
+
+def test_a_row_needs_a_step_and_a_full_disk_is_an_error(tmp_path):
+    log = MetricsLog(tmp_path / "metrics.jsonl")
+    with pytest.raises(ValueError, match="needs a step"):
+        log.write({"loss": 1.0})
+    with pytest.raises(SaveError, match="No space left"):
+        MetricsLog(Path("/dev/full")).write({"step": 1})
+    with pytest.raises(SaveError, match=r"metrics.jsonl could not be written"):
+        MetricsLog(tmp_path / "none" / "metrics.jsonl")
+
+
+def test_what_process_0_decides_or_raises():
+    assert decide(lambda: 7) == 7
+    assert decide(lambda: -1) == -1
+    with pytest.raises(LockedError, match="held"):
+        decide(lambda: (_ for _ in ()).throw(LockedError("held")))
