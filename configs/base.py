@@ -36,8 +36,12 @@ FIELDS = {
         "logsnr_min": field(-10.0, "log-SNR at the noise end", at_least=-40.0, at_most=40.0),
         "logsnr_max": field(9.0, "log-SNR at the data end", at_least=-40.0, at_most=40.0),
         "data_std": field(0.6, "standard deviation of the data on [-1, 1], for the edm prediction and the start of sampling", above=0.0),
-        "weighting": field("elbo", "weight of the squared noise error over log-SNR", choices=("elbo", "simple", "snr", "min_snr", "sigmoid", "edm", "flow")),
-        "time_sampler": field("stratified", "how training draws its noise levels", choices=("uniform", "stratified", "antithetic", "logit_normal", "lognormal_sigma")),
+        "weighting": field(
+            "elbo", "weight of the squared noise error over log-SNR", choices=("elbo", "simple", "snr", "min_snr", "sigmoid", "edm", "flow")
+        ),
+        "time_sampler": field(
+            "stratified", "how training draws its noise levels", choices=("uniform", "stratified", "antithetic", "logit_normal", "lognormal_sigma")
+        ),
         "solver": field("ddpm", "how a sample is drawn", choices=("ddpm", "ddim", "euler"), late=True),
         "grid": field("uniform_logsnr", "where the solver's steps lie", choices=("uniform_logsnr", "uniform_t", "karras", "trailing"), late=True),
         "steps": field(64, "solver steps a sample", at_least=1, late=True),
@@ -56,7 +60,9 @@ FIELDS = {
         "b2": field(0.99, "Adam's decay of the squared gradient", at_least=0.0, at_most=0.99999),
         "weight_decay": field(0.05, "decoupled decay of kernels and embeddings, scaled by the learning rate", at_least=0.0),
         "clip_norm": field(1.0, "global gradient norm is clipped to this; None: never", kind=float, optional=True, above=0.0),
-        "ema_decay": field(0.995, "decay of the averaged parameters that are evaluated and sampled; warms up as (1+step)/(10+step)", at_least=0.0, at_most=1.0),
+        "ema_decay": field(
+            0.995, "decay of the averaged parameters that are evaluated and sampled; warms up as (1+step)/(10+step)", at_least=0.0, at_most=1.0
+        ),
     },
     "train": {
         "duration": field(Duration("1000 steps"), "how long to train", at_least=0),

@@ -1,8 +1,8 @@
 """The command line of every script: flags and config fields as one argparse parser, errors as one sentence with an exit code.
 
-    def main(args): ...                          # args.config is the frozen config, the other flags are attributes
-    if __name__ == "__main__":
-        cli.run(main, __doc__, [cli.Flag("workdir", "the run's directory", required=True)], config="recipe")
+def main(args): ...                          # args.config is the frozen config, the other flags are attributes
+if __name__ == "__main__":
+    cli.run(main, __doc__, [cli.Flag("workdir", "the run's directory", required=True)], config="recipe")
 """
 
 from __future__ import annotations
@@ -73,10 +73,19 @@ def parse(
     fields: Mapping[str, configs.Field],
 ) -> argparse.Namespace:
     """The flags of a command line; UsageError for anything that is not one."""
-    parser = _Parser(prog=os.path.basename(sys.argv[0]), description=description, formatter_class=_Formatter, allow_abbrev=False, usage="%(prog)s [--flag=value ...]")
+    parser = _Parser(
+        prog=os.path.basename(sys.argv[0]),
+        description=description,
+        formatter_class=_Formatter,
+        allow_abbrev=False,
+        usage="%(prog)s [--flag=value ...]",
+    )
     for flag in flags:
-        kwargs = {"action": "store_true"} if flag.kind is bool else {"action": _Once, "default": flag.default, "metavar": "|".join(flag.choices) or "VALUE"}
-        parser.add_argument(f"--{flag.name}", help=flag.help + (" (required)" if flag.required else ""), **kwargs)
+        text = flag.help + (" (required)" if flag.required else "")
+        if flag.kind is bool:
+            parser.add_argument(f"--{flag.name}", help=text, action="store_true")
+        else:
+            parser.add_argument(f"--{flag.name}", help=text, action=_Once, default=flag.default, metavar="|".join(flag.choices) or "VALUE")
     if config == "recipe":
         parser.add_argument("--config", action=_Once, metavar="FILE.py[:VARIANT]", help="the recipe; its fields follow below (required)")
     if config != "none":

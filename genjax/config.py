@@ -15,10 +15,10 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
-import importlib.util
+import importlib.machinery
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -40,8 +40,10 @@ class Duration(str):
     @property
     def parts(self) -> tuple[float, str]:
         """(amount, unit) with unit one of steps, epochs, examples, percent."""
-        text, unit = _DURATION.fullmatch(self.strip()).groups()
-        unit = {"%": "percent", None: "steps"}.get(unit, unit).lower()
+        match = _DURATION.fullmatch(self.strip())
+        if not match:
+            raise ValueError("expected a duration")
+        text, unit = match[1], {"%": "percent"}.get(match[2], match[2] or "steps").lower()
         return _number(text), unit if unit == "percent" else unit.rstrip("s") + "s"
 
     def steps(self, *, batch_size: int, train_size: int, total: int | None = None) -> int:
@@ -100,7 +102,7 @@ class Field:
             raise ValueError(f"expected {self.type_name}")
         if self.choices and value not in self.choices:
             raise ValueError(f"expected one of {', '.join(self.choices)}{did_you_mean(value, self.choices)}")
-        if self.kind in (int, float):
+        if isinstance(value, int | float):
             self._check_range(value)
         return value
 
@@ -131,8 +133,8 @@ def did_you_mean(word: str, options: Iterable[str]) -> str:
     return f": did you mean '{nearest[0]}'?" if nearest else ""
 
 
-def leaves(tree: Mapping, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """(dotted path, value) of every leaf of a nested mapping."""
+def leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted path, value) of every leaf of a nested mapping or config."""
     for key, value in tree.items():
         if isinstance(value, Mapping | ml_collections.ConfigDict | ml_collections.FrozenConfigDict):
             yield from leaves(value, f"{prefix}{key}.")
@@ -279,8 +281,8 @@ def recipe(name: str, config: ml_collections.ConfigDict) -> ml_collections.Confi
     """What `get_config` of the file `file.py[:variant]` makes of the defaults; nothing is checked yet."""
     filename, _, variant = name.partition(":")
     module = _load_module(_find(filename))
-    get_config: Callable | None = getattr(module, "get_config", None)
-    require(get_config is not None, f"config file '{filename}' has no function get_config(config, variant)")
+    if not hasattr(module, "get_config"):
+        raise UsageError(f"config file '{filename}' has no function get_config(config, variant)")
     variants = getattr(module, "VARIANTS", ())
     require(
         not variant or variant in variants,
@@ -288,7 +290,7 @@ def recipe(name: str, config: ml_collections.ConfigDict) -> ml_collections.Confi
         + (f" It has {', '.join(variants)}." if variants else " It takes none."),
     )
     try:
-        return get_config(config, variant or (variants[0] if variants else ""))
+        return module.get_config(config, variant or (variants[0] if variants else ""))
     except AttributeError as error:
         raise UsageError(f"config file '{filename}': {str(error).splitlines()[0]}") from None
 
@@ -302,10 +304,10 @@ def _find(filename: str) -> Path:
 
 
 def _load_module(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"genjax_config_{path.stem}", path)
-    module = importlib.util.module_from_spec(spec)
+    loader = importlib.machinery.SourceFileLoader(f"genjax_config_{path.stem}", str(path))
+    module = ModuleType(loader.name)
     try:
-        spec.loader.exec_module(module)
+        loader.exec_module(module)
     except Exception as error:
         raise UsageError(f"config file '{path}' cannot be read: {type(error).__name__}: {error}") from error
     return module

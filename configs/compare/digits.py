@@ -1,6 +1,6 @@
 """Handwritten digits: noise prediction and next-token prediction with the same trunk, data order and training compute.
 
-  python scripts/compare.py --config=configs/compare/digits.py --workdir=runs/demo          (make demo)
+python scripts/compare.py --config=configs/compare/digits.py --workdir=runs/demo          (make demo)
 """
 
 

@@ -29,7 +29,7 @@ def load(recipe: str, overrides: Mapping[str, str]) -> Plan:
     """The comparison `file.py[:variant]`, with overrides {training field: text} that hold for every arm."""
     fields = configs.base_fields("COMPARISON")
     tree = configs.recipe(recipe, configs.open_defaults(fields))
-    arms = {name: str(line) for name, line in tree.get("arms", {}).items()}
+    arms = {name: str(line) for name, line in (tree.get("arms") or {}).items()}
     config = configs.check({name: value for name, value in tree.items() if name != "arms"}, fields)
     require(len(arms) >= 1, f"the comparison '{recipe}' has no arms: set config.arms = {{name: 'configs/digits.py:next_token'}}")
     require(config.reference in arms, f"the comparison '{recipe}' has no arm '{config.reference}' to be its reference: it has {', '.join(arms)}")
@@ -39,7 +39,8 @@ def load(recipe: str, overrides: Mapping[str, str]) -> Plan:
         for path, value in configs.leaves(arm):
             require(
                 path not in SHARED or value == reference[path],
-                f"arm '{name}' has {path}={value!r} and arm '{config.reference}' {reference.get(path)!r}: arms must see the same data in the same order",
+                f"arm '{name}' has {path}={value!r} and arm '{config.reference}' {reference.get(path)!r}: "
+                "arms must see the same data in the same order",
             )
     return Plan(recipe, config, checked)
 

@@ -41,8 +41,10 @@ def write(path: Path, plan: Plan, command: str, arms: Sequence[Arm], floor: Sequ
         "config": {"comparison": configs.to_json(plan.config), "arms": {arm.name: configs.to_json(arm.config) for arm in arms}},
         "metrics": metrics,
         "notes": [
-            f"Every arm: one seed, averaged parameters of the last step, {arms[0].bits.examples} held-out examples; the standard error is over examples.",
-            "train_flops counts loops as often as they run (genjax.training.flops); xla_train_flops is XLA's cost analysis of the step without loops.",
+            f"Every arm: one seed, averaged parameters of the last step, {arms[0].bits.examples} held-out examples; "
+            "the standard error is over examples.",
+            "train_flops counts loops as often as they run (genjax.training.flops); "
+            "xla_train_flops is XLA's cost analysis of the step without loops.",
             f"The whole command took {seconds:.0f} s, with what was already trained taken from its run.",
         ],
     }
@@ -81,7 +83,9 @@ def commit() -> str:
     try:
         git = ["git", "-C", str(REPOSITORY)]
         name = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-        changes = subprocess.run([*git, "status", "--porcelain", "--untracked-files=no"], capture_output=True, text=True, check=True, timeout=10).stdout
+        changes = subprocess.run(
+            [*git, "status", "--porcelain", "--untracked-files=no"], capture_output=True, text=True, check=True, timeout=10
+        ).stdout
     except (OSError, subprocess.SubprocessError):
         return "unknown"
     return name + "-dirty" * bool(changes.strip())

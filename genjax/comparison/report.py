@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from genjax.comparison.run import Arm
 
 matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402  (the back end comes first)
+from matplotlib import pyplot as plt
 
 COLOURS = ("#2563a8", "#c2571a", "#3a7d44", "#7b4b94", "#8a6d1d", "#555555")
 
@@ -139,12 +139,16 @@ def bits_figure(arms: Sequence[Arm], floor: Sequence[Baseline]) -> bytes:
         axes.errorbar(arm.bits.value, position, xerr=arm.bits.stderr, fmt="o", color=colour, capsize=4, markersize=7)
         text = f"{arm.bits.value:.3f}"
         if arm.bits.kind == "upper_bound":
-            axes.annotate("", xy=(arm.bits.value - 0.22, position), xytext=(arm.bits.value - 0.03, position), arrowprops={"arrowstyle": "->", "color": colour})
+            axes.annotate(
+                "", xy=(arm.bits.value - 0.22, position), xytext=(arm.bits.value - 0.03, position), arrowprops={"arrowstyle": "->", "color": colour}
+            )
             text = "≤ " + text
         axes.annotate(text, (arm.bits.value, position), xytext=(0, 9), textcoords="offset points", ha="center", fontsize=9, color=colour)
     for position, baseline in enumerate(floor, len(arms)):
         axes.errorbar(baseline.value, position, xerr=baseline.stderr, fmt="|", color="#777777", capsize=3, markersize=12)
-        axes.annotate(f"{baseline.value:.3f}", (baseline.value, position), xytext=(0, 8), textcoords="offset points", ha="center", fontsize=9, color="#555555")
+        axes.annotate(
+            f"{baseline.value:.3f}", (baseline.value, position), xytext=(0, 8), textcoords="offset points", ha="center", fontsize=9, color="#555555"
+        )
     labels = [f"{arm.name} ({arm.bits.kind.replace('_', ' ')})" for arm in arms] + [baseline.name for baseline in floor]
     axes.set_yticks(range(rows), labels)
     axes.set_ylim(rows - 0.5, -0.7)
@@ -157,11 +161,20 @@ def curves_figure(arms: Sequence[Arm]) -> bytes:
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), dpi=140)
     for number, arm in enumerate(arms):
         colour = COLOURS[number % len(COLOURS)]
-        held_out = [row for row in arm.history if row["kind"] == "held_out"]
+        held_out = [row for row in arm.history if row["split"] == "held_out"]
         flops = [row["step"] * arm.budget.flops_per_step for row in held_out]
-        left.plot(flops, [row["bits_per_dim"] for row in held_out], "o-", color=colour, markersize=4, label=f"{arm.name} ({arm.bits.kind.replace('_', ' ')})")
-        train = [row for row in arm.history if row["kind"] == "train"]
-        right.plot([row["step"] * arm.budget.flops_per_step for row in train], [row["loss"] / np.log(2) for row in train], color=colour, label=arm.name)
+        left.plot(
+            flops,
+            [row["bits_per_dim"] for row in held_out],
+            "o-",
+            color=colour,
+            markersize=4,
+            label=f"{arm.name} ({arm.bits.kind.replace('_', ' ')})",
+        )
+        train = [row for row in arm.history if row["split"] == "train"]
+        right.plot(
+            [row["step"] * arm.budget.flops_per_step for row in train], [row["loss"] / np.log(2) for row in train], color=colour, label=arm.name
+        )
     left.set(xlabel="training FLOPs", ylabel="bits per dimension", title="held-out split")
     right.set(xlabel="training FLOPs", ylabel="bits per dimension", title="training loss (each objective's own)")
     left.legend(frameon=False)

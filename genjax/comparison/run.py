@@ -99,7 +99,7 @@ def step_flops(run: Run) -> float:
 def xla_step_flops(config: Any) -> float:
     """XLA's cost analysis of one training step, with the layers unrolled and in one micro-batch: it does not count loops."""
     run = Run.build(with_fields(config, {"model.scan_layers": "false", "train.accumulation": "1"}))
-    return float(jax.jit(run.make_step()).lower(run.abstract_state, _abstract_batch(run)).cost_analysis()["flops"])
+    return float((jax.jit(run.make_step()).lower(run.abstract_state, _abstract_batch(run)).cost_analysis() or {})["flops"])
 
 
 def with_fields(config: Any, overrides: Mapping[str, str]) -> ml_collections.FrozenConfigDict:
@@ -131,9 +131,9 @@ def measure(plan: Plan, name: str, config: Any, budget: Budget, summary: loop.Su
 
 def _abstract_batch(run: Run) -> dict[str, jax.ShapeDtypeStruct]:
     spec, rows = run.source.spec, run.config.data.batch_size
-    shapes = {spec.key: ((rows, *spec.shape), np.uint8 if spec.key == "image" else np.int32), "id": ((rows,), np.uint32), "weight": ((rows,), np.float32)}
-    if spec.num_classes:
-        shapes["label"] = ((rows,), np.int32)
-    return {name: jax.ShapeDtypeStruct(shape, dtype) for name, (shape, dtype) in shapes.items()}
-
-
+    batch = {
+        spec.key: jax.ShapeDtypeStruct((rows, *spec.shape), np.uint8 if spec.key == "image" else np.int32),
+        "id": jax.ShapeDtypeStruct((rows,), np.uint32),
+        "weight": jax.ShapeDtypeStruct((rows,), np.float32),
+    }
+    return batch | ({"label": jax.ShapeDtypeStruct((rows,), np.int32)} if spec.num_classes else {})

@@ -6,6 +6,8 @@ part of this file: a function of nothing, so that every number ever reported on 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from genjax.data.base import ArrayRows, Source, fixed_permutation
@@ -26,8 +28,8 @@ def open_digits(argument: str = "", data_dir: str | None = None) -> Source:
         raise UsageError(f"data source 'digits:{argument}': digits takes no argument, write 'digits'")
     from sklearn.datasets import load_digits
 
-    image, label = load_digits(return_X_y=True)
-    image, label = image.reshape(-1, 8, 8, 1).astype(np.uint8), label.astype(np.int32)
+    digits: Any = load_digits()
+    image, label = digits.images.reshape(-1, 8, 8, 1).astype(np.uint8), digits.target.astype(np.int32)
     train, held_out = split(label)
     return Source(
         spec=DataSpec(

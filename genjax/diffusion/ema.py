@@ -15,6 +15,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
 from genjax.errors import UsageError
 from genjax.types import Array, PyTree
@@ -44,14 +45,15 @@ def update(average: PyTree, params: PyTree, beta: Array) -> PyTree:
     return jax.tree.map(lambda a, p: a + (1 - beta).astype(a.dtype) * (p.astype(a.dtype) - a), average, params)
 
 
-def profile_product(n_a: np.ndarray, gamma_a: np.ndarray, n_b: np.ndarray, gamma_b: np.ndarray) -> np.ndarray:
+def profile_product(n_a: ArrayLike, gamma_a: ArrayLike, n_b: ArrayLike, gamma_b: ArrayLike) -> np.ndarray:
     """<p_a, p_b> of equation (2), broadcast."""
+    n_a, gamma_a, n_b, gamma_b = (np.asarray(v, np.float64) for v in (n_a, gamma_a, n_b, gamma_b))
     n_max = np.maximum(n_a, n_b)
     ratio = np.where(n_a < n_b, (n_a / n_max) ** gamma_b, (n_b / n_max) ** gamma_a)
     return (gamma_a + 1) * (gamma_b + 1) / (gamma_a + gamma_b + 1) * ratio / n_max
 
 
-def posthoc_weights(updates: np.ndarray, gammas: np.ndarray, target_updates: float, target_gamma: float) -> np.ndarray:
+def posthoc_weights(updates: ArrayLike, gammas: ArrayLike, target_updates: float, target_gamma: float) -> np.ndarray:
     """Weights [K] of stored power averages that best make up the power average `target_gamma` at `target_updates`.
 
     Args:
@@ -62,7 +64,7 @@ def posthoc_weights(updates: np.ndarray, gammas: np.ndarray, target_updates: flo
     if target_updates > n.max():
         raise UsageError(f"An average at update {target_updates} cannot be made from averages stored until update {n.max():.0f}.")
     stored = profile_product(n[:, None], g[:, None], n[None, :], g[None, :])
-    wanted = profile_product(n, g, np.float64(target_updates), np.float64(target_gamma))
+    wanted = profile_product(n, g, target_updates, target_gamma)
     return np.linalg.solve(stored, wanted)
 
 
@@ -70,6 +72,7 @@ def posthoc(averages: list[PyTree], weights: np.ndarray) -> PyTree:
     """sum_k weights[k] averages[k], summed in float64 on the host; leaves in the type of the first average."""
 
     def combine(*leaves):
-        return sum(w * np.asarray(leaf, np.float64) for w, leaf in zip(weights, leaves, strict=True)).astype(leaves[0].dtype)
+        stacked = np.stack([np.asarray(leaf, np.float64) for leaf in leaves])
+        return np.tensordot(weights, stacked, axes=1).astype(leaves[0].dtype)
 
     return jax.tree.map(combine, *averages)

@@ -64,7 +64,7 @@ def uniform_logsnr(process: Process, steps: int) -> np.ndarray:
 
 
 def uniform_t(process: Process, steps: int) -> np.ndarray:
-    return process.logsnr(np.linspace(1.0, 0.0, steps + 1))
+    return np.asarray(process.logsnr(np.linspace(1.0, 0.0, steps + 1)))
 
 
 def karras(process: Process, steps: int, rho: float = 7.0) -> np.ndarray:
@@ -73,7 +73,7 @@ def karras(process: Process, steps: int, rho: float = 7.0) -> np.ndarray:
 
 
 def trailing(process: Process, steps: int) -> np.ndarray:
-    return process.logsnr(1.0 - np.arange(steps + 1) / (steps + 1))
+    return np.asarray(process.logsnr(1.0 - np.arange(steps + 1) / (steps + 1)))
 
 
 GRIDS: dict[str, Callable[..., np.ndarray]] = {

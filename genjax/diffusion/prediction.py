@@ -112,7 +112,8 @@ def check(prediction: str, process: Process) -> None:
     """
     with jax.ensure_compile_time_eval():  # a refusal needs numbers, also under jit
         c = coefficients(prediction, process.logsnr_min, process.scaling, 1.0)
-    if not c.c_skip / c.c_in < _LARGEST_SKIP:
+        amplification = float(c.c_skip / c.c_in)
+    if not amplification < _LARGEST_SKIP:
         raise UsageError(
             f"prediction={prediction!r} cannot recover the data at logsnr_min={process.logsnr_min}: it subtracts noise from noise there. "
             f"Use x0, v, flow or edm, or raise logsnr_min to {-2 * math.log(_LARGEST_SKIP):.0f} or more."

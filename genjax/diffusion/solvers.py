@@ -314,9 +314,9 @@ def walk(denoise: Denoise, solver: Solver, grid: Grid, x: Array, noise: Callable
         return denoise(alpha_sigma(here, grid.scaling)[0] * y, jnp.full(y.shape[:1], here))
 
     def body(carry, node):
-        index, here, there = node
+        (y, memory), (index, here, there) = carry, node
         at = Step(index, grid.steps + 1, here, there, model, lambda draw: noise(index, draw))
-        return solver.step(*carry, at), None
+        return solver.step(y, memory, at), None
 
     y = x / alpha[0]
     (y, _), _ = jax.lax.scan(body, (y, solver.init(y)), (jnp.arange(grid.steps), logsnr[:-1], logsnr[1:]))

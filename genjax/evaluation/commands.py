@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -30,9 +31,11 @@ def sample(path: str, overrides: Mapping[str, str], *, out: str | None, label: i
     target = Path(out) if out else Workdir(path).samples / f"samples_step{trained.step}"
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        labels = {} if drawn.label is None else {"label": drawn.label}
-        np.savez_compressed(target.with_name(target.name + ".npz"), **{spec.key: drawn.data}, **labels)
-        print(f"{count} samples of step {trained.step} ({weights} weights) in {seconds:.1f} s, compilation included; {drawn.nfe:g} network evaluations each")
+        arrays: dict[str, Any] = {spec.key: drawn.data} | ({} if drawn.label is None else {"label": drawn.label})
+        np.savez_compressed(target.with_name(target.name + ".npz"), **arrays)
+        print(
+            f"{count} samples of step {trained.step} ({weights} weights) in {seconds:.1f} s with compilation; {drawn.nfe:g} network evaluations each"
+        )
         if spec.key == "image":
             picture = target.with_name(target.name + ".png")
             columns = spec.num_classes if spec.num_classes and label is None else 10
@@ -42,7 +45,7 @@ def sample(path: str, overrides: Mapping[str, str], *, out: str | None, label: i
     return target
 
 
-def evaluate(path: str, overrides: Mapping[str, str], *, step: int | None, weights: str) -> dict[str, object]:
+def evaluate(path: str, overrides: Mapping[str, str], *, step: int | None, weights: str) -> dict[str, Any]:
     """Measures a run on the held-out split, prints a table and writes it as JSON; returns what it wrote."""
     trained = load(path, overrides, weights=weights, step=step)
     run = trained.run

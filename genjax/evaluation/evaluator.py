@@ -76,7 +76,7 @@ class Evaluator:
         ids = np.arange(first, first + count, dtype=np.uint32)
         labels = (ids % classes if label is None else np.full(count, label)).astype(np.int32) if classes else None
         key = rng.stream(self.run.config.seed, "sample")
-        rows, cost = [], None
+        rows, nfe, depth = [], 0.0, 0.0
         for start in range(0, count, self.batch_size):
             # The last batch is filled up with copies of its first row, so that everything has one shape and compiles once.
             here = np.arange(start, start + self.batch_size)
@@ -84,5 +84,5 @@ class Evaluator:
             request = {"id": ids[here]} | ({"label": labels[here]} if labels is not None else {})
             samples = self.sampler(params, self.run.parallel.put_whole(request), key)
             rows.append(np.asarray(samples.data)[: count - start])
-            cost = samples.cost
-        return Drawn(np.concatenate(rows), labels, float(np.mean(cost.nfe)), float(np.mean(cost.sequential_depth)))
+            nfe, depth = float(np.mean(samples.cost.nfe)), float(np.mean(samples.cost.sequential_depth))
+        return Drawn(np.concatenate(rows), labels, nfe, depth)

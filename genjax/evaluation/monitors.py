@@ -22,7 +22,9 @@ def monitors(run: Run) -> Sequence[Monitor]:
         measured = evaluator.bits(state.ema, run.config.evaluate.examples)
         values = {"bits_per_dim": measured.value, "stderr": measured.stderr, "kind": measured.kind}
         log.scalars(step, "held_out", values | {f"bits_{name}": value for name, value in measured.terms.items()}, took=time.monotonic() - started)
-        log.line(f"  held-out  {measured.value:.4f} ± {measured.stderr:.4f} bits/dim ({measured.kind.replace('_', ' ')}, {measured.examples:,} examples)")
+        log.line(
+            f"  held-out  {measured.value:.4f} ± {measured.stderr:.4f} bits/dim ({measured.kind.replace('_', ' ')}, {measured.examples:,} examples)"
+        )
 
     def samples(run: Run, state: TrainState, step: int, log: Logger) -> None:
         spec = run.source.spec

@@ -36,7 +36,7 @@ class TokenHead(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        return Dense((self.vocab,), ("embed", "vocab"), init=nn.initializers.zeros, name="logits")(x.astype(jnp.float32))
+        return Dense((self.vocab,), ("embed", "vocab"), kernel_init=nn.initializers.zeros, name="logits")(x.astype(jnp.float32))
 
 
 class PatchIn(nn.Module):
@@ -56,7 +56,7 @@ class PatchOut(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        return Dense((self.size,), ("embed", "patch"), use_bias=True, init=nn.initializers.zeros, name="patch")(x.astype(jnp.float32))
+        return Dense((self.size,), ("embed", "patch"), use_bias=True, kernel_init=nn.initializers.zeros, name="patch")(x.astype(jnp.float32))
 
 
 class NoiseLevelEmbed(nn.Module):

@@ -34,7 +34,7 @@ class Dense(nn.Module):
     features: Sequence[int]
     axes: Sequence[str]
     use_bias: bool = False
-    init: nn.initializers.Initializer = nn.initializers.variance_scaling(1.0, "fan_in", "normal")
+    kernel_init: nn.initializers.Initializer = nn.initializers.variance_scaling(1.0, "fan_in", "normal")
     num_input_axes: int = 1
     dtype: jnp.dtype = jnp.float32
 
@@ -44,12 +44,14 @@ class Dense(nn.Module):
         matrix = (math.prod(inputs), math.prod(self.features))
 
         def init(key, shape, dtype):  # initialised as the matrix it is, whatever the number of axes
-            return self.init(key, matrix, dtype).reshape(shape)
+            return self.kernel_init(key, matrix, dtype).reshape(shape)
 
         kernel = self.param("kernel", named(init, *self.axes), (*inputs, *self.features), jnp.float32)
         y = jnp.tensordot(x.astype(self.dtype), kernel.astype(self.dtype), axes=self.num_input_axes)
         if self.use_bias:
-            y = y + self.param("bias", named(nn.initializers.zeros, *["bias"] * len(self.features)), tuple(self.features), jnp.float32).astype(self.dtype)
+            y = y + self.param("bias", named(nn.initializers.zeros, *["bias"] * len(self.features)), tuple(self.features), jnp.float32).astype(
+                self.dtype
+            )
         return y
 
 
@@ -92,21 +94,27 @@ class Attention(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Array, coordinates: Array, queries: AttentionIds, keys: AttentionIds, stored: tuple[Array, Array, Array] | None
+        self,
+        x: Array,
+        coordinates: Array,
+        queries: AttentionIds,
+        keys: AttentionIds,
+        stored: tuple[Array, Array] | None = None,
+        index: Array | None = None,
     ) -> tuple[Array, tuple[Array, Array] | None]:
         """x [B, T, D] -> [B, T, D], and the stored keys and values [B, S, H, K] with the new ones written, when there is a cache.
 
-        stored: (keys, values, index) of this layer's cache, or None; `keys` are the ids of all S positions that may be seen.
+        stored: keys and values of this layer's cache, written at `index` [B], or None; `keys` are the ids of all S positions that may be seen.
         """
         head_size = x.shape[-1] // self.heads
-        project = lambda name: Dense((self.heads, head_size), ("embed", "heads", "head"), dtype=self.dtype, name=name)(x)  # noqa: E731
+        project = lambda name: Dense((self.heads, head_size), ("embed", "heads", "head"), dtype=self.dtype, name=name)(x)
         q = rotary(RMSNorm(name="query_norm")(project("query")), coordinates)
         k = rotary(RMSNorm(name="key_norm")(project("key")), coordinates)
         v = project("value")
         kept = None
         if stored is not None:
-            stored_keys, stored_values, index = stored
-            kept = k, v = caches.write(stored_keys, k, index), caches.write(stored_values, v, index)
+            assert index is not None, "a cache is written at an index"
+            kept = k, v = caches.write(stored[0], k, index), caches.write(stored[1], v, index)
         y = jax.nn.dot_product_attention(q, k, v, mask=visible(queries, keys), implementation="xla")
         out = Dense((x.shape[-1],), ("heads", "head", "embed"), num_input_axes=2, dtype=self.dtype, name="out")(y)
         return out, kept

@@ -30,7 +30,8 @@ class PlaceEmbed(nn.Module):
         if len(self.shape) == 1:
             return 0.0
         return sum(
-            adapters.Embed(size, self.width, axis="place", scale=0.02, name=f"axis_{axis}")(coordinates[..., axis]) for axis, size in enumerate(self.shape)
+            adapters.Embed(size, self.width, axis="place", scale=0.02, name=f"axis_{axis}")(coordinates[..., axis])
+            for axis, size in enumerate(self.shape)
         )
 
 
@@ -64,6 +65,7 @@ class TokenNetwork(nn.Module):
         x = adapters.Embed(self.vocab + 1, width, name="embed")(tokens) + PlaceEmbed(self.grid, width, name="place")(coordinates)
         cond = None
         if self.num_classes:
+            assert label is not None, "a model with classes needs a label for every row"
             cond = jax.nn.silu(adapters.Embed(self.num_classes + 1, width, axis="class", name="label")(label))
         x, cache = self.trunk(x, coordinates, ids, cond, dropout_keys, cache)
         return adapters.TokenHead(self.vocab, name="head")(x), cache
@@ -98,6 +100,7 @@ class PatchNetwork(nn.Module):
         h = adapters.PatchIn(width, name="embed")(patches) + PlaceEmbed(self.grid, width, name="place")(coordinates)
         cond = adapters.NoiseLevelEmbed(width, name="noise_level")(logsnr)
         if self.num_classes:
+            assert label is not None, "a model with classes needs a label for every row"
             cond = cond + adapters.Embed(self.num_classes + 1, width, axis="class", name="label")(label)
         h, _ = self.trunk(h, coordinates, masks.bidirectional(*patches.shape[:2]), jax.nn.silu(cond), dropout_keys)
         out = adapters.PatchOut(patches.shape[-1], name="head")(h)

@@ -48,15 +48,21 @@ class Block(nn.Module):
         cond: Array | None,
         dropout_keys: Key | None,
     ) -> tuple[Array, tuple[Array, Array] | None]:
-        if cond is None:
-            modulation = [None, None, 1.0] * 2
+        if cond is None:  # the norms are learned instead
+            modulation = [0.0, 0.0, 1.0] * 2
         else:
-            maps = Dense((6, x.shape[-1]), ("cond", "modulation", "embed"), use_bias=True, init=nn.initializers.zeros, dtype=self.dtype, name="modulation")
+            maps = Dense(
+                (6, x.shape[-1]),
+                ("cond", "modulation", "embed"),
+                use_bias=True,
+                kernel_init=nn.initializers.zeros,
+                dtype=self.dtype,
+                name="modulation",
+            )
             modulation = [m[:, None, :] for m in jnp.unstack(maps(cond), axis=1)]
 
         def normalise(name, h, scale, shift):
-            y = RMSNorm(learned=cond is None, name=name)(h)
-            return y if scale is None else y * (1 + scale) + shift
+            return RMSNorm(learned=cond is None, name=name)(h) * (1 + scale) + shift
 
         def drop(h, site):
             if dropout_keys is None:
@@ -64,8 +70,8 @@ class Block(nn.Module):
             return rng.dropout(h, self.dropout, rng.each(dropout_keys, 2 * layer + site))
 
         scale_1, shift_1, gate_1, scale_2, shift_2, gate_2 = modulation
-        kept = None if stored is None else (*stored, index)
-        h, kept = Attention(self.heads, self.dtype, name="attention")(normalise("attention_norm", x, scale_1, shift_1), coordinates, queries, keys, kept)
+        attention = Attention(self.heads, self.dtype, name="attention")
+        h, kept = attention(normalise("attention_norm", x, scale_1, shift_1), coordinates, queries, keys, stored, index)
         x = x + gate_1 * drop(h, 0)
         h = GatedMLP(self.mlp_hidden, self.dtype, name="mlp")(normalise("mlp_norm", x, scale_2, shift_2))
         return x + gate_2 * drop(h, 1), kept
@@ -119,13 +125,14 @@ class Trunk(nn.Module):
             unroll=1 if self.scan_layers else self.depth,
             metadata_params={nn.PARTITION_NAME: "layers"},
         )(self.heads, self.mlp_hidden, self.dropout, jnp.dtype(self.dtype), name="blocks")
-        keys, stored, index = ids, None, None
-        if cache is not None:
-            keys, stored, index = caches.write_ids(cache, ids), (cache.keys, cache.values), cache.index
-        x = x.astype(self.dtype)
-        x, kept = blocks(x, jnp.arange(self.depth), stored, coordinates, ids, keys, index, cond, dropout_keys)
-        if cache is not None:
-            cache = Cache(*kept, keys, cache.index + ids.block_ids.shape[1])
+        x, layers = x.astype(self.dtype), jnp.arange(self.depth)
+        if cache is None:
+            x, _ = blocks(x, layers, None, coordinates, ids, ids, None, cond, dropout_keys)
+        else:
+            keys = caches.write_ids(cache, ids)
+            x, kept = blocks(x, layers, (cache.keys, cache.values), coordinates, ids, keys, cache.index, cond, dropout_keys)
+            assert kept is not None, "with a cache, every block keeps its keys and values"
+            cache = Cache(*kept, keys, cache.index + x.shape[1])
         return RMSNorm(name="final_norm")(x), cache
 
     @property

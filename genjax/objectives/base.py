@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import jax.numpy as jnp
 
 from genjax import rng
+from genjax.config import require
 from genjax.models.trunk import Trunk
 from genjax.types import Array, Batch, DataSpec, Key, Likelihood, LossSums, Params, Samples
 
@@ -41,13 +42,15 @@ def trunk_from(config: Any) -> Trunk:
 
 
 def classes_from(config: Any, spec: DataSpec) -> int:
-    """How many classes a model is conditioned on."""
-    return spec.num_classes if config.conditioning.label else 0
+    """How many classes a model is conditioned on; UsageError where guidance asks for classes and there are none."""
+    classes = spec.num_classes if config.conditioning.label else 0
+    require(classes > 0 or config.sample.guidance_scale == 1.0, f"sample.guidance_scale needs classes, and {spec.name} has none: set it to 1")
+    return classes
 
 
 def hide_labels(label: Array | None, num_classes: int, rate: float, keys: Key) -> Array | None:
     """Labels [B] with each replaced by `num_classes`, "no class", with probability `rate`; the one place where a class is hidden."""
-    if not num_classes or rate == 0.0:
+    if label is None or not num_classes or rate == 0.0:
         return label
     hidden = rng.uniform(keys) < rate
     return jnp.where(hidden, num_classes, label)

@@ -12,7 +12,6 @@ import dataclasses
 import math
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import optax
 
@@ -68,7 +67,7 @@ class NextToken:
         rows, guided = request["id"].shape[0], self.guidance_scale != 1.0
         label = request.get("label")
         if guided:  # every row twice in one batch: with its class, and without
-            label = jnp.concatenate([label, jnp.full_like(label, self.network.num_classes)])
+            label = jnp.concatenate([request["label"], jnp.full((rows,), self.network.num_classes)])
         batch = 2 * rows if guided else rows
         coordinates = adapters.grid_coordinates(self.network.grid)
 

@@ -49,7 +49,8 @@ class NoisePrediction:
         options = config.noise_prediction
         require(
             spec.key == "image",
-            f"objective=noise_prediction needs images, and data.source='{spec.name}' holds tokens: noise has no meaning between category numbers; use objective=next_token",
+            f"objective=noise_prediction needs images, and data.source='{spec.name}' holds tokens: "
+            "noise has no meaning between category numbers; use objective=next_token",
         )
         require(
             spec.shape[0] % options.patch_size == 0 and spec.shape[1] % options.patch_size == 0,
@@ -57,7 +58,8 @@ class NoisePrediction:
         )
         process = Process(options.curve, options.scaling, options.logsnr_min, options.logsnr_max)
         prediction.check(options.prediction, process)
-        network = PatchNetwork(trunk_from(config), spec.shape, options.patch_size, classes_from(config, spec), parent=None)
+        height, width, channels = spec.shape
+        network = PatchNetwork(trunk_from(config), (height, width, channels), options.patch_size, classes_from(config, spec), parent=None)
         return cls(
             network=network,
             spec=spec,
@@ -108,15 +110,14 @@ class NoisePrediction:
             self._denoiser(params, batch.get("label")), self.process, self.quantizer, batch["image"], keys, self.eval_times
         )
         terms = {"prior": bound.prior, "reconstruction": bound.reconstruction, "diffusion": bound.diffusion}
-        nats = sum(terms.values())
-        return Likelihood(nats, jnp.full(nats.shape, self.spec.num_dims), bound.stderr, terms, "upper_bound")
+        units = jnp.full(bound.nats.shape, self.spec.num_dims)
+        return Likelihood(bound.nats, units, bound.stderr, terms, "upper_bound")
 
     def sample(self, params: Params, request: Batch, key: Key) -> Samples:
         keys = rng.rows(key, request["id"])
-        label = request.get("label")
-        denoise, evaluations = self._denoiser(params, label), 1
+        denoise, evaluations = self._denoiser(params, request.get("label")), 1
         if self.guidance_scale != 1.0:
-            without = self._denoiser(params, jnp.full_like(label, self.network.num_classes))
+            without = self._denoiser(params, jnp.full_like(request["label"], self.network.num_classes))
             denoise, evaluations = guidance.classifier_free(denoise, without, self.guidance_scale), 2
         steps = grid.make(self.grid, self.process, self.steps)
         start = solvers.initial(self.process, keys, self.spec.shape, self.data_std)
@@ -134,4 +135,4 @@ class NoisePrediction:
 
     def _output(self, params: Params, x: Array, logsnr: Array, label: Array | None, dropout_keys: Key | None) -> Array:
         c_in = prediction.coefficients(self.prediction, logsnr, self.process.scaling, self.data_std).c_in
-        return self.network.apply({"params": params}, bcast(c_in, x) * x, logsnr, label, dropout_keys)
+        return jnp.asarray(self.network.apply({"params": params}, bcast(c_in, x) * x, logsnr, label, dropout_keys))

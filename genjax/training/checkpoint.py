@@ -129,11 +129,12 @@ class Checkpoints:
         return 0
 
     def _make_way(self, step: int) -> bool:
-        newest = max(self._manifests(), default=NONE)
+        newest = max(self._with_manifest(), default=NONE)
         if step < newest:
             raise CheckpointError(f"step {step} cannot be saved: {self._directory} has step {newest}, from which the next run would go on.")
-        if step == newest and (self._directory / str(step)).exists():
+        if step == newest:
             return False
+        self._sweep()  # only now: threads of a failed save go on writing for a while; and on a full disk it takes the place of this one
         self._remove(step)  # what a kill left before its manifest was written
         return True
 
@@ -146,8 +147,7 @@ class Checkpoints:
         if COMMIT_FILE not in files:
             raise OSError(f"{COMMIT_FILE} is missing")
         workdir.replace(self._manifest(step), workdir.dumps({"step": step, "sha256": files}, indent=1).encode())
-        kept = self._manifests()[-(self._keep or 0) :]
-        for old in {*self._steps(), *self._manifests()} - {*kept}:
+        for old in {*self._steps()} - {*self._with_manifest()[-(self._keep or 0) :]}:
             self._remove(old)
 
     def _settle(self) -> None:
@@ -164,16 +164,14 @@ class Checkpoints:
             logger.info("checkpoint %d is saved and verified", step)
 
     def _failed(self, step: int, error: BaseException) -> None:
-        good = max(self._manifests(), default=NONE)
+        good = max(self._with_manifest(), default=NONE)
         self._failures.append(
             f"checkpoint {step} could not be saved in {self._directory}, "
             + (f"the newest good one is {good}: " if good != NONE else "and there is no older one: ")
             + f"{type(error).__name__}: {error}"
         )
-        logger.error("failed save %d of %d: %s", len(self._failures), self._max_failures, self._failures[-1], exc_info=error)
+        logger.error("failed save %d of %d: %s", len(self._failures), self._max_failures, self._failures[-1])
         self._orbax = ocp.AsyncCheckpointer(ocp.CompositeCheckpointHandler())  # the old one would raise this error again
-        if is_primary():
-            self._sweep()  # on a full disk the half-written step is in the way of the next
         if len(self._failures) >= self._max_failures:
             raise SaveError(self._failures[-1]) from error
 
@@ -232,11 +230,11 @@ class Checkpoints:
         return step
 
     def _newest(self) -> int:
-        manifests = self._manifests()
-        for step in sorted(self._steps(), key=lambda step: (step in manifests, step), reverse=True):
+        verified = self._with_manifest()
+        for step in sorted(self._steps(), key=lambda step: (step in verified, step), reverse=True):
             problem = self._problem(step)
             if problem is None:
-                if step not in manifests:
+                if step not in verified:
                     logger.warning("checkpoint %d has no manifest: it is used unverified, for there is no other", step)
                 return step
             logger.error("checkpoint %d in %s is damaged and not used: %s", step, self._directory, problem)
@@ -254,7 +252,7 @@ class Checkpoints:
         except (OSError, ValueError, KeyError, TypeError) as error:
             return str(error)
         wrong = sorted({name for name, _ in files.items() ^ expected.items()} | {COMMIT_FILE} - files.keys())
-        return f"{', '.join(wrong[:3])}{' ...' if len(wrong) > 3 else ''} missing, changed or not of it" if wrong else None
+        return f"missing, changed or foreign files: {', '.join(wrong[:3])}{' ...' if len(wrong) > 3 else ''}" if wrong else None
 
     # The directory; process 0 only.
 
@@ -264,8 +262,8 @@ class Checkpoints:
     def _steps(self) -> list[int]:
         return sorted(int(path.name) for path in self._directory.glob("*") if NUMBER.fullmatch(path.name))
 
-    def _manifests(self) -> list[int]:
-        return sorted(int(path.stem) for path in self._directory.glob("integrity/*.json") if NUMBER.fullmatch(path.stem))
+    def _with_manifest(self) -> list[int]:
+        return [step for step in self._steps() if self._manifest(step).exists()]
 
     def _remove(self, step: int) -> None:
         folder, trash = self._directory / str(step), self._directory / f".trash-{step}"
@@ -283,6 +281,9 @@ class Checkpoints:
         """Deletes what a kill or a failed save has left half written or half deleted."""
         for folder in [*self._directory.glob("*.orbax-checkpoint-tmp*"), *self._directory.glob(".trash-*")]:
             shutil.rmtree(folder, ignore_errors=True)
+        for manifest in self._directory.glob("integrity/*"):
+            if not (self._directory / manifest.stem).exists():
+                manifest.unlink()
 
 
 def digest(state: PyTree) -> str:

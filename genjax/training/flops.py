@@ -35,12 +35,13 @@ def _equation(equation: core.JaxprEqn) -> float:
     name, params = equation.primitive.name, equation.params
     if not equation.outvars:  # an assertion or a callback
         return 0.0
-    out = equation.outvars[0].aval
+    out: Any = equation.outvars[0].aval
+    first: Any = equation.invars[0].aval if equation.invars else None
     if name == "dot_general":
         (contracted, _), _ = params["dimension_numbers"]
-        return 2.0 * out.size * math.prod(equation.invars[0].aval.shape[axis] for axis in contracted)
+        return 2.0 * out.size * math.prod(first.shape[axis] for axis in contracted)
     if name == "conv_general_dilated":
-        kernel = equation.invars[1].aval
+        kernel: Any = equation.invars[1].aval
         out_features = kernel.shape[params["dimension_numbers"].rhs_spec[0]]
         return 2.0 * out.size * kernel.size / out_features
     if name == "scan":
@@ -50,9 +51,11 @@ def _equation(equation: core.JaxprEqn) -> float:
     if name == "cond":
         return max(_count(branch.jaxpr) for branch in params["branches"])
     if name in _REDUCTIONS:
-        return float(equation.invars[0].aval.size)
-    inner = [_count(getattr(value, "jaxpr", value)) for value in params.values() if isinstance(value, core.Jaxpr | core.ClosedJaxpr)]
-    if inner:  # pjit, remat, custom_jvp, shard_map, ...: whatever wraps one computation
-        return inner[0]
+        return float(first.size)
+    for value in params.values():  # pjit, remat, custom_jvp, shard_map, ...: whatever wraps one computation
+        if isinstance(value, core.ClosedJaxpr):
+            return _count(value.jaxpr)
+        if isinstance(value, core.Jaxpr):
+            return _count(value)
     is_float = hasattr(out, "dtype") and jax.numpy.issubdtype(out.dtype, jax.numpy.floating)
     return float(out.size) if name in _ELEMENTWISE and is_float else 0.0

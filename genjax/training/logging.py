@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,16 +33,16 @@ class Logger:
         self.task = self.bar.add_task("training", total=total_steps, completed=start_step)
         self.bar.start()
 
-    def scalars(self, step: int, kind: str, values: dict[str, float], **seconds: float) -> None:
-        """A row {"step", "kind", values..., "seconds": {...}}: everything that depends on the clock is under "seconds"."""
-        self.rows.write({"step": step, "kind": kind, **values, "seconds": {name: round(value, 4) for name, value in seconds.items()}})
+    def scalars(self, step: int, split: str, values: Mapping[str, float | str], **seconds: float) -> None:
+        """A row {"step", "split", values..., "seconds": {...}}: everything that depends on the clock is under "seconds"."""
+        self.rows.write({"step": step, "split": split, **values, "seconds": {name: round(value, 4) for name, value in seconds.items()}})
         for name, value in values.items():
             if isinstance(value, str):
                 continue
             if self.tensorboard:
-                self.tensorboard.add_scalar(f"{kind}/{name}", value, step)
+                self.tensorboard.add_scalar(f"{split}/{name}", value, step)
             if self.wandb:
-                self.wandb.log({f"{kind}/{name}": value}, step=step)
+                self.wandb.log({f"{split}/{name}": value}, step=step)
 
     def picture(self, step: int, name: str, pixels: np.ndarray) -> Path:
         """A picture uint8 [H, W] or [H, W, 3], as samples/<name>_<step>.png."""
@@ -56,7 +57,7 @@ class Logger:
         """A line for the terminal."""
         self.console.print(text, markup=False)
 
-    def progress(self, step: int, values: dict[str, float]) -> None:
+    def progress(self, step: int, values: Mapping[str, float]) -> None:
         """A line with the step, its metrics, the rate and the time that is left at this rate."""
         self.bar.update(self.task, completed=step)
         rate = (step - self.start_step) / max(time.monotonic() - self.started - self.paused, 1e-9)

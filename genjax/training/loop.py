@@ -186,20 +186,18 @@ def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stoppe
 
 
 def _log(log: Logger, waiting: tuple[int, dict[str, Any]], every: int, total: int, clock: _Clock) -> dict[str, float]:
-    """Writes the rows of a dispatch that are due, and returns its last."""
+    """Writes the rows of a dispatch that are due, and returns its last row."""
     start, stacked = waiting
     metrics = {name: np.asarray(values) for name, values in stacked.items()}
     if not np.isfinite(metrics["loss"]).all():
         at = start + 1 + int(np.argmin(np.isfinite(metrics["loss"])))
         raise NonFiniteError(f"the loss of step {at} is not a finite number: lower optimizer.learning_rate, or look at the data of that step")
-    count = len(metrics["loss"])
-    for offset in range(count):
-        step = start + offset + 1
-        row = {name: float(values[offset]) for name, values in metrics.items()}
+    rows = [dict(zip(metrics, map(float, values), strict=True)) for values in zip(*metrics.values(), strict=True)]
+    for step, row in enumerate(rows, start + 1):
         if step % every == 0 or step == total:
             log.scalars(step, "train", row, since_start=clock.total())
             log.progress(step, row)
-    return row
+    return rows[-1]
 
 
 def _meta(config: Any, step: int) -> dict[str, Any]:
@@ -219,7 +217,10 @@ def describe(run: Run, workdir: Workdir, log: Logger, step: int) -> None:
     """A dozen lines at the start: what is trained, on what, where."""
     spec, mesh = run.source.spec, run.parallel.mesh.shape
     params = jax.tree.leaves(run.abstract_state.params)
-    log.line(f"genjax {__version__}  jax {jax.__version__}  {jax.device_count()} {jax.devices()[0].device_kind} device(s), {run.parallel.mode}, mesh {dict(mesh)}")
+    log.line(
+        f"genjax {__version__}  jax {jax.__version__}  {jax.device_count()} {jax.devices()[0].device_kind} device(s), "
+        f"{run.parallel.mode}, mesh {dict(mesh)}"
+    )
     log.line(f"  run        {workdir.path}")
     log.line(f"  objective  {run.config.objective}, {sum(p.size for p in params):,} parameters")
     log.line(f"  data       {spec.name}: {spec.train_size:,} training and {spec.eval_size:,} held-out examples of {spec.shape}, {spec.levels} levels")

@@ -57,7 +57,8 @@ class Parallel:
         data = devices // split if config.data == -1 else config.data
         require(
             data * split == devices,
-            f"parallel.data={config.data}, parallel.fsdp={config.fsdp}, parallel.tensor={config.tensor} do not multiply to the {devices} devices here",
+            f"parallel.data={config.data}, parallel.fsdp={config.fsdp} and parallel.tensor={config.tensor} "
+            f"do not multiply to the {devices} devices here",
         )
         rows, micro = data * config.fsdp, batch_size // accumulation
         require(
@@ -93,7 +94,7 @@ class Parallel:
         """A sharding for every leaf of an abstract TrainState; what the optimizer keeps for a parameter lies where the parameter does."""
         params = self.parameter_shardings(state.params, axes)
         opt_state = optax.tree_utils.tree_map_params(
-            optimizer, lambda _, sharding: sharding, state.opt_state, params, transform_non_params=lambda _: self.replicated
+            optimizer.init, lambda _, sharding: sharding, state.opt_state, params, transform_non_params=lambda _: self.replicated
         )
         return type(state)(step=self.replicated, params=params, ema=params, opt_state=opt_state)
 

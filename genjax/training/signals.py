@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from types import FrameType, TracebackType
+from typing import Any
 
 from genjax.errors import Interrupted, Preempted
 
@@ -18,7 +19,7 @@ class Stopper:
 
     def __init__(self) -> None:
         self.received: int | None = None
-        self._previous: dict[int, object] = {}
+        self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Stopper:
         self._previous = {number: signal.signal(number, self._note) for number in self.SIGNALS}

@@ -1,0 +1,31 @@
+# Every target makes what it needs: a virtual environment in .venv with the pinned packages of requirements.lock.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+WORKDIR ?= runs/demo
+
+.PHONY: demo test test-slow lint clean
+
+demo: $(VENV)/.installed  ## Train both families on the embedded digits and write runs/demo/report.html
+	$(BIN)/python scripts/compare.py --config=configs/compare/digits.py --workdir=$(WORKDIR)
+
+test: $(VENV)/.installed  ## The default tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-slow: $(VENV)/.installed  ## The quality runs that take minutes
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow or faults"
+
+lint: $(VENV)/.installed  ## Style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyrefly check --python-interpreter-path $(BIN)/python
+
+clean:  ## Remove the virtual environment; runs/ stays
+	rm -rf $(VENV) build *.egg-info
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "genjax needs Python 3.11 or newer; this is " + sys.version.split()[0] + ": use make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --requirement requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,97 @@
+"""Distributions whose ideal denoiser, likelihood and probability flow are known: what the library is tested against.
+
+With y = x/alpha = x0 + s eps, s = sigma/alpha, the ideal denoiser is E[x0 | y]. All of these work in jax, in any scaling.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.optimize import brentq
+from scipy.stats import norm
+
+from genjax.diffusion.process import alpha_sigma, bcast
+
+
+def in_clean_units(posterior_mean, scaling):
+    """A denoiser (x [B, ...], logsnr [B]) -> x0_hat from E[x0 | y, s^2], s^2 broadcastable to y."""
+
+    def denoise(x, logsnr):
+        alpha, sigma = alpha_sigma(logsnr, scaling)
+        return posterior_mean(x / bcast(alpha, x), bcast((sigma / alpha) ** 2, x))
+
+    return denoise
+
+
+def gaussian(std, scaling):
+    """Data N(0, std^2), independent dimensions."""
+    return in_clean_units(lambda y, s2: std**2 / (std**2 + s2) * y, scaling)
+
+
+@dataclasses.dataclass(frozen=True)
+class Mixture:
+    """sum_k weights[k] N(means[k], stds[k]^2 I): weights [K], means [K, D], stds [K]."""
+
+    weights: np.ndarray
+    means: np.ndarray
+    stds: np.ndarray
+
+    def _terms(self, y, s2):
+        """Log of every component's share of the density of y [B, D] at noise s2 [B, 1]: [B, K]; and variances [B, K]."""
+        variance = self.stds[None] ** 2 + s2
+        squares = jnp.sum((y[:, None] - self.means[None]) ** 2, axis=-1)
+        return jnp.log(self.weights)[None] - 0.5 * (squares / variance + self.means.shape[1] * jnp.log(2 * np.pi * variance)), variance
+
+    def log_prob(self, y, s2=0.0):
+        """log density [B] of y [B, D] = x0 + sqrt(s2) eps."""
+        return jax.nn.logsumexp(self._terms(y, jnp.full((y.shape[0], 1), s2))[0], axis=-1)
+
+    def posterior_mean(self, y, s2):
+        terms, variance = self._terms(y, s2)
+        gain = (self.stds[None] ** 2 / variance)[..., None]
+        each = self.means[None] + gain * (y[:, None] - self.means[None])
+        return jnp.sum(jax.nn.softmax(terms, axis=-1)[..., None] * each, axis=1)
+
+    def denoiser(self, scaling):
+        return in_clean_units(self.posterior_mean, scaling)
+
+    def quantiles(self, levels, s):
+        """Quantiles of y in one dimension at noise s. The 1-D probability flow is monotone, so it maps quantiles to quantiles:
+        its exact solution without any solver."""
+        std = np.sqrt(self.stds**2 + s**2)
+        cdf = lambda y, level: np.sum(self.weights * norm.cdf(y, self.means[:, 0], std)) - level
+        return np.array([brentq(cdf, -20 * (1 + s), 20 * (1 + s), args=(level,), xtol=1e-14, rtol=1e-14) for level in levels])
+
+    def sample(self, rows, seed=0):
+        """[rows, D] draws."""
+        random = np.random.default_rng(seed)
+        k = random.choice(len(self.weights), rows, p=self.weights)
+        return self.means[k] + self.stds[k][:, None] * random.standard_normal((rows, self.means.shape[1]))
+
+
+MILD = Mixture(np.array([0.4, 0.6]), np.array([[-0.6], [0.7]]), np.array([0.5, 0.4]))
+
+
+def mixture_16d():
+    random = np.random.default_rng(3)
+    return Mixture(np.array([0.3, 0.3, 0.4]), 0.7 * random.standard_normal((3, 16)), np.array([0.3, 0.5, 0.4]))
+
+
+def discrete(values, probabilities, scaling):
+    """Data that take values[k] with probabilities[k] in every dimension, independently."""
+
+    def posterior_mean(y, s2):
+        grid = jnp.asarray(values).reshape((1,) * y.ndim + (-1,))
+        logits = jnp.log(probabilities).reshape(grid.shape) - 0.5 * (y[..., None] - grid) ** 2 / s2[..., None]
+        return jnp.sum(jax.nn.softmax(logits, axis=-1) * grid, axis=-1)
+
+    return in_clean_units(posterior_mean, scaling)
+
+
+def quantised_gaussian(levels, std):
+    """Probabilities [levels] of a Gaussian of `std` levels in the middle of the range, rounded to the nearest level."""
+    edges = np.concatenate([[-np.inf], np.arange(levels - 1) + 0.5, [np.inf]])
+    return np.diff(norm.cdf(edges, (levels - 1) / 2, std))

@@ -1,0 +1,126 @@
+"""The layers. Oracles: float64 numpy twins written from the papers' formulas, and the identities that rotary positions must obey."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from genjax.models import masks
+from genjax.models.layers import Attention, Dense, GatedMLP, RMSNorm, rotary
+from tests.helpers import random_params
+
+B, T, H, K, D = 2, 5, 2, 12, 24
+
+
+def draw(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def rotary_twin(x: np.ndarray, coordinates: np.ndarray, base: float = 10_000.0) -> np.ndarray:
+    """Pairs (i, i + K/2) as complex numbers, turned one by one."""
+    out, (*_, pairs, axes) = np.zeros_like(x, np.float64), (x.shape[-1] // 2, coordinates.shape[-1])
+    owners = [axis for axis in range(axes) for _ in range(pairs // axes + (1 if axis < pairs % axes else 0))]
+    for b, t, h in np.ndindex(x.shape[:3]):
+        for pair, axis in enumerate(owners):
+            n, j = owners.count(axis), pair - owners.index(axis)
+            turned = complex(x[b, t, h, pair], x[b, t, h, pair + pairs]) * np.exp(1j * coordinates[b, t, axis] * base ** (-j / n))
+            out[b, t, h, pair], out[b, t, h, pair + pairs] = turned.real, turned.imag
+    return out
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+@pytest.mark.parametrize("size", [12, 16])  # six pairs divide among three axes, eight do not
+def test_rotary_is_a_turn_of_complex_numbers_and_keeps_the_norm(axes, size):
+    x = draw(B, T, H, size)
+    coordinates = np.random.default_rng(1).integers(0, 40, (B, T, axes))
+    turned = rotary(jnp.asarray(x), jnp.asarray(coordinates))
+    np.testing.assert_allclose(turned, rotary_twin(x, coordinates), atol=2e-5)
+    np.testing.assert_allclose(np.linalg.norm(turned, axis=-1), np.linalg.norm(x, axis=-1), rtol=1e-6)
+
+
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_rotary_scores_depend_on_differences_alone(axes):
+    q, k = jnp.asarray(draw(1, T, 1, K, seed=1)), jnp.asarray(draw(1, T, 1, K, seed=2))
+    at = jnp.asarray(np.random.default_rng(3).integers(0, 20, (1, T, axes)))
+
+    def scores(q_at, k_at):
+        return jnp.einsum("bqhd,bkhd->bqk", rotary(q, q_at), rotary(k, k_at))
+
+    for axis in range(axes):
+        shift = jnp.zeros(axes, jnp.int32).at[axis].set(17)
+        np.testing.assert_allclose(scores(at + shift, at + shift), scores(at, at), atol=2e-5)
+        moved = jnp.abs(scores(at + shift, at) - scores(at, at))
+        assert float(jnp.median(moved)) > 0.05, f"axis {axis} has no part in the scores"
+
+
+def test_rotary_of_the_origin_does_nothing():
+    x = jnp.asarray(draw(B, T, H, K))
+    np.testing.assert_array_equal(rotary(x, jnp.zeros((B, T, 2), jnp.int32)), x)
+
+
+def rms_twin(x: np.ndarray, scale: np.ndarray | float = 1.0) -> np.ndarray:
+    x = x.astype(np.float64)
+    return x / np.sqrt(np.mean(x**2, axis=-1, keepdims=True) + 1e-6) * scale
+
+
+def test_rmsnorm_is_its_formula():
+    x = 5 * draw(B, T, D)
+    params = random_params(lambda key: RMSNorm().init(key, x)["params"])
+    np.testing.assert_allclose(RMSNorm().apply({"params": params}, x), rms_twin(x, params["scale"]), rtol=2e-5, atol=1e-6)
+    np.testing.assert_allclose(RMSNorm(learned=False).apply({}, x), rms_twin(x), rtol=2e-5, atol=1e-6)
+
+
+def test_rmsnorm_of_bfloat16_computes_in_float32():
+    x = (100 * draw(B, T, D)).astype(jnp.bfloat16)
+    out = RMSNorm(learned=False).apply({}, jnp.asarray(x))
+    assert out.dtype == jnp.bfloat16
+    np.testing.assert_array_equal(out, rms_twin(x).astype(np.float32).astype(jnp.bfloat16))
+
+
+@pytest.mark.parametrize("inputs", [1, 2])
+@pytest.mark.parametrize("features", [(4,), (2, 3)])
+def test_dense_is_a_sum_over_its_input_axes(inputs, features):
+    x = draw(B, T, 3, 5)
+    axes = ("heads", "head")[:inputs] + ("mlp", "embed")[: len(features)]
+    dense = Dense(features, axes, use_bias=True, num_input_axes=inputs)
+    params = random_params(lambda key: dense.init(key, x)["params"])
+    expected = np.tensordot(x.astype(np.float64), params["kernel"], axes=inputs) + params["bias"]
+    np.testing.assert_allclose(dense.apply({"params": params}, x), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_dense_starts_with_variance_one_over_all_its_inputs():
+    """A map from heads x head size sums over both: 1 / (8 * 16), not 1 / 16."""
+    dense = Dense((64,), ("heads", "head", "embed"), num_input_axes=2)
+    kernel = nn.unbox(dense.init(jax.random.key(0), jnp.zeros((1, 8, 16)))["params"])["kernel"]
+    assert kernel.shape == (8, 16, 64)
+    deviation = 5 * np.sqrt(2 / kernel.size)  # five standard errors of an empirical variance
+    np.testing.assert_allclose(np.var(kernel) * 8 * 16, 1.0, atol=deviation)
+
+
+def test_gated_mlp_is_its_formula():
+    x, module = draw(B, T, D), GatedMLP(hidden=16, dtype=jnp.float32)
+    params = random_params(lambda key: module.init(key, x)["params"])
+    p = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
+    gate = x @ p["gate"]["kernel"]
+    expected = (gate / (1 + np.exp(-gate)) * (x @ p["value"]["kernel"])) @ p["out"]["kernel"]
+    np.testing.assert_allclose(module.apply({"params": params}, x), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_attention_is_softmax_of_normalised_rotated_scores_over_what_is_visible():
+    x, module = draw(B, T, D), Attention(heads=H, dtype=jnp.float32)
+    coordinates = np.random.default_rng(4).integers(0, 9, (B, T, 2))
+    ids = masks.AttentionIds(np.array([[0, 1, 2, 3, 4], [0, 0, 1, 1, 2]]), np.array([[1, 1, 2, 2, 2], [1, 1, 1, 1, 1]]))
+    params = random_params(lambda key: module.init(key, x, coordinates, ids, ids, None)["params"])
+    out, kept = module.apply({"params": params}, x, coordinates, ids, ids, None)
+    assert kept is None
+
+    p = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
+    q, k, v = (np.einsum("btd,dhk->bthk", x, p[name]["kernel"]) for name in ("query", "key", "value"))
+    q, k = (rotary_twin(rms_twin(a, p[f"{name}_norm"]["scale"]), coordinates) for a, name in ((q, "query"), (k, "key")))
+    mixed = np.zeros_like(v)
+    for b, t, h in np.ndindex(B, T, H):
+        seen = [s for s in range(T) if ids[0][b, s] <= ids[0][b, t] and ids[1][b, s] == ids[1][b, t]]
+        weights = np.exp([q[b, t, h] @ k[b, s, h] / np.sqrt(D // H) for s in seen])
+        mixed[b, t, h] = sum(w * v[b, s, h] for w, s in zip(weights / weights.sum(), seen, strict=True))
+    np.testing.assert_allclose(out, np.einsum("bthk,hkd->btd", mixed, p["out"]["kernel"]), rtol=1e-4, atol=1e-4)
