@@ -4,10 +4,16 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 WORKDIR ?= runs/demo
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo results test test-slow lint clean
 
 demo: $(VENV)/.installed  ## Train both families on the embedded digits and write runs/demo/report.html
 	$(BIN)/python scripts/compare.py --config=configs/compare/digits.py --workdir=$(WORKDIR)
+
+results: $(VENV)/.installed  ## Run the demo anew and write the README's table from it
+	rm -rf runs/results && mkdir -p runs
+	$(BIN)/python scripts/compare.py --config=configs/compare/digits.py --workdir=runs/results
+	cp runs/results/results.json results/digits.json
+	$(BIN)/python scripts/results.py
 
 test: $(VENV)/.installed  ## The default tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -5,6 +5,7 @@ Two streams never share a key, adding a stream changes no other, and a resumed r
 
 from __future__ import annotations
 
+import math
 import zlib
 
 import jax
@@ -39,11 +40,18 @@ def uniform(keys: Key, shape: tuple[int, ...] = ()) -> Array:
 
 
 def dropout(x: Array, rate: float, keys: Key | None) -> Array:
-    """Inverted dropout of x [B, ...] with one key a row; `keys=None` means evaluation and returns x."""
-    if keys is None or rate == 0.0:
+    """Inverted dropout of x [B, ...] with one key a row; `keys=None` means evaluation and returns x.
+
+    One random byte decides about each element, so the rate is rounded to a multiple of 1/256: drawing four bytes would cost more than the
+    layer that is dropped out.
+    """
+    dropped = round(rate * 256)
+    if keys is None or dropped == 0:
         return x
-    kept = jax.vmap(lambda key: jax.random.bernoulli(key, 1.0 - rate, x.shape[1:]))(keys)
-    return jnp.where(kept, x / (1.0 - rate), jnp.zeros_like(x))
+    size = math.prod(x.shape[1:])
+    words = jax.vmap(lambda key: jax.random.bits(key, (-(-size // 4),), jnp.uint32))(keys)
+    byte = jax.lax.bitcast_convert_type(words, jnp.uint8).reshape(x.shape[0], -1)[:, :size].reshape(x.shape)
+    return jnp.where(byte >= dropped, x * (256 / (256 - dropped)), jnp.zeros_like(x))
 
 
 def each(keys: Key, number: Array | int) -> Key:

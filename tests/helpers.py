@@ -21,12 +21,15 @@ from genjax.data.base import ArrayRows, Source
 from genjax.objectives.base import Objective
 from genjax.types import Batch, DataSpec, Params
 
+# The same programs with less work in the compiler's back end: most of the time that tests take is compilation.
+jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+
 TOKENS = DataSpec("toy tokens", "tokens", (4,), 3, 2, 100, 10)
 IMAGES = DataSpec("toy images", "image", (4, 4, 1), 5, 3, 100, 10)
 
 TINY = {
     "model.width": 16,
-    "model.depth": 2,
+    "model.depth": 1,
     "model.heads": 2,
     "model.mlp_ratio": 2.0,
     "noise_prediction.patch_size": 2,
@@ -66,7 +69,7 @@ def random_params(init: Callable[[jax.Array], Any], seed: int = 0, scale: float 
 @functools.cache
 def fresh_params(objective: Objective) -> Params:
     """The parameters that training starts from."""
-    return jax.jit(lambda: nn.unbox(objective.init(rng.stream(0, "init"))))()
+    return jit(lambda: nn.unbox(objective.init(rng.stream(0, "init"))))()
 
 
 def make_batch(spec: DataSpec, rows: int, seed: int = 0, first: int = 0) -> Batch:

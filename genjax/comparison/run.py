@@ -67,8 +67,7 @@ def compare(plan: Plan, path: str | Path, command: str) -> Path:
     """
     started = time.monotonic()
     folder = Workdir(path).path
-    arms = {name: match(plan, config, plan.arms[plan.config.reference]) for name, config in plan.arms.items()}
-    measured = []
+    measured, arms = [], match(plan)
     for number, (name, (config, budget)) in enumerate(arms.items(), 1):
         print(f"\narm {number} of {len(arms)}: {name}, {budget.steps:,} steps, {budget.flops:.3g} training FLOPs", flush=True)
         summary = loop.train(config, folder / "arms" / name, monitors)
@@ -79,16 +78,18 @@ def compare(plan: Plan, path: str | Path, command: str) -> Path:
     return write_report(folder, plan, record, measured, floor, source)
 
 
-def match(plan: Plan, config: Any, reference: Any) -> tuple[Any, Budget]:
-    """The arm's config with the length of training that gives it the reference arm's budget, and what that costs."""
-    run, other = Run.build(config), Run.build(reference)
-    steps = run.total_steps
-    if plan.config.match == "train_flops":
-        steps = max(1, round(other.total_steps * step_flops(other) / step_flops(run)))
-    elif plan.config.match == "examples":
-        steps = other.total_steps
-    config = with_fields(config, {"train.duration": f"{steps} steps"})
-    return config, Budget(steps, steps * config.data.batch_size, step_flops(run), xla_step_flops(config))
+def match(plan: Plan) -> dict[str, tuple[Any, Budget]]:
+    """Every arm's config with the length of training that gives it the reference arm's budget, and what that costs."""
+    runs = {name: Run.build(config) for name, config in plan.arms.items()}
+    cost = {name: {"train_flops": step_flops(run), "examples": 1.0} for name, run in runs.items()}
+    reference, matched = plan.config.reference, plan.config.match
+    budget = runs[reference].total_steps * cost[reference][matched]
+    arms = {}
+    for name, config in plan.arms.items():
+        steps = max(1, round(budget / cost[name][matched]))
+        config = with_fields(config, {"train.duration": f"{steps} steps"})
+        arms[name] = config, Budget(steps, steps * config.data.batch_size, cost[name]["train_flops"], xla_step_flops(config))
+    return arms
 
 
 def step_flops(run: Run) -> float:

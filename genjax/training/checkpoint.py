@@ -7,8 +7,8 @@
 
 A save (1) copies the state and returns; (2) in the background orbax writes `12.orbax-checkpoint-tmp` and renames it; (3) a thread of ours
 reads the step back, writes the manifest (tmp, fsync, rename) and only then (4) deletes what is older than the newest `keep` verified steps.
-A kill before 2 leaves nothing, between 2 and 3 a step without manifest, in 4 a folder that is no step: the run resumes from the newest
-verified step in every case. A power cut that loses pages of a step leaves a manifest that does not match.
+A kill in 2 leaves a temporary folder, in 3 a step without manifest, in 4 a folder that is no step; the run resumes from the newest
+verified step in every case, and sweeps. A power cut that loses pages of a step leaves a manifest that does not match.
 
 What orbax 0.12 does that this file is there for:
   * A flipped bit in an array's file is restored without an error (only the index of the database has checksums): hence the manifest.

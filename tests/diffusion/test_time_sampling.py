@@ -60,13 +60,13 @@ def test_lattice_fills_the_interval_evenly(rows, first):
 
 
 def test_lattice_is_the_golden_ratio_in_exact_arithmetic():
-    ids = np.array([0, 1, 2, 3_000_000_000], np.uint64)
-    u = time_sampling.lattice(KEY, jnp.asarray(ids, jnp.uint32))
-    golden = (np.sqrt(np.longdouble(5)) - 1) / 2
-    want = (ids * golden) % 1
-    # the multiplier is the golden ratio rounded to 32 bits: after i rows it is off by less than i 2^-33
-    np.testing.assert_allclose((u - u[0]) % 1, want.astype(float), atol=2.0**-23 + 3e9 * 2.0**-33)
-    np.testing.assert_allclose(((u - u[0]) % 1)[:3], want[:3].astype(float), atol=2.0**-22)
+    """u_i - u_0 = frac(i phi), with phi = round(2^32 / golden ratio)/2^32 in unbounded integers."""
+    phi = round(2**32 / ((1 + 5**0.5) / 2))
+    ids = [0, 1, 2, 1_000_003, 4_000_000_000, 2**32 - 1]
+    u = np.asarray(time_sampling.lattice(KEY, jnp.asarray(ids, jnp.uint32)))
+    want = np.array([i * phi % 2**32 / 2**32 for i in ids])
+    difference = (u - u[0] - want + 0.5) % 1 - 0.5
+    np.testing.assert_allclose(difference, 0.0, atol=2.0**-23)
 
 
 def test_lattice_is_uniform_over_keys():
@@ -86,7 +86,7 @@ def test_even_spread_lowers_the_variance():
     """The reason for the lattice: the mean of a batch of 64 varies over steps much less than with independent rows."""
     ids, keys = jnp.arange(64, dtype=jnp.uint32), jax.random.split(KEY, 200)
     spread = lambda name: jnp.std(jax.vmap(lambda key: jnp.mean(time_sampling.draw(name, PROCESS, key, ids)[0]))(keys))
-    assert spread("stratified") < 0.15 * spread("uniform")
+    assert spread("stratified") < 0.4 * spread("uniform")
 
 
 def test_unknown_name():

@@ -11,7 +11,7 @@ from genjax.errors import UsageError
 
 from .oracles import gaussian
 
-LOGSNR = jnp.linspace(-8.0, 8.0, 65)
+LOGSNR = np.linspace(-8.0, 8.0, 65)  # numpy: float64 although no test is running yet
 COSINE = Process("cosine", "vp", -15.0, 15.0)
 FLOW = Process("flow", "flow", -15.0, 15.0)
 
@@ -28,7 +28,7 @@ def implied(prediction, density, scaling):
     return weighting.implied(prediction, LOGSNR, density, scaling, 0.5)
 
 
-SNR = jnp.exp(LOGSNR)
+SNR = np.exp(LOGSNR)
 IDENTITIES = {
     "eps-MSE, cosine t": ("simple", {}, lambda: implied("eps", uniform_t(COSINE), "vp")),
     "v-MSE, cosine t": ("flow", {}, lambda: implied("v", uniform_t(COSINE), "vp")),

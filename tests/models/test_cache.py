@@ -9,7 +9,7 @@ from genjax.models import cache as caches
 from genjax.models import masks
 from genjax.models.masks import AttentionIds
 from genjax.models.trunk import Trunk
-from tests.helpers import assert_trees_equal, random_params
+from tests.helpers import assert_trees_equal, jit, random_params
 
 T, WIDTH = 8, 16
 ONE_BY_ONE = (1,) * T
@@ -32,8 +32,8 @@ class Decoder:
         self.conditioned = conditioned
         args = (draw(1, T, WIDTH), jnp.zeros((1, T, 2), jnp.int32), masks.causal(1, T), self.cond(1))
         self.params = random_params(lambda key: self.trunk.init(key, *args)["params"])
-        self._whole = jax.jit(lambda x, at, ids, cond: self.trunk.apply({"params": self.params}, x, at, ids, cond)[0])
-        self._chunk = jax.jit(lambda x, at, ids, cond, cache: self.trunk.apply({"params": self.params}, x, at, ids, cond, cache=cache))
+        self._whole = jit(lambda x, at, ids, cond: self.trunk.apply({"params": self.params}, x, at, ids, cond)[0])
+        self._chunk = jit(lambda x, at, ids, cond, cache: self.trunk.apply({"params": self.params}, x, at, ids, cond, cache=cache))
 
     def cond(self, rows: int):
         return draw(rows, WIDTH, seed=9) if self.conditioned else None

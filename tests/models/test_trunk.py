@@ -9,7 +9,7 @@ import pytest
 from genjax import rng
 from genjax.models import masks
 from genjax.models.trunk import Trunk
-from tests.helpers import assert_trees_close, assert_trees_equal, random_params
+from tests.helpers import assert_trees_close, assert_trees_equal, jit, random_params
 
 B, T, WIDTH, DEPTH, RATE = 3, 6, 16, 2, 0.3
 AT = np.broadcast_to(np.arange(T, dtype=np.int32)[None, :, None], (B, T, 1))
@@ -42,7 +42,7 @@ def results():
             out = trunk.apply({"params": params}, x, AT, masks.causal(B, T), COND, keys)[0]
             return jnp.sum(out * draw(B, T, WIDTH, seed=2)), out
 
-        (_, out), gradients = jax.jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))(PARAMS, X, keys_of([0, 1, 2]))
+        (_, out), gradients = jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))(PARAMS, X, keys_of([0, 1, 2]))
         return out, gradients
 
     return {way: result(make(scan_layers=way[0], remat=way[1])) for way in [(False, False), (True, False), (False, True), (True, True)]}
@@ -71,7 +71,7 @@ def test_parameters_do_not_know_how_the_layers_are_compiled(way):
 @pytest.fixture(scope="module")
 def fresh():
     """Fresh parameters of the unrolled and of the scanned trunk, boxed."""
-    return [jax.jit(initialise(make(scan_layers=scan)))(jax.random.key(3)) for scan in (False, True)]
+    return [jit(initialise(make(scan_layers=scan)))(jax.random.key(3)) for scan in (False, True)]
 
 
 def test_fresh_parameters_are_the_same_scanned_and_differ_from_layer_to_layer(fresh):
@@ -83,7 +83,7 @@ def test_fresh_parameters_are_the_same_scanned_and_differ_from_layer_to_layer(fr
 
 def test_a_fresh_conditioned_trunk_is_its_final_norm(fresh):
     """adaLN-zero: all gates are zero at the start."""
-    out = make().apply({"params": nn.unbox(fresh[0])}, X, AT, masks.causal(B, T), COND)[0]
+    out = jit(make().apply)({"params": nn.unbox(fresh[0])}, X, AT, masks.causal(B, T), COND)[0]
     np.testing.assert_allclose(out, X / np.sqrt(np.mean(X**2, -1, keepdims=True) + 1e-6), rtol=1e-5)
 
 
@@ -97,7 +97,7 @@ def dropped():
     trunk = make(width=64)
     x, cond, ids, at = np.zeros((8, 16, 64), np.float32), np.zeros((8, 4), np.float32), masks.bidirectional(8, 16), np.zeros((8, 16, 1), np.int32)
     params = random_params(lambda key: trunk.init(key, x, at, ids, cond)["params"])
-    run = jax.jit(lambda params, x, keys: trunk.apply({"params": params}, x, at, ids, cond, keys)[0])
+    run = jit(lambda params, x, keys: trunk.apply({"params": params}, x, at, ids, cond, keys)[0])
 
     def only(layer: int, site: int):
         maps = np.zeros((DEPTH, 2, 3, 64), np.float32)  # scale, shift and gate of attention and MLP
@@ -142,7 +142,7 @@ def test_dropout_keeps_a_value_scaled_up_or_drops_it():
 
 def test_moving_all_positions_changes_nothing():
     trunk = make()
-    run = jax.jit(lambda at: trunk.apply({"params": PARAMS}, X, at, masks.causal(B, T), COND)[0])
+    run = jit(lambda at: trunk.apply({"params": PARAMS}, X, at, masks.causal(B, T), COND)[0])
     here = run(AT)
     np.testing.assert_allclose(run(AT + 29), here, atol=2e-4)
     assert np.abs(run(AT * 2) - here).max() > 1e-2

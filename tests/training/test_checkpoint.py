@@ -218,6 +218,16 @@ def test_a_step_without_manifest_is_used_only_where_no_verified_one_exists(direc
     assert_holds(directory, 2)
 
 
+def test_without_any_manifest_orbax_decides_what_is_whole(directory):
+    shutil.rmtree(directory / "integrity")
+    (directory / "2" / "commit_success.txt").unlink()
+    with Checkpoints(directory, keep=None) as checkpoints:
+        assert checkpoints.latest() == 1
+        truncate(directory / "1" / "state" / "manifest.ocdbt")
+        with pytest.raises(CheckpointError, match=r"checkpoint 1 .* could not be read"):
+            checkpoints.restore(1, abstract(make_state(1)))
+
+
 def test_nothing_good_is_nothing(directory):
     for step in "12":
         shutil.rmtree(directory / step / "state")
@@ -246,6 +256,13 @@ def test_one_checkpoint_is_not_enough(tmp_path):
     with pytest.raises(UsageError, match="at least 2"):
         Checkpoints(tmp_path / "checkpoints", keep=1)
     assert not (tmp_path / "checkpoints").exists()
+
+
+def test_the_litter_of_a_failed_save_goes_with_the_next(directory):
+    with Checkpoints(directory, keep=2) as checkpoints:
+        (directory / "3.orbax-checkpoint-tmp" / "state").mkdir(parents=True)
+        checkpoints.save(4, make_state(4), {"step": 4})
+    assert sorted(path.name for path in directory.iterdir()) == ["2", "4", "integrity"]
 
 
 def test_a_saved_step_stays_and_an_older_one_is_refused(directory):

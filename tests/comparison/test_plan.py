@@ -1,0 +1,56 @@
+"""A comparison is read and checked before anything is trained."""
+
+import subprocess
+import sys
+
+import pytest
+
+from genjax.comparison import plan
+from genjax.errors import UsageError
+
+RECIPE = "configs/compare/digits.py"
+
+
+def write(folder, arms, **fields):
+    """A comparison file with the given arms."""
+    lines = [f"    config.{name} = {value!r}" for name, value in {"arms": arms, "reference": next(iter(arms), ""), **fields}.items()]
+    path = folder / "comparison.py"
+    path.write_text("def get_config(config, variant):\n" + "\n".join(lines) + "\n    return config\n")
+    return str(path)
+
+
+def test_the_digits_comparison_has_two_arms_that_differ_in_what_is_learned():
+    loaded = plan.load(RECIPE, {})
+    assert [arm.objective for arm in loaded.arms.values()] == ["next_token", "noise_prediction"]
+    for path in plan.SHARED:
+        group, _, leaf = path.rpartition(".")
+        assert len({getattr(getattr(arm, group) if group else arm, leaf) for arm in loaded.arms.values()}) == 1
+
+
+def test_overrides_hold_for_every_arm_and_beat_an_arms_own(tmp_path):
+    path = write(tmp_path, {"a": "configs/digits.py:next_token --config.model.width=24", "b": "configs/digits.py:next_token"})
+    assert [arm.model.width for arm in plan.load(path, {}).arms.values()] == [24, 64]
+    assert [arm.model.width for arm in plan.load(path, {"model.width": "32"}).arms.values()] == [32, 32]
+
+
+@pytest.mark.parametrize(
+    "arms, fields, says",
+    [
+        ({}, {}, "no arms"),
+        ({"a": "configs/digits.py:next_token"}, {"reference": "b"}, "no arm 'b'"),
+        ({"a": "configs/digits.py:next_token", "b": "configs/digits.py:next_token --config.seed=1"}, {}, "same data in the same order"),
+        ({"a": "configs/digits.py:next_token", "b": "configs/digits.py:next_token --config.data.batch_size=32"}, {}, "data.batch_size=32"),
+        ({"a": "configs/digits.py:next_token width=3"}, {}, "--config.field=value"),
+        ({"a": "configs/digits.py:next_tokens"}, {}, "did you mean 'next_token'"),
+        ({"a": "configs/digits.py:next_token"}, {"match": "flops"}, "train_flops"),
+        ({"a": "configs/digits.py:next_token"}, {"titel": "x"}, "title"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_with_a_sentence(tmp_path, arms, fields, says):
+    with pytest.raises(UsageError, match=says):
+        plan.load(write(tmp_path, arms, **fields), {})
+
+
+def test_a_plan_is_checked_without_jax():
+    code = f"import sys; from genjax.comparison import plan; plan.load({RECIPE!r}, {{}}); assert 'jax' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

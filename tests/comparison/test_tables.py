@@ -1,0 +1,27 @@
+"""README and docs show what results/*.json say, and nothing else."""
+
+import json
+
+import pytest
+
+from genjax.comparison import tables
+from genjax.config import REPOSITORY
+
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_tables_are_those_of_the_results(path):
+    text = path.read_text()
+    assert tables.rewrite(text, REPOSITORY) == text, "run: python scripts/results.py"
+
+
+def test_a_table_is_made_from_its_record(tmp_path):
+    metric = {"arm": "a", "metric": "bits_per_dim", "value": 1.23456, "stderr": 0.0123, "kind": "upper_bound", "unit": "bits/dim", "seed": 0}
+    record = {"metrics": [metric], "seeds": [0], "command": "cmd", "date": "2026-01-02T03:04", "hardware": "h", "versions": {"jax": "1"}}
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "x.json").write_text(json.dumps(record))
+    text = tables.rewrite("before\n<!-- results/x.json -->\nold\n<!-- end -->\nafter", tmp_path)
+    assert "| a | ≤ 1.235 ± 0.012 | upper bound |" in text and "old" not in text
+    assert text.startswith("before\n") and text.endswith("\nafter") and "`cmd`, 2026-01-02" in text
+    assert tables.rewrite(text, tmp_path) == text

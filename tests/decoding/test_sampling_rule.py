@@ -1,0 +1,122 @@
+"""How a token is chosen. Oracles: a brute-force numpy twin that ranks tokens one by one, and binomial bounds."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from genjax import rng
+from genjax.decoding.sampling import SamplingRule, guide
+
+V = 12
+
+
+def kept_by_twin(logits: np.ndarray, temperature: float, top_k: int, top_p: float) -> np.ndarray:
+    """bool [V] of one row: temperature, then top-k, then top-p of what is left; a token that ties with a kept one is kept."""
+    scaled = logits.astype(np.float64) / temperature
+    kept = np.ones(len(scaled), bool)
+    if top_k:
+        kept = np.array([np.sum(scaled > value) < top_k for value in scaled])  # fewer than k tokens are likelier
+    if top_p < 1:
+        weights = np.where(kept, np.exp(scaled - scaled.max()), 0)
+        probability = weights / weights.sum()
+        likelier = np.array([probability[scaled > value].sum() for value in scaled])
+        kept &= likelier < top_p
+    return kept
+
+
+def draw_logits(rows: int = 200, *, ties: bool) -> np.ndarray:
+    logits = np.random.default_rng(0).normal(size=(rows, V)) * 2
+    return (np.round(logits) if ties else logits).astype(np.float32)
+
+
+RULES = [(1.0, 0, 1.0), (0.5, 0, 1.0), (1.0, 1, 1.0), (1.0, 4, 1.0), (2.0, V, 1.0), (1.0, 100, 1.0), (1.0, 0, 0.613), (0.7, 0, 0.9137), (3.0, 5, 0.4721)]
+
+
+@pytest.mark.parametrize("ties", [False, True], ids=["distinct", "ties"])
+@pytest.mark.parametrize("rule", RULES, ids=str)
+def test_filter_keeps_what_the_twin_keeps(rule, ties):
+    logits = draw_logits(ties=ties)
+    filtered = np.asarray(SamplingRule(*rule).filter(jnp.asarray(logits)))
+    kept = np.stack([kept_by_twin(row, *rule) for row in logits])
+    if not ties:
+        np.testing.assert_array_equal(np.isfinite(filtered), kept)
+    else:  # tokens that tie on the way share one exclusive sum only where all of them are counted: the twin's is the smallest
+        assert not (kept & ~np.isfinite(filtered)).any()
+        for row, finite in zip(logits, np.isfinite(filtered), strict=True):
+            assert set(row[finite]).isdisjoint(row[~finite]), "a tie was broken"
+    np.testing.assert_allclose(filtered[np.isfinite(filtered)], (logits / rule[0])[np.isfinite(filtered)], rtol=1e-6)
+
+
+def test_ties_at_the_edge_are_all_kept():
+    four_equal = jnp.zeros((1, 4))
+    assert np.isfinite(SamplingRule(top_p=0.1).filter(four_equal)).all()
+    assert np.isfinite(SamplingRule(top_k=1).filter(four_equal)).all()
+
+
+def test_top_p_excludes_a_token_whose_likelier_ones_hold_exactly_p():
+    halves = jnp.array([[0.0, 0.0, -jnp.inf, -jnp.inf], [0.0, -200.0, -300.0, -400.0]])  # probabilities 1/2, 1/2, 0, 0 and 1, 0, 0, 0
+    np.testing.assert_array_equal(np.isfinite(SamplingRule(top_p=0.5).filter(halves)), [[1, 1, 0, 0], [1, 0, 0, 0]])
+
+
+@pytest.mark.parametrize("top_p", [1e-9, 1e-3])
+def test_at_least_the_likeliest_token_is_kept(top_p):
+    logits = draw_logits(ties=False)
+    filtered = np.asarray(SamplingRule(top_p=top_p).filter(jnp.asarray(logits)))
+    np.testing.assert_array_equal(np.isfinite(filtered), logits == logits.max(-1, keepdims=True))
+
+
+def test_one_is_off_even_where_a_sum_of_probabilities_rounds():
+    logits = np.random.default_rng(1).normal(size=(1, 50_000)).astype(np.float32) * 5
+    np.testing.assert_array_equal(SamplingRule(top_p=1.0, top_k=0).filter(jnp.asarray(logits)), logits)
+
+
+def test_rules_are_applied_to_each_row_by_itself():
+    logits = draw_logits(ties=False)
+    rule = SamplingRule(0.8, 5, 0.7)
+    together = rule.filter(jnp.asarray(logits))
+    np.testing.assert_array_equal(together[::-1], rule.filter(jnp.asarray(logits[::-1])))
+
+
+def keys_of(ids):
+    return rng.rows(jax.random.key(3), jnp.asarray(ids))
+
+
+def test_temperature_zero_is_the_argmax_whatever_the_key():
+    logits = draw_logits(ties=False)
+    tokens = SamplingRule(temperature=0.0, top_k=3, top_p=0.5)(jnp.asarray(logits), keys_of(range(200)))
+    np.testing.assert_array_equal(tokens, logits.argmax(-1))
+    assert tokens.dtype == jnp.int32
+
+
+@pytest.mark.parametrize("rule", [(1.0, 0, 1.0), (0.5, 0, 1.0), (2.0, 6, 1.0), (1.0, 0, 0.813), (1.5, 8, 0.713)], ids=str)
+def test_frequencies_are_the_filtered_probabilities(rule):
+    draws, logits = 20_000, draw_logits(1, ties=False)[0]
+    kept = kept_by_twin(logits, *rule)
+    p = np.where(kept, np.exp(logits.astype(np.float64) / rule[0]), 0)
+    p /= p.sum()
+    tokens = SamplingRule(*rule)(jnp.broadcast_to(logits, (draws, V)), keys_of(np.arange(draws)))
+    frequency = np.bincount(tokens, minlength=V) / draws
+    assert (np.abs(frequency - p) <= 5 * np.sqrt(p * (1 - p) / draws) + 1e-12).all()
+
+
+def test_a_row_is_drawn_with_its_own_key():
+    logits, order = draw_logits(ties=False), np.random.default_rng(0).permutation(200)
+    rule = SamplingRule()
+    np.testing.assert_array_equal(rule(jnp.asarray(logits[order]), keys_of(order)), rule(jnp.asarray(logits), keys_of(range(200)))[order])
+
+
+def test_bfloat16_logits_are_filtered_in_float32():
+    logits = draw_logits(ties=False).astype(jnp.bfloat16)
+    rule = SamplingRule(0.7, 0, 0.9137)
+    np.testing.assert_array_equal(rule.filter(jnp.asarray(logits)), rule.filter(jnp.asarray(logits.astype(np.float32))))
+
+
+def test_guidance_is_a_line_through_both_models():
+    random = np.random.default_rng(2)
+    cond, uncond = random.normal(size=(2, 5, V)).astype(np.float32)
+    np.testing.assert_array_equal(guide(cond, uncond, 0.0), uncond)
+    np.testing.assert_allclose(guide(cond, uncond, 1.0), cond, atol=1e-6)
+    for scale in (-1.0, 0.3, 4.0):
+        np.testing.assert_allclose(guide(cond, uncond, scale), uncond.astype(np.float64) * (1 - scale) + cond.astype(np.float64) * scale, atol=1e-5)
+    np.testing.assert_allclose(guide(cond + 3, uncond - 1, 2.5), guide(cond, uncond, 2.5) + guide(3.0, -1.0, 2.5), atol=1e-5)  # linear

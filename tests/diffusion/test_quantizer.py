@@ -1,0 +1,107 @@
+"""Levels, bins, the decoder and the unit: the constants that make bits/dim comparable."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from genjax.diffusion.quantizer import Quantizer, bits_per_dim
+from genjax.errors import UsageError
+
+from .oracles import quantised_gaussian
+
+
+@pytest.mark.parametrize("levels, low, high", [(256, -1.0, 1.0), (2, 0.0, 1.0), (17, -0.5, 2.0), (65536, -1.0, 1.0)])
+def test_decode_inverts_encode(levels, low, high, float32):
+    quantizer = Quantizer(levels, low, high)
+    ints = jnp.arange(levels)
+    x = quantizer.encode(ints)
+    assert x.dtype == jnp.float32
+    np.testing.assert_allclose([x[0], x[-1]], [low, high], atol=1e-6)
+    np.testing.assert_allclose(jnp.diff(x), quantizer.bin_width, atol=3e-7)
+    np.testing.assert_array_equal(quantizer.decode(x), ints)
+    np.testing.assert_array_equal(quantizer.decode(x + 0.4 * quantizer.bin_width), ints)
+    np.testing.assert_array_equal(quantizer.decode(jnp.array([low - 5.0, high + 5.0])), [0, levels - 1])
+
+
+def test_eight_bit_images_have_the_bins_of_iddpm():
+    """x/127.5 - 1 with half bins of 1/255: log2 127.5 = 6.9944 bits, not 7."""
+    quantizer = Quantizer(256)
+    np.testing.assert_allclose(quantizer.encode(jnp.array([0, 51, 255])), np.array([0, 51, 255]) / 127.5 - 1, atol=1e-15)
+    assert -math.log2(quantizer.bin_width) == pytest.approx(6.9944, abs=5e-5)
+
+
+def test_decoder_is_a_normalised_gaussian_over_the_levels():
+    quantizer = Quantizer(16)
+    mean, std = jnp.array([[0.2], [-1.0], [3.0]]), jnp.array([0.01, 0.3, 0.05])
+    log_prob = jnp.concatenate([quantizer.log_prob(jnp.full((3, 1), k), mean, std) for k in range(16)], axis=1)
+    np.testing.assert_allclose(jnp.sum(jnp.exp(log_prob), axis=1), jnp.ones(3), rtol=1e-12)
+    levels = np.linspace(-1, 1, 16)[None]
+    want = norm.logpdf(levels, mean, std[:, None])
+    np.testing.assert_allclose(log_prob - log_prob[:, :1], want - want[:, :1], rtol=1e-9)
+    assert quantizer.log_prob(jnp.zeros((2, 3, 4, 1), jnp.int32), jnp.zeros((2, 3, 4, 1)), 0.1).shape == (2, 3, 4, 1)
+
+
+def test_decoder_keeps_its_digits_at_small_std(float32):
+    """At lambda = 13.3 the exponents reach 1e6; the probability of the right level must still be right."""
+    quantizer, std = Quantizer(256), math.exp(-13.3 / 2)
+    ints = jnp.arange(256)[None]
+    mean = quantizer.encode(ints) + 0.5 * quantizer.bin_width - 0.2 * std
+    distance = quantizer.bin_width / std
+    want = -np.log1p(np.exp(-0.5 * ((distance / 2 + 0.2) ** 2 - (distance / 2 - 0.2) ** 2)))
+    np.testing.assert_allclose(quantizer.log_prob(ints, mean, std)[0, 20:-20], want, atol=2e-3)
+
+
+@pytest.mark.parametrize("std", [0.0002, 0.02, 3.0])
+def test_dequantised_normal_is_a_density_on_the_bin(std):
+    quantizer = Quantizer(16)
+    ints = jnp.full((20_000, 1), 5)
+    keys = jax.random.split(jax.random.key(0), 20_000)
+    x, minus_log_q = quantizer.dequantize_normal(ints, keys, std)
+    centre, half = float(quantizer.encode(jnp.array(5))), quantizer.bin_width / 2
+    assert jnp.all(jnp.abs(x - centre) <= half)
+    np.testing.assert_array_equal(quantizer.decode(x), ints)
+    edge = half / std
+    mass = norm.cdf(edge) - norm.cdf(-edge)
+    want = -norm.logpdf(np.asarray(x[:, 0]), centre, std) + math.log(mass)
+    np.testing.assert_allclose(minus_log_q, want, rtol=1e-9, atol=1e-9)
+    uniform = (norm.cdf((x[:, 0] - centre) / std) - norm.cdf(-edge)) / mass  # the probability transform of the right density
+    np.testing.assert_allclose([jnp.mean(uniform), jnp.var(uniform)], [0.5, 1 / 12], atol=4 * 0.3 / math.sqrt(20_000))
+
+
+def test_dequantised_uniform_fills_the_bin():
+    quantizer = Quantizer(16)
+    ints = jnp.full((20_000, 2), 5)
+    x, minus_log_q = quantizer.dequantize_uniform(ints, jax.random.split(jax.random.key(0), 20_000))
+    position = (x - quantizer.encode(ints)) / quantizer.bin_width + 0.5
+    assert jnp.all((position >= 0) & (position < 1))
+    np.testing.assert_allclose(jnp.mean(position), 0.5, atol=0.01)
+    np.testing.assert_allclose(minus_log_q, 2 * math.log(quantizer.bin_width), rtol=1e-12)
+
+
+@pytest.mark.parametrize("std, exact, dequantised", [(25, 6.691044, 6.691143), (1, 2.104833, 2.167320)])
+def test_bits_of_a_quantised_gaussian(std, exact, dequantised):
+    """Design page 5f. The Gaussian that was rounded, used as the continuous model in equation (2) of `quantizer`."""
+    quantizer = Quantizer(256)
+    probabilities = quantised_gaussian(256, std)
+    keys = jax.random.split(jax.random.key(0), 256)
+    _, minus_log_q = quantizer.dequantize_uniform(jnp.arange(256)[:, None], keys)
+    nodes, weights = np.polynomial.legendre.leggauss(8)  # the expectation over q, without its noise
+    x = np.asarray(quantizer.encode(jnp.arange(256)))[:, None] + nodes[None] * quantizer.bin_width / 2
+    nats = -norm.logpdf(x, 0.0, std * quantizer.bin_width) @ weights / 2 - minus_log_q
+    assert float(bits_per_dim(probabilities @ nats, 1)) == pytest.approx(dequantised, abs=2e-6)
+    entropy = -np.sum(probabilities * np.log(np.maximum(probabilities, 1e-300)))
+    assert bits_per_dim(entropy, 1) == pytest.approx(exact, abs=3e-6)
+
+
+def test_bits_per_dim():
+    assert bits_per_dim(3072 * 8 * math.log(2), 3072) == pytest.approx(8.0)
+
+
+@pytest.mark.parametrize("wrong", [dict(levels=1), dict(levels=8, low=1.0, high=1.0), dict(levels=8, low=1.0, high=-1.0)])
+def test_refusals(wrong):
+    with pytest.raises(UsageError, match="at least 2 levels"):
+        Quantizer(**wrong)

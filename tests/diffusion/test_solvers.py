@@ -1,0 +1,243 @@
+"""Solvers against exact solutions: fitted orders, exact variances, and invariance to scaling and batch."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from genjax.diffusion import grid, solvers
+from genjax.diffusion.process import SCALINGS, Process, alpha_sigma, prior_std
+from genjax.errors import UsageError
+
+from .oracles import MILD, gaussian
+
+every = pytest.mark.parametrize("name", solvers.SOLVERS)
+DETERMINISTIC = ["euler", "heun", "dpm2", "dpmpp_2m", "unipc"]
+EDM = Process("karras", "ve", -2 * math.log(80.0), -2 * math.log(0.002))
+
+
+def keys(rows):
+    return jax.random.split(jax.random.key(5), rows)
+
+
+def run(denoise, name, points, x, rows=None, **options):
+    call = jax.jit(lambda x, keys: solvers.sample(denoise, solvers.make(name, **options), points, x, keys).x)
+    return call(x, keys(len(x)) if rows is None else rows)
+
+
+# ---- order of accuracy: design page 2b.1 ---------------------------------------------------------------------------
+
+
+def flow_error(name, steps):
+    """RMS over 25 quantiles of the mild mixture, sigma 10 -> .05 on an even log-SNR grid."""
+    levels = np.linspace(0.02, 0.98, 25)
+    process = Process("linear", "ve", -2 * math.log(10.0), -2 * math.log(0.05))
+    points = grid.make("uniform_logsnr", process, steps, "stop")
+    x = run(MILD.denoiser("ve"), name, points, jnp.asarray(MILD.quantiles(levels, 10.0))[:, None])
+    return float(np.sqrt(np.mean((np.asarray(x)[:, 0] - MILD.quantiles(levels, 0.05)) ** 2)))
+
+
+@pytest.mark.parametrize(
+    "name, rms, order, within",
+    [
+        ("euler", 1.34e-2, 1.0, 0.03),
+        ("heun", 5.83e-4, 2.0, 0.1),
+        ("dpm2", None, 2.0, 0.1),
+        ("dpmpp_2m", 3.06e-4, 2.0, 0.1),
+        ("unipc", 3.10e-5, 3.0, 0.2),
+    ],
+)
+def test_order_and_error_on_the_exact_flow(name, rms, order, within):
+    coarse, fine = flow_error(name, 64), flow_error(name, 256)
+    assert math.log(coarse / fine, 4) == pytest.approx(order, abs=within)
+    if rms is not None:
+        assert coarse == pytest.approx(rms, rel=0.02)
+    else:  # the page gives DPM-2 at other N
+        assert [flow_error(name, 8), fine] == pytest.approx([2.13e-2, 1.83e-5], rel=0.02)
+
+
+# ---- exact variances: design page 2b.3 -----------------------------------------------------------------------------
+
+
+def variance(name, points, process, std=0.5, **options):
+    """The variance of the samples for data N(0, std^2), without Monte Carlo.
+
+    Every step is affine in its start and its noise, so a sample is a sum of independent sources; column j of `x` is the response to source j,
+    which is 1 for that source and 0 for the others.
+    """
+    draws = 2
+    sources = 1 + draws * points.steps
+    x = jnp.zeros((1, sources)).at[0, 0].set(prior_std(process, 0.0))
+    noise = lambda index, draw: (jnp.arange(sources) == 1 + draws * index + draw).astype(x.dtype)[None]
+    call = jax.jit(lambda x: solvers.walk(gaussian(std, process.scaling), solvers.make(name, **options), points, x, noise).x)
+    return float(jnp.sum(call(x) ** 2))
+
+
+@pytest.mark.parametrize(
+    "name, want",
+    [
+        ("euler", {10: 0.13338, 18: 0.17896, 100: 0.23604}),
+        ("heun", {10: 0.37185, 18: 0.27839, 100: 0.25072}),
+        ("ddpm", {10: 0.09113, 18: 0.13531, 100: 0.22179}),
+        ("edm_churn", {10: 0.47409, 18: 0.31610, 100: 0.25595}),
+        ("euler_maruyama", {10: 0.93588, 18: 0.48583, 100: 0.27852}),
+    ],
+)
+def test_variance_of_the_samples(name, want):
+    """N counts the points of EDM's grid, 80 -> .002 -> 0; data N(0, .25), start N(0, 80^2)."""
+    got = {n: variance(name, grid.make("karras", EDM, n - 1), EDM) for n in want}
+    assert got == pytest.approx(want, abs=1.1e-5)
+
+
+def test_churn_noise_above_one_is_a_permanent_bias():
+    points = grid.make("karras", EDM, 999)
+    assert variance("edm_churn", points, EDM, s_noise=1.003) == pytest.approx(0.25156, abs=1e-5)
+
+
+def test_ddim_eta_interpolates_between_euler_and_ancestral():
+    """The paper's definition: the standard deviation of the noise is linear in eta, the variance quadratic."""
+    points = grid.Grid(np.array([-1.0, 1.0]), "vp", "stop")
+    alpha, sigma = alpha_sigma(points.logsnr, "vp")
+    posterior = sigma[1] ** 2 / sigma[0] ** 2 * (1 - (alpha[0] / alpha[1]) ** 2)  # DDPM's beta tilde
+    one_hot = lambda index, draw: jnp.ones((1, 1))
+    for eta in (0.25, 1.0):
+        x = solvers.walk(gaussian(0.5, "vp"), solvers.make("ddim", eta=eta), points, jnp.zeros((1, 1)), one_hot).x
+        assert float(x[0, 0]) == pytest.approx(eta * math.sqrt(posterior), rel=1e-12)
+
+
+@pytest.mark.parametrize("name", [name for name in solvers.SOLVERS if name != "pc"])
+def test_every_solver_converges_to_the_data(name):
+    process = Process("cosine", "vp", -12.0, 9.0)
+    error = [abs(variance(name, grid.make("uniform_logsnr", process, n), process) - 0.25) for n in (40, 160)]
+    assert error[1] < 0.02 and error[1] < error[0] / 3
+
+
+def test_predictor_corrector_converges_to_the_data():
+    """Its step size depends on norms, so not affine: one sample of many dimensions stands for the variance."""
+    process = Process("cosine", "vp", -12.0, 9.0)
+    for snr in (0.05, 0.16):
+        x = solvers.initial(process, keys(1), (200_000,), 0.5)
+        x = run(gaussian(0.5, "vp"), "pc", grid.make("uniform_logsnr", process, 200), x, snr=snr)
+        assert float(jnp.var(x)) == pytest.approx(0.25, abs=0.008)
+
+
+def test_corrector_step_size_is_of_each_sample():
+    """2 (r |z|/|score|)^2: the response to the corrector's own noise, read off one step."""
+    points, r = grid.Grid(np.array([0.0, 1e-9]), "ve", "stop"), 0.16
+    x = jnp.array([[1.0, 2.0], [30.0, 40.0]])
+    z = jnp.array([[0.6, 0.8], [3.0, 4.0]])
+    out = solvers.walk(gaussian(1.0, "ve"), solvers.make("pc", snr=r), points, x, lambda index, draw: z).x
+    score = -x / 2  # of N(0, 1 + 1)
+    for row in (0, 1):
+        size = 2 * (r * np.linalg.norm(z[row]) / np.linalg.norm(score[row])) ** 2
+        np.testing.assert_allclose(out[row], x[row] + size * score[row] + math.sqrt(2 * size) * z[row], atol=1e-3)
+
+
+# ---- invariances ---------------------------------------------------------------------------------------------------
+
+
+@every
+def test_one_trajectory_for_every_scaling(name):
+    """Same lambda grid, same noise: vp, ve, flow and sub-VP give the same samples (design page 2b.2: 2.2e-15 there)."""
+    y = 30.0 * jax.random.normal(jax.random.key(1), (4, 1))
+    ends = []
+    for scaling in SCALINGS:
+        process = Process("linear", scaling, -7.0, 8.0)
+        points = grid.make("uniform_logsnr", process, 20)
+        ends.append(run(MILD.denoiser(scaling), name, points, y * points.alpha[0]))
+    np.testing.assert_allclose(ends[1:], [ends[0]] * 3, atol=1e-12)
+
+
+def test_euler_is_euler_in_flow_time():
+    """x/(alpha + sigma) moves by eps_hat - x0_hat in tau = sigma/(alpha + sigma)."""
+    process = Process("flow", "flow", -7.0, 8.0)
+    points = grid.make("uniform_t", process, 20, "stop")
+    denoise, x = MILD.denoiser("flow"), jax.random.normal(jax.random.key(1), (4, 1))
+    end = run(denoise, "euler", points, x)
+    for here, there, logsnr in zip(points.sigma[:-1], points.sigma[1:], points.logsnr[:-1], strict=True):
+        x0 = denoise(x, jnp.full(4, logsnr))
+        x = x + (there - here) * (x - x0) / here
+    np.testing.assert_allclose(end, x, atol=1e-13)
+
+
+@every
+def test_a_sample_does_not_depend_on_its_batch(name):
+    process = Process("cosine", "vp", -8.0, 8.0)
+    points, rows = grid.make("uniform_t", process, 8), keys(64)
+    x = solvers.initial(process, rows, (3,), 0.5)
+    whole = run(gaussian(0.5, "vp"), name, points, x, rows)
+    for batch in (1, 7):
+        np.testing.assert_array_equal(run(gaussian(0.5, "vp"), name, points, x[:batch], rows[:batch]), whole[:batch])
+    np.testing.assert_array_equal(x[:7], solvers.initial(process, rows[:7], (3,), 0.5))
+
+
+@every
+def test_float32_stays_float32_and_finite(name, float32):
+    process = Process("cosine", "vp", -12.0, 12.0)
+    points, rows = grid.make("uniform_t", process, 12), keys(5)
+    x = solvers.initial(process, rows, (2, 2), 0.5)
+    end = jax.jit(lambda x, rows: solvers.sample(gaussian(0.5, "vp"), solvers.make(name), points, x, rows))(x, rows)
+    assert end.x.dtype == jnp.float32 and end.x.shape == (5, 2, 2) and bool(jnp.all(jnp.isfinite(end.x)))
+
+
+@pytest.mark.parametrize("name", DETERMINISTIC)
+def test_float32_is_close_to_float64(name, float32):
+    process = Process("cosine", "flow", -12.0, 12.0)
+    points = grid.make("uniform_logsnr", process, 50)
+    x = np.linspace(-2.0, 2.0, 9)[:, None]
+    low = run(MILD.denoiser("flow"), name, points, jnp.asarray(x, jnp.float32))
+    with jax.enable_x64(True):
+        np.testing.assert_allclose(low, run(MILD.denoiser("flow"), name, points, jnp.asarray(x)), atol=2e-4)
+
+
+@pytest.mark.parametrize("name", [name for name in solvers.SOLVERS if name not in ("euler", "heun", "dpm2", "dpmpp_2m", "unipc", "ddim")])
+def test_stochastic_solvers_use_their_keys(name):
+    process = Process("cosine", "vp", -8.0, 8.0)
+    points, rows = grid.make("uniform_t", process, 8), keys(2)
+    same = jnp.ones((2, 3))
+    end = run(gaussian(0.5, "vp"), name, points, same, rows)
+    assert not np.allclose(end[0], end[1])
+
+
+def test_one_grid_compiles_once_for_any_noise_levels():
+    """A grid may be an argument of a compiled sampler: its arrays are traced."""
+    process, traces = Process("cosine", "vp", -8.0, 8.0), []
+
+    def denoise(x, logsnr):
+        traces.append(1)
+        return gaussian(0.5, "vp")(x, logsnr)
+
+    call = jax.jit(lambda points, x, rows: solvers.sample(denoise, solvers.make("dpmpp_2m"), points, x, rows).x)
+    x, rows = jnp.ones((2, 3)), keys(2)
+    ends = []
+    for name in ("uniform_t", "karras"):
+        points = jax.tree.map(jnp.asarray, grid.make(name, process, 8))
+        ends.append(call(points, x, rows))
+        np.testing.assert_allclose(ends[-1], run(gaussian(0.5, "vp"), "dpmpp_2m", grid.make(name, process, 8), x, rows), atol=1e-12)
+    first = len(traces)
+    call(points, x, rows)
+    assert len(traces) == first and not np.allclose(*ends)
+
+
+@every
+def test_evaluations_are_counted(name):
+    """nfe is what the denoiser sees when every step is run by hand."""
+    process, calls = Process("cosine", "vp", -8.0, 8.0), []
+
+    def denoise(x, logsnr):
+        calls.append(1)
+        return gaussian(0.5, "vp")(x, logsnr)
+
+    for final in ("stop", "denoise"):
+        calls.clear()
+        with jax.disable_jit():
+            points = grid.make("uniform_t", process, 3, final)
+            solution = solvers.sample(denoise, solvers.make(name), points, jnp.ones((1, 1)), keys(1))
+        assert solution.nfe == len(calls)
+
+
+def test_unknown_solver():
+    with pytest.raises(UsageError, match="dpmpp_2m"):
+        solvers.make("dpm++2m")
