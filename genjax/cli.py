@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NoReturn
 
 from genjax import config as configs
-from genjax.errors import GenjaxError, UsageError
+from genjax.errors import GenjaxError, UsageError, did_you_mean
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +124,7 @@ def _explain(word: str, known: Sequence[str], fields: Mapping[str, configs.Field
     if name.startswith("--config."):
         return configs._unknown_field(name.removeprefix("--config."), fields)
     if name.startswith("-"):
-        return f"unknown flag '{name}'{configs.did_you_mean(name, known) or '; --help lists them all'}"
+        return f"unknown flag '{name}'{did_you_mean(name, known) or '; --help lists them all'}"
     return f"unexpected argument '{word}': values are given as --flag=value"
 
 

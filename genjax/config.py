@@ -13,19 +13,18 @@ A config is an `ml_collections.FrozenConfigDict` of plain values; `to_json` / `f
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 import importlib.machinery
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import ml_collections
 
-from genjax.errors import UsageError
+from genjax.errors import UsageError, did_you_mean
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -125,12 +124,6 @@ class Field:
 def field(default: Any, help: str, *, kind: type | None = None, choices: tuple[str, ...] = (), **limits: Any) -> Field:
     """A field whose type is its default's; a field whose default is None is optional and must name its `kind`."""
     return Field(default, help, kind or type(default), optional=limits.pop("optional", default is None), choices=choices, **limits)
-
-
-def did_you_mean(word: str, options: Iterable[str]) -> str:
-    """`: did you mean 'x'?` for the nearest option, or nothing."""
-    nearest = difflib.get_close_matches(str(word), list(options), n=1, cutoff=0.5)
-    return f": did you mean '{nearest[0]}'?" if nearest else ""
 
 
 def leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

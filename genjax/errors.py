@@ -3,6 +3,11 @@
 A message is one or two sentences for the person at the terminal: what is wrong, where, and how to mend it.
 """
 
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
 
 class GenjaxError(Exception):
     """Base of the errors that are shown as one sentence, without a traceback."""
@@ -56,3 +61,9 @@ class Interrupted(Preempted):
     """Ctrl-C: saved like a preemption, with the exit code that shells expect."""
 
     exit_code = 130
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown word, ": did you mean 'x'?", or nothing where no known word is near."""
+    nearest = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.5)
+    return f": did you mean '{nearest[0]}'?" if nearest else ""

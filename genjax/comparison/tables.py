@@ -26,8 +26,17 @@ def markdown(record: dict[str, Any], name: str) -> str:
     for row in rows:
         bits = f"{'≤ ' if row['kind'] == 'upper_bound' else ''}{row['value']:.3f}" + (f" ± {row['stderr']:.3f}" if row["stderr"] else "")
         flops, nfe, speed = (value.get((row["arm"], key)) for key in ("train_flops", "network_evaluations_per_sample", "samples_per_second"))
-        cells = [row["arm"], bits, row["kind"].replace("_", " "), *(f"{v:{form}}" if v else "" for v, form in ((flops, ".3g"), (nfe, "g"), (speed, ".0f")))]
+        cells = [
+            row["arm"],
+            bits,
+            row["kind"].replace("_", " "),
+            *(f"{v:{form}}" if v else "" for v, form in ((flops, ".3g"), (nfe, "g"), (speed, ".0f"))),
+        ]
         lines.append("| " + " | ".join(cells) + " |")
     seeds = ", ".join(map(str, record["seeds"]))
-    lines += ["", f"`{record['command']}`, {record['date'][:10]}, {record['hardware']}, jax {record['versions']['jax']}, seed {seeds}; all of it in `{name}`.", ""]
+    lines += [
+        "",
+        f"`{record['command']}`, {record['date'][:10]}, {record['hardware']}, jax {record['versions']['jax']}, seed {seeds}; all of it in `{name}`.",
+        "",
+    ]
     return "\n".join(lines)

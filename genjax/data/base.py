@@ -7,8 +7,6 @@ of a small set answer it from memory, those of a large one from the disk, and th
 from __future__ import annotations
 
 import dataclasses
-import difflib
-from collections.abc import Iterable
 from typing import Protocol
 
 import numpy as np
@@ -85,9 +83,3 @@ def hold_out(rows: Rows) -> dict[str, Rows]:
 def fixed_permutation(n: int, seed: int) -> np.ndarray:
     """A permutation of n that will never change: NumPy freezes the streams of RandomState, and only those (NEP 19)."""
     return np.random.RandomState(seed).permutation(n)
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The end of an error sentence: "; did you mean 'x'?" where something known is close to `word`, else nothing."""
-    close = difflib.get_close_matches(word.lower(), list(known), n=1)
-    return f"; did you mean '{close[0]}'?" if close else ""

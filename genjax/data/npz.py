@@ -18,8 +18,8 @@ from typing import Literal
 
 import numpy as np
 
-from genjax.data.base import ArrayRows, Arrays, Rows, Source, did_you_mean, hold_out
-from genjax.errors import DataError, UsageError
+from genjax.data.base import ArrayRows, Arrays, Rows, Source, hold_out
+from genjax.errors import DataError, UsageError, did_you_mean
 from genjax.types import DataSpec
 
 _KEYS = ("image", "tokens", "label", "eval_image", "eval_tokens", "eval_label", "levels")

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from genjax.data.base import Rows, Source, did_you_mean
+from genjax.data.base import Rows, Source
 from genjax.data.digits import open_digits
 from genjax.data.npz import open_npz
 from genjax.data.tfds import open_tfds
-from genjax.errors import UsageError
+from genjax.errors import UsageError, did_you_mean
 
 __all__ = ["OPENERS", "Rows", "Source", "open_source"]
 

@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from genjax.data.base import Arrays, Rows, Source, did_you_mean, hold_out
-from genjax.errors import DataError, UsageError
+from genjax.data.base import Arrays, Rows, Source, hold_out
+from genjax.errors import DataError, UsageError, did_you_mean
 from genjax.types import DataSpec
 
 _IN_MEMORY_BYTES = 2**30

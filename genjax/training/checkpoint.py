@@ -249,9 +249,9 @@ class Checkpoints:
             files = _hashes(self._directory / str(step))
             manifest = self._manifest(step)
             expected = json.loads(manifest.read_bytes())["sha256"] if manifest.exists() else files
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            wrong = sorted({name for name, _ in files.items() ^ expected.items()} | {COMMIT_FILE} - files.keys())
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:  # the last four: of a damaged manifest
             return str(error)
-        wrong = sorted({name for name, _ in files.items() ^ expected.items()} | {COMMIT_FILE} - files.keys())
         return f"missing, changed or foreign files: {', '.join(wrong[:3])}{' ...' if len(wrong) > 3 else ''}" if wrong else None
 
     # The directory; process 0 only.

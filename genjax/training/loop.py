@@ -189,8 +189,9 @@ def _log(log: Logger, waiting: tuple[int, dict[str, Any]], every: int, total: in
     """Writes the rows of a dispatch that are due, and returns its last row."""
     start, stacked = waiting
     metrics = {name: np.asarray(values) for name, values in stacked.items()}
-    if not np.isfinite(metrics["loss"]).all():
-        at = start + 1 + int(np.argmin(np.isfinite(metrics["loss"])))
+    finite = np.isfinite(metrics["loss"]) & np.isfinite(metrics["gradient_norm"])
+    if not finite.all():
+        at = start + 1 + int(np.argmin(finite))
         raise NonFiniteError(f"the loss of step {at} is not a finite number: lower optimizer.learning_rate, or look at the data of that step")
     rows = [dict(zip(metrics, map(float, values), strict=True)) for values in zip(*metrics.values(), strict=True)]
     for step, row in enumerate(rows, start + 1):

@@ -133,8 +133,6 @@ def test_an_arrow_marks_the_bound_and_figures_are_pictures(compared):
         assert Image.open(io.BytesIO((folder / f"{name}.png").read_bytes())).size[0] > 800
 
 
-
-
 def test_the_commit_is_named(tmp_path):
     name = record.commit()
     assert name == "unknown" or len(name.removesuffix("-dirty")) == 40

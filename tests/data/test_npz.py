@@ -69,7 +69,7 @@ WRONG = {
     "no key": ({}, "has no keys; it needs exactly one of 'image' and 'tokens'"),
     "both": ({"image": IMAGE, "tokens": TOKENS}, "has the keys image, tokens; it needs exactly one"),
     "neither": ({"label": LABEL}, "has the keys label; it needs exactly one"),
-    "misspelt": ({"image": IMAGE, "labels": LABEL}, "key 'labels' is not one of .*; did you mean 'label'"),
+    "misspelt": ({"image": IMAGE, "labels": LABEL}, "key 'labels' is not one of .*: did you mean 'label'"),
     "stray split": ({"image": IMAGE, "eval_tokens": TOKENS}, "key 'eval_tokens' does not go with 'image'"),
     "float images": ({"image": IMAGE / 255}, "key 'image' has dtype float64; images are integer levels of dtype uint8"),
     "wide images": ({"image": IMAGE.astype(np.int32)}, "key 'image' has dtype int32"),

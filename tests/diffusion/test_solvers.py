@@ -13,8 +13,6 @@ from genjax.errors import UsageError
 
 from .oracles import MILD, gaussian
 
-every = pytest.mark.parametrize("name", solvers.SOLVERS)
-DETERMINISTIC = ["euler", "heun", "dpm2", "dpmpp_2m", "unipc"]
 EDM = Process("karras", "ve", -2 * math.log(80.0), -2 * math.log(0.002))
 
 
@@ -78,17 +76,17 @@ def variance(name, points, process, std=0.5, **options):
 @pytest.mark.parametrize(
     "name, want",
     [
-        ("euler", {10: 0.13338, 18: 0.17896, 100: 0.23604}),
-        ("heun", {10: 0.37185, 18: 0.27839, 100: 0.25072}),
-        ("ddpm", {10: 0.09113, 18: 0.13531, 100: 0.22179}),
-        ("edm_churn", {10: 0.47409, 18: 0.31610, 100: 0.25595}),
-        ("euler_maruyama", {10: 0.93588, 18: 0.48583, 100: 0.27852}),
+        ("euler", {18: 0.17896, 100: 0.23604}),
+        ("heun", {18: 0.27839, 100: 0.25072}),
+        ("ddpm", {18: 0.13531, 100: 0.22179}),
+        ("edm_churn", {18: 0.31610, 100: 0.25595}),
+        ("euler_maruyama", {18: 0.48583, 100: 0.27852}),
     ],
 )
 def test_variance_of_the_samples(name, want):
     """N counts the points of EDM's grid, 80 -> .002 -> 0; data N(0, .25), start N(0, 80^2)."""
     got = {n: variance(name, grid.make("karras", EDM, n - 1), EDM) for n in want}
-    assert got == pytest.approx(want, abs=1.1e-5)
+    assert got == pytest.approx(want, abs=1e-5)
 
 
 def test_churn_noise_above_one_is_a_permanent_bias():
@@ -107,20 +105,20 @@ def test_ddim_eta_interpolates_between_euler_and_ancestral():
         assert float(x[0, 0]) == pytest.approx(eta * math.sqrt(posterior), rel=1e-12)
 
 
-@pytest.mark.parametrize("name", [name for name in solvers.SOLVERS if name != "pc"])
-def test_every_solver_converges_to_the_data(name):
+@pytest.mark.parametrize("name, options, order", [("ddim", {"eta": 0.5}, 1), ("dpmpp_2m_sde", {}, 2), ("dpmpp_2m_sde", {"eta": 0.5}, 2)])
+def test_convergence_to_the_variance_of_the_data(name, options, order):
     process = Process("cosine", "vp", -12.0, 9.0)
-    error = [abs(variance(name, grid.make("uniform_logsnr", process, n), process) - 0.25) for n in (40, 160)]
-    assert error[1] < 0.02 and error[1] < error[0] / 3
+    coarse, fine = (abs(variance(name, grid.make("uniform_logsnr", process, n), process, **options) - 0.25) for n in (50, 200))
+    assert math.log(coarse / fine, 4) == pytest.approx(order, abs=0.2)
 
 
 def test_predictor_corrector_converges_to_the_data():
     """Its step size depends on norms, so not affine: one sample of many dimensions stands for the variance."""
     process = Process("cosine", "vp", -12.0, 9.0)
     for snr in (0.05, 0.16):
-        x = solvers.initial(process, keys(1), (200_000,), 0.5)
+        x = solvers.initial(process, keys(1), (50_000,), 0.5)
         x = run(gaussian(0.5, "vp"), "pc", grid.make("uniform_logsnr", process, 200), x, snr=snr)
-        assert float(jnp.var(x)) == pytest.approx(0.25, abs=0.008)
+        assert float(jnp.var(x)) == pytest.approx(0.25, abs=0.01)
 
 
 def test_corrector_step_size_is_of_each_sample():
@@ -138,23 +136,24 @@ def test_corrector_step_size_is_of_each_sample():
 # ---- invariances ---------------------------------------------------------------------------------------------------
 
 
-@every
+@pytest.mark.parametrize("name", solvers.SOLVERS)
 def test_one_trajectory_for_every_scaling(name):
     """Same lambda grid, same noise: vp, ve, flow and sub-VP give the same samples (design page 2b.2: 2.2e-15 there)."""
     y = 30.0 * jax.random.normal(jax.random.key(1), (4, 1))
+    scalings = SCALINGS if name in ("ddim", "dpmpp_2m") else ("vp", "flow")
     ends = []
-    for scaling in SCALINGS:
-        process = Process("linear", scaling, -7.0, 8.0)
-        points = grid.make("uniform_logsnr", process, 20)
+    for scaling in scalings:
+        points = grid.make("uniform_logsnr", Process("linear", scaling, -7.0, 8.0), 20)
         ends.append(run(MILD.denoiser(scaling), name, points, y * points.alpha[0]))
-    np.testing.assert_allclose(ends[1:], [ends[0]] * 3, atol=1e-12)
+    for end in ends[1:]:
+        np.testing.assert_allclose(end, ends[0], atol=1e-12)
 
 
 def test_euler_is_euler_in_flow_time():
     """x/(alpha + sigma) moves by eps_hat - x0_hat in tau = sigma/(alpha + sigma)."""
     process = Process("flow", "flow", -7.0, 8.0)
-    points = grid.make("uniform_t", process, 20, "stop")
-    denoise, x = MILD.denoiser("flow"), jax.random.normal(jax.random.key(1), (4, 1))
+    points = grid.make("uniform_t", process, 5, "stop")
+    denoise, x = jax.jit(MILD.denoiser("flow")), jax.random.normal(jax.random.key(1), (4, 1))
     end = run(denoise, "euler", points, x)
     for here, there, logsnr in zip(points.sigma[:-1], points.sigma[1:], points.logsnr[:-1], strict=True):
         x0 = denoise(x, jnp.full(4, logsnr))
@@ -162,27 +161,31 @@ def test_euler_is_euler_in_flow_time():
     np.testing.assert_allclose(end, x, atol=1e-13)
 
 
-@every
+STOCHASTIC = ["ddpm", "dpmpp_2m_sde", "edm_churn", "euler_maruyama", "pc"]
+
+
+@pytest.mark.parametrize("name", [*STOCHASTIC, "unipc"])
 def test_a_sample_does_not_depend_on_its_batch(name):
+    """The noise is bitwise the same; XLA may contract a multiplication and an addition in one batch size and not in another."""
     process = Process("cosine", "vp", -8.0, 8.0)
     points, rows = grid.make("uniform_t", process, 8), keys(64)
     x = solvers.initial(process, rows, (3,), 0.5)
     whole = run(gaussian(0.5, "vp"), name, points, x, rows)
     for batch in (1, 7):
-        np.testing.assert_array_equal(run(gaussian(0.5, "vp"), name, points, x[:batch], rows[:batch]), whole[:batch])
-    np.testing.assert_array_equal(x[:7], solvers.initial(process, rows[:7], (3,), 0.5))
+        np.testing.assert_array_equal(x[:batch], solvers.initial(process, rows[:batch], (3,), 0.5))
+        np.testing.assert_allclose(run(gaussian(0.5, "vp"), name, points, x[:batch], rows[:batch]), whole[:batch], rtol=1e-13)
 
 
-@every
-def test_float32_stays_float32_and_finite(name, float32):
+@pytest.mark.parametrize("name", solvers.SOLVERS)
+def test_float32_stays_finite_and_only_stochastic_solvers_use_keys(name, float32):
     process = Process("cosine", "vp", -12.0, 12.0)
-    points, rows = grid.make("uniform_t", process, 12), keys(5)
-    x = solvers.initial(process, rows, (2, 2), 0.5)
-    end = jax.jit(lambda x, rows: solvers.sample(gaussian(0.5, "vp"), solvers.make(name), points, x, rows))(x, rows)
-    assert end.x.dtype == jnp.float32 and end.x.shape == (5, 2, 2) and bool(jnp.all(jnp.isfinite(end.x)))
+    x = jnp.ones((2, 3, 1))
+    end = run(gaussian(0.5, "vp"), name, grid.make("uniform_t", process, 12), x)
+    assert end.dtype == jnp.float32 and end.shape == x.shape and bool(jnp.all(jnp.isfinite(end)))
+    assert np.array_equal(end[0], end[1]) == (name not in STOCHASTIC)
 
 
-@pytest.mark.parametrize("name", DETERMINISTIC)
+@pytest.mark.parametrize("name", ["heun", "dpmpp_2m", "unipc"])
 def test_float32_is_close_to_float64(name, float32):
     process = Process("cosine", "flow", -12.0, 12.0)
     points = grid.make("uniform_logsnr", process, 50)
@@ -192,50 +195,31 @@ def test_float32_is_close_to_float64(name, float32):
         np.testing.assert_allclose(low, run(MILD.denoiser("flow"), name, points, jnp.asarray(x)), atol=2e-4)
 
 
-@pytest.mark.parametrize("name", [name for name in solvers.SOLVERS if name not in ("euler", "heun", "dpm2", "dpmpp_2m", "unipc", "ddim")])
-def test_stochastic_solvers_use_their_keys(name):
-    process = Process("cosine", "vp", -8.0, 8.0)
-    points, rows = grid.make("uniform_t", process, 8), keys(2)
-    same = jnp.ones((2, 3))
-    end = run(gaussian(0.5, "vp"), name, points, same, rows)
-    assert not np.allclose(end[0], end[1])
-
-
-def test_one_grid_compiles_once_for_any_noise_levels():
+def test_one_compilation_for_any_noise_levels():
     """A grid may be an argument of a compiled sampler: its arrays are traced."""
-    process, traces = Process("cosine", "vp", -8.0, 8.0), []
-
-    def denoise(x, logsnr):
-        traces.append(1)
-        return gaussian(0.5, "vp")(x, logsnr)
-
+    process = Process("cosine", "vp", -8.0, 8.0)
+    denoise, x, rows = gaussian(0.5, "vp"), jnp.ones((2, 3)), keys(2)
     call = jax.jit(lambda points, x, rows: solvers.sample(denoise, solvers.make("dpmpp_2m"), points, x, rows).x)
-    x, rows = jnp.ones((2, 3)), keys(2)
-    ends = []
-    for name in ("uniform_t", "karras"):
-        points = jax.tree.map(jnp.asarray, grid.make(name, process, 8))
-        ends.append(call(points, x, rows))
-        np.testing.assert_allclose(ends[-1], run(gaussian(0.5, "vp"), "dpmpp_2m", grid.make(name, process, 8), x, rows), atol=1e-12)
-    first = len(traces)
-    call(points, x, rows)
-    assert len(traces) == first and not np.allclose(*ends)
+    even, karras = (grid.make(name, process, 8) for name in ("uniform_t", "karras"))
+    first, second = call(even, x, rows), call(karras, x, rows)
+    assert call._cache_size() == 1 and not np.allclose(first, second)
+    np.testing.assert_allclose(second, run(denoise, "dpmpp_2m", karras, x, rows), atol=1e-12)
 
 
-@every
+@pytest.mark.parametrize("name", solvers.SOLVERS)
 def test_evaluations_are_counted(name):
-    """nfe is what the denoiser sees when every step is run by hand."""
-    process, calls = Process("cosine", "vp", -8.0, 8.0), []
+    """A scan traces its step once, so the calls seen while tracing are those of one step and the end."""
+    calls = []
 
     def denoise(x, logsnr):
         calls.append(1)
-        return gaussian(0.5, "vp")(x, logsnr)
+        return x
 
-    for final in ("stop", "denoise"):
-        calls.clear()
-        with jax.disable_jit():
-            points = grid.make("uniform_t", process, 3, final)
-            solution = solvers.sample(denoise, solvers.make(name), points, jnp.ones((1, 1)), keys(1))
-        assert solution.nfe == len(calls)
+    points = grid.make("uniform_t", Process("cosine", "vp", -8.0, 8.0), 5, "denoise")
+    solver = solvers.make(name)
+    nfe = []
+    jax.eval_shape(lambda x, rows: nfe.append(solvers.sample(denoise, solver, points, x, rows).nfe), jnp.ones((1, 1)), keys(1))
+    assert len(calls) == solver.evaluations + 1 and nfe == [5 * solver.evaluations + 1]
 
 
 def test_unknown_solver():

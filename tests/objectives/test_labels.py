@@ -28,7 +28,7 @@ def test_labels_are_hidden_at_the_rate_and_whole_otherwise(rate):
     sigma = np.sqrt(rate * (1 - rate) / ROWS)
     assert abs(hidden.mean() - rate) < 5 * sigma
     for number in range(CLASSES):  # whatever the class
-        assert abs(hidden[LABEL == number].mean() - rate) < 5 * sigma * np.sqrt(CLASSES)
+        assert abs(hidden[number == LABEL].mean() - rate) < 5 * sigma * np.sqrt(CLASSES)
 
 
 def test_hiding_goes_with_the_row():

@@ -203,8 +203,9 @@ def test_a_step_that_is_a_link_is_refused(directory):
     assert_holds(directory, 1)
 
 
-def test_a_damaged_manifest_is_damage(directory):
-    truncate(directory / "integrity" / "2.json")
+@pytest.mark.parametrize("content", ['{"sha256": {"state', "[]", "{}", '{"sha256": []}', '{"sha256": {"a": []}}', '{"sha256": {}}', "\0"])
+def test_a_damaged_manifest_is_damage(directory, content):
+    (directory / "integrity" / "2.json").write_text(content)
     assert_holds(directory, 1)
 
 

@@ -1,0 +1,339 @@
+"""Noise prediction. Oracles: closed forms of an untrained model, the loss computed the long way in float64, and a data set of ten images
+whose entropy and whose perfect denoiser are known."""
+
+import dataclasses
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from genjax import rng
+from genjax.config import base_fields
+from genjax.diffusion import grid, prediction, solvers, time_sampling, weighting
+from genjax.diffusion.process import SCALINGS, alpha_sigma
+from genjax.errors import UsageError
+from genjax.types import DataSpec
+from tests.helpers import IMAGES, TOKENS, build, fresh_params, jit, make_batch, random_params
+
+KEY = jax.random.key(4)
+PREDICTIONS, CLASSES = tuple(prediction.PREDICTIONS), IMAGES.num_classes
+
+
+@dataclasses.dataclass(frozen=True)
+class Linear:
+    """Stands in for a network: F = a x + b sin(logsnr) + c label, compiled in no time."""
+
+    num_classes: int = CLASSES
+
+    def apply(self, variables, x, logsnr, label, dropout_keys=None):
+        p = variables["params"]
+        rows = p["b"] * jnp.sin(logsnr) + (0.0 if label is None else p["c"] * label)
+        return p["a"] * x + rows[:, None, None, None]
+
+
+LINEAR = {"a": jnp.float32(0.7), "b": jnp.float32(-0.4), "c": jnp.float32(0.3)}
+
+
+def linear(**fields: Any):
+    """The objective around the stand-in, with fields that a config may not offer."""
+    objective = dataclasses.replace(build("noise_prediction", IMAGES), network=Linear())
+    process = {name: fields.pop(name) for name in ("scaling", "curve", "logsnr_min", "logsnr_max") if name in fields}
+    return dataclasses.replace(objective, process=dataclasses.replace(objective.process, **process), **fields)
+
+
+def draws(objective, batch):
+    """The noise levels, their density, and the noise that a loss draws: streams "time" and "noise", by row."""
+    logsnr, density = time_sampling.draw(objective.time_sampler, objective.process, rng.fold_name(KEY, "time"), batch["id"])
+    eps = rng.normal(rng.rows(rng.fold_name(KEY, "noise"), batch["id"]), objective.spec.shape)
+    return tuple(np.asarray(value, np.float64) for value in (logsnr, density, eps))
+
+
+# ---- an untrained model --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def fresh():
+    """The default objective with eps prediction, its fresh parameters, and its compiled loss."""
+    objective = build("noise_prediction", IMAGES, noise_prediction__logsnr_min=-7.0, noise_prediction__logsnr_max=8.0)
+    return objective, fresh_params(objective), jit(lambda params, batch, key: objective.loss(params, batch, key, train=True))
+
+
+def test_untrained_loss_is_the_noise_that_was_drawn(fresh):
+    """A head of zero says eps_hat = 0: the loss is 1/2 (logsnr_max - logsnr_min) |eps|^2, and eps can be drawn again."""
+    objective, params, loss = fresh
+    batch = make_batch(IMAGES, 64) | {"weight": np.linspace(0, 2, 64, dtype=np.float32)}
+    sums, (_, _, eps) = loss(params, batch, KEY), draws(objective, batch)
+    squared = batch["weight"] @ np.sum(eps**2, axis=(1, 2, 3))
+    np.testing.assert_allclose(sums.loss, 0.5 * 15 * squared, rtol=1e-5)
+    np.testing.assert_allclose(sums.weight, batch["weight"].sum() * IMAGES.num_dims, rtol=1e-6)
+    np.testing.assert_allclose(sums.metrics["eps_mse"], (squared, sums.weight), rtol=1e-5)
+
+
+def test_untrained_loss_has_its_expectation(fresh):
+    """E|eps|^2 = 1 a dimension, with variance 2: mean loss 15/2."""
+    _, params, loss = fresh
+    per_dim = [float(sums.loss / sums.weight) for sums in (loss(params, make_batch(IMAGES, 64, first=64 * i), KEY) for i in range(30))]
+    dims = 30 * 64 * IMAGES.num_dims
+    assert abs(np.mean(per_dim) - 7.5) < 4 * 7.5 * math.sqrt(2 / dims)
+
+
+def test_each_row_and_each_step_has_noise_of_its_own(fresh):
+    objective, _, _ = fresh
+    _, _, eps = draws(objective, make_batch(IMAGES, 2000))
+    correlation = np.corrcoef(eps.reshape(2000, -1).T)
+    assert np.abs(correlation - np.eye(16)).max() < 5 / math.sqrt(2000)
+
+
+# ---- the loss the long way -----------------------------------------------------------------------------------------
+
+
+def eps_hat(name: str, x, output, logsnr, scaling, sd):
+    """The noise that an output stands for, from the definition of each target, in float64."""
+    column = lambda v: np.asarray(v, np.float64).reshape(-1, 1, 1, 1)
+    alpha, sigma = (column(v) for v in alpha_sigma(np.asarray(logsnr), scaling))
+    h = 1e-5
+    alpha_rate, sigma_rate = (-column((up - down) / (2 * h)) for up, down in zip(*(alpha_sigma(logsnr + s, scaling) for s in (h, -h)), strict=True))
+    s = sigma / alpha  # EDM's sigma, of x / alpha
+    denoised = {  # what each network says the clean image is
+        "x0": lambda: output,
+        "eps": lambda: (x - sigma * output) / alpha,
+        "score": lambda: (x + sigma**2 * output) / alpha,
+        "v": lambda: (alpha * x - sigma * output) / (alpha**2 + sigma**2),
+        "flow": lambda: (x - sigma * output) / (alpha + sigma),
+        "velocity": lambda: (sigma_rate * x - sigma * output) / (alpha * sigma_rate - sigma * alpha_rate),
+        "edm": lambda: sd**2 / (s**2 + sd**2) * x / alpha + s * sd / np.sqrt(s**2 + sd**2) * output,
+    }[name]()
+    return (x - alpha * denoised) / sigma
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
+@pytest.mark.parametrize("name", PREDICTIONS)
+def test_loss_is_the_weighted_error_of_the_noise(name, scaling):
+    """From F - F* in the code; here from eps_hat and eps. The gradient is finite, and is that of the long way too."""
+    objective = linear(prediction=name, scaling=scaling, logsnr_min=-6.0, logsnr_max=6.0, weighting="sigmoid", drop_rate=0.0)
+    batch = make_batch(IMAGES, 16) | {"weight": np.random.default_rng(0).uniform(0, 2, 16).astype(np.float32)}
+    loss, gradient = jax.jit(jax.value_and_grad(lambda params: objective.loss(params, batch, KEY, train=True).loss))(LINEAR)
+
+    logsnr, density, eps = draws(objective, batch)
+    alpha, sigma = (v.reshape(-1, 1, 1, 1) for v in alpha_sigma(logsnr, scaling))
+    x = alpha * (-1 + batch["image"] * 2 / (IMAGES.levels - 1)) + sigma * eps
+    w = 1 / (1 + np.exp(logsnr - 2))
+    basis = {  # the stand-in is linear in its parameters
+        "a": x / np.sqrt((alpha * objective.data_std) ** 2 + sigma**2),
+        "b": np.sin(logsnr).reshape(-1, 1, 1, 1) * np.ones_like(x),
+        "c": batch["label"].reshape(-1, 1, 1, 1) * np.ones_like(x),
+    }
+    said = lambda output: eps_hat(name, x, output, logsnr, scaling, objective.data_std)
+    output = sum(float(LINEAR[k]) * basis[k] for k in basis)
+    error, factor = said(output) - eps, batch["weight"] * 0.5 * w / density
+    np.testing.assert_allclose(loss, np.sum(factor * np.sum(error**2, axis=(1, 2, 3))), rtol=3e-5)
+    for k in basis:
+        slope = said(output + basis[k]) - said(output)
+        expected = np.sum(factor * np.sum(2 * error * slope, axis=(1, 2, 3)))
+        scale = np.sum(factor * np.sum(2 * np.abs(error * slope), axis=(1, 2, 3)))
+        np.testing.assert_allclose(gradient[k], expected, atol=3e-5 * scale)
+
+
+def test_the_right_output_has_no_loss():
+    """A network that knew x0 would be told so by every prediction: F* gives a loss of zero."""
+    for name in PREDICTIONS:
+        objective = linear(prediction=name, logsnr_min=-6.0, logsnr_max=6.0)
+        batch = make_batch(IMAGES, 8)
+        logsnr, _, eps = (jnp.asarray(value, jnp.float32) for value in draws(objective, batch))
+        right = prediction.target(name, objective.quantizer.encode(batch["image"]), eps, logsnr, "vp", objective.data_std)
+        knows = dataclasses.replace(objective, network=_Says(right))
+        assert float(knows.loss({}, batch, KEY, train=False).loss) < 1e-8
+
+
+class _Says:
+    """A network that says one thing whatever it is asked."""
+
+    num_classes = CLASSES
+
+    def __init__(self, output):
+        self.output = output
+
+    def apply(self, *args):
+        return self.output
+
+
+@pytest.mark.parametrize("sampler", base_fields()["noise_prediction.time_sampler"].choices)
+@pytest.mark.parametrize("name", base_fields()["noise_prediction.weighting"].choices)
+def test_expected_loss_is_the_integral_of_the_weight_whatever_the_sampler(name, sampler):
+    """With eps_hat = 0, E loss = 1/2 int w dlambda a dimension: only the variance knows how noise levels are drawn."""
+    low, high, rows = -4.0, 4.0, 4096
+    objective = linear(prediction="eps", weighting=name, time_sampler=sampler, logsnr_min=low, logsnr_max=high)
+    objective = dataclasses.replace(objective, network=_Says(0.0))
+    batch = make_batch(IMAGES, rows) | {"weight": np.ones(rows, np.float32)}
+    sums = objective.loss({}, batch, KEY, train=False)
+
+    at = low + (high - low) * (np.arange(4000) + 0.5) / 4000
+    expected = 0.5 * (high - low) * np.mean(np.asarray(weighting.weight(name, jnp.asarray(at, jnp.float32)), np.float64))
+    logsnr, density, _ = draws(objective, batch)
+    values = 0.5 * np.asarray(weighting.weight(name, jnp.asarray(logsnr, jnp.float32))) / density
+    spread = math.sqrt((np.var(values) + 2 * np.mean(values**2) / IMAGES.num_dims) / rows)  # independent draws would do no better
+    assert abs(float(sums.loss / sums.weight) - expected) < 4 * spread
+
+
+# ---- the bound -----------------------------------------------------------------------------------------------------
+
+TINY = DataSpec("ten images", "image", (2, 2, 1), 3, 0, 100, 10)
+_random = np.random.default_rng(5)
+SUPPORT = np.stack([np.array(np.unravel_index(number, (3,) * 4)) for number in _random.choice(81, 10, replace=False)]).reshape(10, 2, 2, 1)
+PMF = _random.dirichlet(np.full(10, 0.7))
+ENTROPY = -float(PMF @ np.log(PMF))
+
+
+class Bayes:
+    """The posterior mean of SUPPORT, PMF: E[x0 | x] = sum_k v_k softmax_k(log p_k - |x - alpha v_k|^2 / 2 sigma^2), as an x0-prediction."""
+
+    num_classes = 0
+
+    def __init__(self, scaling: str, data_std: float):
+        self.scaling, self.data_std = scaling, data_std
+
+    def apply(self, variables, scaled, logsnr, label, dropout_keys=None):
+        alpha, sigma = (v[:, None] for v in alpha_sigma(logsnr, self.scaling))
+        c_in = 1 / jnp.sqrt((alpha * self.data_std) ** 2 + sigma**2)
+        x, values = scaled.reshape(len(scaled), 4) / c_in, jnp.asarray(SUPPORT.reshape(10, 4) - 1.0, jnp.float32)
+        distance = jnp.sum((x[:, None] - alpha[..., None] * values) ** 2, axis=-1)
+        posterior = jax.nn.softmax(jnp.log(jnp.asarray(PMF, jnp.float32)) - distance / (2 * sigma**2), axis=-1)
+        return (posterior @ values).reshape(scaled.shape)
+
+
+def perfect(low: float, high: float, scaling: str = "vp", times: int = 32, **fields: Any):
+    objective = build("noise_prediction", TINY, noise_prediction__patch_size=1, noise_prediction__eval_times=times)
+    process = dataclasses.replace(objective.process, scaling=scaling, logsnr_min=low, logsnr_max=high)
+    return dataclasses.replace(objective, process=process, prediction="x0", network=Bayes(scaling, objective.data_std), **fields)
+
+
+def measured_bound(objective) -> tuple[float, float, Any]:
+    """Mean of the bound over the data's own distribution, its standard error, and all likelihoods: every image a hundred times."""
+    copies = 100
+    ids = np.arange(10 * copies, dtype=np.uint32)
+    result = jit(lambda batch: objective.likelihood({}, batch, KEY))({"image": SUPPORT[ids % 10], "id": ids, "weight": np.ones(len(ids), np.float32)})
+    nats = np.asarray(result.nats, np.float64).reshape(copies, 10)
+    return float(PMF @ nats.mean(0)), math.sqrt(float(PMF**2 @ nats.var(0, ddof=1)) / copies), result
+
+
+@pytest.mark.parametrize("scaling", ["vp", "flow"])
+def test_bound_of_the_perfect_denoiser_is_the_entropy(scaling):
+    """Ends so wide that the prior and the decoder cost nothing: the bound is tight."""
+    bound, stderr, result = measured_bound(perfect(-12.0, 8.0, scaling))
+    assert stderr < 0.02 * ENTROPY
+    assert abs(bound - ENTROPY) < 3 * stderr + 1e-3
+    assert result.kind == "upper_bound"
+    np.testing.assert_array_equal(result.units, 4)
+    np.testing.assert_allclose(sum(result.terms.values()), result.nats, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("low", "high"), [(-2.0, 9.0), (-12.0, 1.0), (-1.0, 0.0)], ids=["early noise end", "early data end", "both"])
+def test_bound_stays_above_the_entropy_where_the_ends_are_near(low, high):
+    bound, stderr, _ = measured_bound(perfect(low, high))
+    assert bound > ENTROPY + 5 * stderr
+
+
+def test_reported_error_of_a_row_covers_what_its_repetitions_show():
+    """Independent estimates of the same image scatter by no more than the reported standard error, which takes even levels as independent."""
+    _, _, result = measured_bound(perfect(-12.0, 8.0))
+    scatter = np.asarray(result.nats).reshape(100, 10).std(0, ddof=1)
+    reported = np.sqrt(np.mean(np.asarray(result.stderr).reshape(100, 10) ** 2, axis=0))
+    assert (scatter < 1.3 * reported).all()
+    assert (scatter > 0.1 * reported).all()
+
+
+@pytest.mark.parametrize("solver", base_fields()["noise_prediction.solver"].choices)
+def test_samples_of_the_perfect_denoiser_follow_the_data(solver):
+    rows, steps = 4096, 128
+    objective = perfect(-10.0, 8.0, solver=solver, steps=steps)
+    samples = jit(lambda request: objective.sample({}, request, KEY))({"id": np.arange(rows, dtype=np.uint32)})
+    number = np.asarray(samples.data).reshape(rows, 4) @ 3 ** np.arange(4)
+    frequency = np.array([np.mean(number == image.reshape(4) @ 3 ** np.arange(4)) for image in SUPPORT])
+    assert frequency.sum() > 0.995  # nothing else is drawn
+    assert (np.abs(frequency - PMF) < 4 * np.sqrt(PMF * (1 - PMF) / rows) + 0.01).all()  # 0.01: the steps are finite
+    assert int(samples.cost.nfe) == int(samples.cost.sequential_depth) == steps + 1
+
+
+# ---- guidance and rows ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """An objective with its own network and random parameters; and sampler(scale)(request) -> levels, nfe, depth."""
+    objective = build("noise_prediction", IMAGES, noise_prediction__prediction="v")
+    params = random_params(objective.init, scale=1.0)
+    compiled = {}
+
+    def sampler(scale):
+        guided = dataclasses.replace(objective, guidance_scale=scale)
+        if scale not in compiled:
+            compiled[scale] = jit(lambda request: guided.sample(params, request, KEY))
+        return compiled[scale]
+
+    return objective, params, sampler
+
+
+ROWS = np.arange(64)
+
+
+def request_of(ids, label):
+    return {"id": np.asarray(ids, np.uint32), "label": np.broadcast_to(np.asarray(label, np.int32), np.shape(ids))}
+
+
+def test_guidance_of_one_is_the_conditional_model_bit_for_bit(trained):
+    """The twin walks down the grid with the conditional network and knows no guidance."""
+    objective, params, sampler = trained
+    request = request_of(ROWS, ROWS % CLASSES)
+
+    def conditional(request):
+        def denoise(x, logsnr):
+            c = prediction.coefficients("v", logsnr, "vp", objective.data_std)
+            column = lambda v: v[:, None, None, None]
+            output = objective.network.apply({"params": params}, column(c.c_in) * x, logsnr, request["label"])
+            return column(c.c_skip) * x + column(c.c_out) * output
+
+        keys = rng.rows(KEY, request["id"])
+        start = solvers.initial(objective.process, keys, IMAGES.shape, objective.data_std)
+        nodes = grid.make(objective.grid, objective.process, objective.steps)
+        return objective.quantizer.decode(solvers.sample(denoise, solvers.make(objective.solver), nodes, start, keys).x)
+
+    samples = sampler(1.0)(request)
+    np.testing.assert_array_equal(samples.data, jit(conditional)(request))
+    assert int(samples.cost.nfe) == int(samples.cost.sequential_depth) == objective.steps + 1
+
+
+def test_guidance_of_zero_is_the_model_without_class(trained):
+    objective, _, sampler = trained
+    without, with_class = (sampler(1.0)(request_of(ROWS, label)).data for label in (CLASSES, ROWS % CLASSES))
+    samples = sampler(0.0)(request_of(ROWS, ROWS % CLASSES))
+    np.testing.assert_array_equal(samples.data, without)
+    assert (np.asarray(with_class) != without).mean() > 0.1
+    assert int(samples.cost.nfe) == 2 * int(samples.cost.sequential_depth) == 2 * (objective.steps + 1)
+
+
+def test_a_sample_depends_on_its_id_and_class_and_not_on_its_neighbours(trained):
+    sample = trained[2](1.0)
+    before = np.asarray(sample(request_of(ROWS, ROWS % CLASSES)).data)
+    order = np.random.default_rng(0).permutation(64)
+    np.testing.assert_array_equal(sample(request_of(order, order % CLASSES)).data, before[order])
+    strangers = np.where(ROWS % 3 == 0, ROWS, 5000 + ROWS)
+    np.testing.assert_array_equal(np.asarray(sample(request_of(strangers, ROWS % CLASSES)).data)[::3], before[::3])
+    assert len(np.unique(before.reshape(64, -1), axis=0)) > 32
+    assert before.min() == 0
+    assert before.max() == IMAGES.levels - 1
+
+
+# ---- what does not fit ---------------------------------------------------------------------------------------------
+
+
+def test_tokens_are_refused():
+    with pytest.raises(UsageError, match="needs images"):
+        build("noise_prediction", TOKENS)
+
+
+def test_patches_that_do_not_divide_are_refused():
+    with pytest.raises(UsageError, match="patch_size"):
+        build("noise_prediction", IMAGES, noise_prediction__patch_size=3)
