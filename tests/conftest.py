@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from genjax import config as configs
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 SCRIPTS = REPOSITORY / "scripts"
 
@@ -67,10 +69,21 @@ class Ended(NamedTuple):
 
 
 class ToyRun(NamedTuple):
-    """A run's directory, and the flags of `train.py` that make it."""
+    """A run's directory, and what makes it."""
 
     path: Path
-    flags: list[str]
+    recipe: str
+    overrides: dict[str, str]
+
+    @property
+    def flags(self) -> list[str]:
+        """Of `scripts/train.py`."""
+        return [f"--config={self.recipe}", f"--workdir={self.path}", *(f"--config.{name}={value}" for name, value in self.overrides.items())]
+
+    @property
+    def config(self) -> Any:
+        """Of `genjax.training.loop.train`."""
+        return configs.load(self.recipe, configs.base_fields(), self.overrides)
 
     @property
     def rows(self) -> list[str]:
@@ -116,8 +129,7 @@ def toy_run(toy_data) -> Callable[..., ToyRun]:
 
     def make(objective: str, path: Path, overrides: Mapping[str, Any] | None = None) -> ToyRun:
         values = TOY | {"data.source": f"npz:{toy_data}"} | dict(overrides or {})
-        fields = [f"--config.{name}={value}" for name, value in values.items()]
-        return ToyRun(path, [f"--config=configs/digits.py:{objective}", f"--workdir={path}", *fields])
+        return ToyRun(path, f"configs/digits.py:{objective}", {name: str(value) for name, value in values.items()})
 
     return make
 

@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+COSTS = {"train_flops": ".3g", "network_evaluations_per_sample": "g", "samples_per_second": ".0f"}
 _PLACE = re.compile(r"(<!-- (results/[\w.-]+\.json) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -21,22 +22,17 @@ def rewrite(text: str, root: Path) -> str:
 def markdown(record: dict[str, Any], name: str) -> str:
     """A comparison's record as a table with its protocol beneath it."""
     rows = [row for row in record["metrics"] if row["metric"] == "bits_per_dim"]
-    value = {(row["arm"], row["metric"]): row["value"] for row in record["metrics"]}
     lines = ["| | bits/dim | kind | training FLOPs | network evaluations a sample | samples a second |", "|---|---|---|---|---|---|"]
     for row in rows:
+        value = {m["metric"]: m["value"] for m in record["metrics"] if m["arm"] == row["arm"]}
         bits = f"{'≤ ' if row['kind'] == 'upper_bound' else ''}{row['value']:.3f}" + (f" ± {row['stderr']:.3f}" if row["stderr"] else "")
-        flops, nfe, speed = (value.get((row["arm"], key)) for key in ("train_flops", "network_evaluations_per_sample", "samples_per_second"))
-        cells = [
-            row["arm"],
-            bits,
-            row["kind"].replace("_", " "),
-            *(f"{v:{form}}" if v else "" for v, form in ((flops, ".3g"), (nfe, "g"), (speed, ".0f"))),
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    seeds = ", ".join(map(str, record["seeds"]))
-    lines += [
-        "",
-        f"`{record['command']}`, {record['date'][:10]}, {record['hardware']}, jax {record['versions']['jax']}, seed {seeds}; all of it in `{name}`.",
-        "",
+        costs = [f"{value[name]:{form}}" if name in value else "" for name, form in COSTS.items()]
+        lines.append("| " + " | ".join([row["arm"], bits, row["kind"].replace("_", " "), *costs]) + " |")
+    protocol = [
+        f"`{record['command']}`",
+        record["date"][:10],
+        record["hardware"],
+        f"jax {record['versions']['jax']}",
+        f"seed {', '.join(map(str, record['seeds']))}",
     ]
-    return "\n".join(lines)
+    return "\n".join([*lines, "", f"{', '.join(protocol)}; all of it in `{name}`.", ""])

@@ -73,8 +73,11 @@ def train(config: Any, path: Path, monitors: Callable[[Run], Sequence[Monitor]],
 
 
 def move_aside(workdir: Workdir) -> None:
-    """Renames an existing run's directory, so that nothing is ever deleted; LockedError where it is in use."""
-    if workdir.path.exists():
+    """Renames an existing run's directory, so that nothing is ever deleted; LockedError where it is in use.
+
+    A directory that is not a run's is left alone: --workdir=~ --overwrite must not rename a home.
+    """
+    if (workdir.path / "config.json").exists():
         with workdir, writing(workdir.path):
             aside = workdir.path.with_name(f"{workdir.path.name}-{time.strftime('%Y%m%d-%H%M%S')}")
             workdir.path.rename(aside)

@@ -19,7 +19,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import fcntl
-import itertools
 import json
 import logging
 import math
@@ -162,19 +161,6 @@ class Workdir:
 
     def __exit__(self, *_: object) -> None:
         self.release()
-
-    def move_aside(self) -> None:
-        """Renames the directory to <name>.old-<n> where it holds a run, so that a new one can begin and nothing is lost."""
-        decide(self._move_aside)
-
-    def _move_aside(self) -> int:
-        if (self.path / "config.json").exists():
-            self._acquire()  # nobody else is writing there
-            names = (self.path.with_name(f"{self.path.name}.old-{n}") for n in itertools.count(1))
-            with writing(self.path):
-                self.path.rename(next(name for name in names if not name.exists()))
-            self.release()
-        return 0
 
     def write_json(self, name: str, value: Any) -> None:
         if is_primary():

@@ -39,7 +39,7 @@ def rows(folder):
 
 
 def test_the_arms_get_equal_training_flops_and_what_differs_is_their_length(compared):
-    folder, loaded, _ = compared
+    folder, _, _ = compared
     spent = {row["arm"]: row["value"] for row in rows(folder) if row["metric"] == "train_flops"}
     steps = {row["arm"]: row["value"] for row in rows(folder) if row["metric"] == "train_steps"}
     per_step = {arm: spent[arm] / steps[arm] for arm in spent}

@@ -68,21 +68,6 @@ def test_a_place_that_cannot_be_written_is_one_sentence_before_anything_exists(t
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_run_is_moved_aside_and_only_a_run(tmp_path):
-    run = Workdir(tmp_path / "run")
-    run.move_aside()
-    assert not run.path.exists()
-    for number in (1, 2):
-        with run:
-            run.move_aside()  # there is no config.json: nothing to move
-            run.write_json("config.json", {"number": number})
-            with pytest.raises(LockedError):
-                Workdir(run.path).move_aside()
-        run.move_aside()
-        assert not run.path.exists()
-        assert Workdir(tmp_path / f"run.old-{number}").read_json("config.json") == {"number": number}
-
-
 def test_json_is_strict_atomic_and_comes_back(tmp_path, monkeypatch):
     run = Workdir(tmp_path)
     run.write_json("x.json", {"a": [1, None, math.nan], "b": (math.inf, -math.inf), "c": np.float32(0.5), "d": np.float32("nan")})
