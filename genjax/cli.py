@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import os
 import sys
 import traceback
@@ -99,7 +100,7 @@ def parse(
     for flag in flags:
         if isinstance(given[flag.name], str) and flag.kind is not str:
             given[flag.name] = _value(flag, given[flag.name])
-        configs.require(not flag.required or given[flag.name] is not None, f"--{flag.name} is required: {flag.help}")
+        configs.require(not flag.required or given[flag.name] not in (None, ""), f"--{flag.name} is required: {flag.help}")
         configs.require(
             not flag.choices or given[flag.name] in flag.choices,
             f"--{flag.name} cannot be '{given[flag.name]}': expected one of {', '.join(flag.choices)}",
@@ -109,6 +110,8 @@ def parse(
         configs.require(args.config is not None, "--config is required, for example --config=configs/digits.py:next_token")
         args.recipe = args.config
         args.config = configs.load(args.config, fields, args.overrides)
+    elif config == "overrides":
+        configs.apply(configs.defaults(fields), fields, args.overrides)  # a value that can never be right is refused here, before jax is loaded
     return args
 
 
@@ -132,7 +135,8 @@ def _values_for_help(argv: Sequence[str], fields: Mapping[str, configs.Field]) -
     """The values that the named recipe gives, so that --help shows what would be run."""
     if not {"-h", "--help"} & set(argv):
         return {}
-    names = [word.partition("=")[2] for word in argv if word.startswith("--config=")]
+    words = [part for word in argv for part in word.split("=", 1)]
+    names = [name for flag, name in itertools.pairwise(words) if flag == "--config"]
     return dict(configs.leaves(configs.load(names[0], fields))) if names else {}
 
 

@@ -30,6 +30,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 _NUMBER = re.compile(r"([+-]?(?:\d[\d_]*\.?[\d_]*|\.\d+)(?:e[+-]?\d+)?)([kMG]?)", re.IGNORECASE)
 _MULTIPLES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+_CHOICE = re.compile(r"(\w+)\s*(?:\(([^()]*)\))?")
 _DURATION = re.compile(r"(.+?)\s*(steps?|epochs?|examples?|percent|%)?", re.IGNORECASE)
 
 
@@ -55,6 +56,19 @@ class Duration(str):
         return round({"steps": amount, "examples": amount / batch_size, "epochs": amount * train_size / batch_size}[unit])
 
 
+class Choice(str):
+    """A name of a table, with numbers for it in parentheses where the defaults will not do: "ddim" or "ddim(eta=0.5)"."""
+
+    @property
+    def parts(self) -> tuple[str, dict[str, float]]:
+        """(name, {option: number}); ValueError for anything else."""
+        match = _CHOICE.fullmatch(self.strip())
+        if not match:
+            raise ValueError("expected a name, or a name with numbers such as 'name(option=0.5)'")
+        pairs = [pair.partition("=") for pair in (match[2] or "").split(",") if pair.strip()]
+        return match[1], {option.strip(): _number(number) for option, _, number in pairs}
+
+
 @dataclasses.dataclass(frozen=True)
 class Field:
     """One key of a config: what it means, its type, and what it may be.
@@ -75,6 +89,7 @@ class Field:
     @property
     def type_name(self) -> str:
         name = "|".join(self.choices) or self.kind.__name__.lower()
+        name += "[(option=number)]" * (self.kind is Choice)
         return f"{name}|None" if self.optional else name
 
     def parse(self, text: str) -> Any:
@@ -97,10 +112,13 @@ class Field:
             value = float(value)
         if self.kind is Duration and isinstance(value, str | int | float) and not isinstance(value, bool):
             return self._check_duration(str(value))
+        if self.kind is Choice and isinstance(value, str):
+            value = Choice(value)
         if type(value) is not self.kind:
             raise ValueError(f"expected {self.type_name}")
-        if self.choices and value not in self.choices:
-            raise ValueError(f"expected one of {', '.join(self.choices)}{did_you_mean(value, self.choices)}")
+        name = value.parts[0] if isinstance(value, Choice) else value
+        if self.choices and name not in self.choices:
+            raise ValueError(f"expected one of {', '.join(self.choices)}{did_you_mean(name, self.choices)}")
         if isinstance(value, int | float):
             self._check_range(value)
         return value
@@ -142,7 +160,7 @@ def base_fields(table: str = "FIELDS") -> dict[str, Field]:
 
 
 def defaults(fields: Mapping[str, Field]) -> ml_collections.ConfigDict:
-    """A locked config with every field at its default: a recipe that sets a key that is none fails at once."""
+    """A locked config with every field at its default."""
     return open_defaults(fields).lock()
 
 
@@ -153,8 +171,8 @@ def open_defaults(fields: Mapping[str, Field]) -> ml_collections.ConfigDict:
 
 def load(name: str, fields: Mapping[str, Field], overrides: Mapping[str, str] | None = None) -> ml_collections.FrozenConfigDict:
     """The recipe `file.py[:variant]` with command-line overrides {dotted path: text}, each value checked against its field."""
-    config = apply(recipe(name, defaults(fields)), fields, overrides or {})
-    return check(config, fields)
+    config = check(recipe(name, open_defaults(fields)), fields)
+    return check(apply(config, fields, overrides or {}), fields)
 
 
 def apply(config: Any, fields: Mapping[str, Field], overrides: Mapping[str, str]) -> ml_collections.ConfigDict:
@@ -177,7 +195,7 @@ def check(config: Any, fields: Mapping[str, Field]) -> ml_collections.FrozenConf
         if path not in fields:
             raise UsageError(_unknown_field(path, fields))
         if path not in values:
-            raise UsageError(f"config field '{path}' is missing: the config was written by another version of genjax")
+            raise UsageError(f"config field '{path}' is missing: a group was replaced as a whole, or the config was written by another version of genjax")
         try:
             values[path] = fields[path].check(values[path])
         except ValueError as error:
@@ -187,7 +205,7 @@ def check(config: Any, fields: Mapping[str, Field]) -> ml_collections.FrozenConf
 
 def to_json(config: Any) -> dict[str, Any]:
     """The config as nested plain values."""
-    return {key: to_json(value) if hasattr(value, "items") else str(value) if isinstance(value, Duration) else value for key, value in config.items()}
+    return {key: to_json(value) if hasattr(value, "items") else str(value) if isinstance(value, str) else value for key, value in config.items()}
 
 
 def from_json(tree: Mapping[str, Any], fields: Mapping[str, Field]) -> ml_collections.FrozenConfigDict:
@@ -279,13 +297,15 @@ def recipe(name: str, config: ml_collections.ConfigDict) -> ml_collections.Confi
     variants = getattr(module, "VARIANTS", ())
     require(
         not variant or variant in variants,
-        f"config file '{filename}' has no variant '{variant}'{did_you_mean(variant, variants)}"
+        f"config file '{filename}' has no variant '{variant}'{did_you_mean(variant, variants) or '.'}"
         + (f" It has {', '.join(variants)}." if variants else " It takes none."),
     )
     try:
-        return module.get_config(config, variant or (variants[0] if variants else ""))
-    except AttributeError as error:
-        raise UsageError(f"config file '{filename}': {str(error).splitlines()[0]}") from None
+        made = module.get_config(config, variant or (variants[0] if variants else ""))
+    except Exception as error:
+        raise UsageError(f"config file '{filename}': {type(error).__name__}: {' '.join(str(error).split())}") from error
+    require(hasattr(made, "items"), f"config file '{filename}': get_config must end with 'return config'")
+    return made
 
 
 def _find(filename: str) -> Path:

@@ -41,6 +41,7 @@ TOY = {
     "model.dropout": 0.1,
     "noise_prediction.steps": 3,
     "noise_prediction.eval_times": 2,
+    "optimizer.schedule": "constant",  # the compiled step does not depend on the duration
     "optimizer.warmup": "2 steps",
     "train.duration": "24 steps",
     "train.accumulation": 2,

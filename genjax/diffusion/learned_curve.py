@@ -40,8 +40,8 @@ def logsnr_and_slope(params: Params, process: Process, t: Array) -> tuple[Array,
     """lambda(t) and -dlambda/dt > 0 of (1), [B] each, for t [B] in [0, 1]; of `process` only the ends count."""
 
     def g(t):
-        bends = jax.nn.sigmoid(jax.nn.softplus(params["rate"]) * t[..., None] + params["offset"])
-        return jax.nn.softplus(params["line"]) * t + bends @ jax.nn.softplus(params["height"])
+        bends = jax.nn.sigmoid(jax.nn.softplus(params["rate"])[None] * t[:, None] + params["offset"][None])
+        return jax.nn.softplus(params["line"]) * t + jnp.sum(bends * jax.nn.softplus(params["height"])[None], axis=1)
 
     start, end = g(jnp.zeros_like(t)), g(jnp.ones_like(t))
     scale = (process.logsnr_max - process.logsnr_min) / (end - start)

@@ -105,3 +105,22 @@ class PatchNetwork(nn.Module):
         h, _ = self.trunk(h, coordinates, masks.bidirectional(*patches.shape[:2]), jax.nn.silu(cond), dropout_keys)
         out = adapters.PatchOut(patches.shape[-1], name="head")(h)
         return adapters.unpatchify(out, self.patch_size, self.shape)
+
+
+class ClassifierNetwork(nn.Module):
+    """An image in, features and class logits out; attributes as in PatchNetwork."""
+
+    trunk: Trunk
+    patch_size: int
+    num_classes: int
+
+    @nn.compact
+    def __call__(self, x: Array, dropout_keys: Key | None = None) -> tuple[Array, Array]:
+        """x float32 [B, H, W, C] -> features float32 [B, width] (the mean over positions) and logits float32 [B, classes]."""
+        grid = x.shape[1] // self.patch_size, x.shape[2] // self.patch_size
+        patches = adapters.patchify(x, self.patch_size)
+        coordinates = jnp.broadcast_to(adapters.grid_coordinates(grid), (*patches.shape[:2], 2))
+        h = adapters.PatchIn(self.trunk.width, name="embed")(patches) + PlaceEmbed(grid, self.trunk.width, name="place")(coordinates)
+        h, _ = self.trunk(h, coordinates, masks.bidirectional(*patches.shape[:2]), None, dropout_keys)
+        features = jnp.mean(h.astype(jnp.float32), axis=1)
+        return features, adapters.TokenHead(self.num_classes, name="head")(features)

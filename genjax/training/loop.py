@@ -142,14 +142,15 @@ def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stoppe
                         monitor.measure(run, state, step, log)
                 clock.lap("evaluate")
 
-                # 3. Save.
-                if due("save") or (stopper.received and step > before):
+                # 3. Save. The stopper is asked once: a signal that comes later waits for the next step, and is saved there.
+                stopping = stopper.received is not None
+                if due("save") or (stopping and step > before):
                     if waiting is not None:
                         last, waiting = _log(log, waiting, every["log"], total, clock), None
                     checkpoints.save(step, state, _meta(config, step))
                 checkpoints.poll()
                 clock.lap("save")
-            if stopper.received:
+            if stopping:
                 checkpoints.wait()
                 error = stopper.error(step)
                 workdir.status("preempted", step, exit_code=error.exit_code, reason=str(error))

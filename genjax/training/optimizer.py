@@ -19,6 +19,7 @@ DECAYS = {
     "vocab": True,
     "class": True,
     "patch": True,
+    "conv": True,
     "frequency": True,
     "cond": True,
     "modulation": True,

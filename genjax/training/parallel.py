@@ -34,6 +34,7 @@ RULES: dict[str, str | None] = {
     "vocab": "tensor",
     "class": None,
     "patch": None,
+    "conv": None,
     "frequency": None,
     "cond": None,
     "modulation": None,
@@ -122,12 +123,16 @@ class Parallel:
         return jax.jit(several(make_step()), donate_argnums=0, out_shardings=(state_shardings, self.replicated))
 
     def _pmap(self, step: Step) -> Step:
-        mapped = jax.pmap(step, axis_name="rows", in_axes=(None, 1), out_axes=(None, None))
+        mapped = jax.pmap(step, axis_name="rows", in_axes=(None, 1), out_axes=(None, None), donate_argnums=0)
 
         def split(x: Array) -> Array:
             return x.reshape(x.shape[0], self.row_count, x.shape[1] // self.row_count, *x.shape[2:])
 
-        return lambda state, batches: mapped(state, jax.tree.map(split, batches))
+        def run(state: PyTree, batches: Batch) -> tuple[PyTree, dict[str, Array]]:
+            # What comes out of pmap lies on a mesh of its own; put back on this one, the next call finds what this one compiled.
+            return jax.device_put(mapped(state, jax.tree.map(split, batches)), self.replicated)
+
+        return run
 
     def compile(self, function: Callable[..., PyTree]) -> Callable[..., PyTree]:
         """A function of arrays laid out by this object, compiled; its results are whole on every device."""

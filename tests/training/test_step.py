@@ -12,6 +12,7 @@ from genjax import rng
 from genjax.training import optimizer
 from genjax.training.state import TrainState, logical_axes
 from genjax.training.step import make_train_step, microbatched, several
+from genjax.types import LossSums
 from tests.helpers import IMAGES, TOKENS, assert_trees_close, assert_trees_equal, build, config, jit, make_batch, random_params
 
 ROWS, SEED, RATE = 12, 3, 0.1
@@ -90,15 +91,14 @@ def test_randomness_is_a_function_of_the_step(training):
 
 
 def test_ema_follows_its_recursion(training):
-    state, ema = state_of(training.params, training.transform), jax.tree.map(np.zeros_like, training.params)
-    for step in range(90):
+    """Two steps of the warm-up, then two after its end, which for 0.9 is at step 81."""
+    state = state_of(training.params, training.transform)
+    for step in (0, 1, 85, 86):
+        before = state.ema
+        state, _ = training.step(3)(state.replace(step=jnp.asarray(step, jnp.int32)), training.batch)
         decay = min(0.9, (1 + step) / (10 + step))
-        if step in (2, 85):  # the warm-up is over after 81 steps
-            state = state.replace(step=jnp.asarray(step, jnp.int32))
-        if step in (0, 1, 2, 85, 86):
-            before, state = state.ema, training.step(3)(state, training.batch)[0]
-            twin = jax.tree.map(lambda old, new: decay * np.asarray(old, np.float64) + (1 - decay) * np.asarray(new, np.float64), before, state.params)  # noqa: B023
-            assert_trees_close(state.ema, twin, rtol=1e-6, atol=1e-7)
+        twin = jax.tree.map(functools.partial(lambda decay, old, new: decay * np.float64(old) + (1 - decay) * np.float64(new), decay), before, state.params)
+        assert_trees_close(state.ema, twin, rtol=1e-6, atol=1e-7)
 
 
 def test_several_steps_in_one_dispatch_are_single_steps():
@@ -155,6 +155,4 @@ class _Mean:
     """loss = p x: the gradient is the weighted mean of x."""
 
     def loss(self, params, batch, key, *, train):
-        from genjax.types import LossSums
-
         return LossSums(jnp.sum(batch["weight"] * params["p"] * batch["x"]), jnp.sum(batch["weight"]), {})

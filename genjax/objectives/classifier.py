@@ -1,0 +1,68 @@
+"""A classifier: the class of an array of data. It is trained by the same loop and judges what the generators draw.
+
+    loss = -log p(y | x)                                                                            (1)
+
+Its features, the pooled positions before the last linear map, are the space of `evaluation.frechet`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax.numpy as jnp
+import optax
+
+from genjax import rng
+from genjax.config import require
+from genjax.diffusion.quantizer import Quantizer
+from genjax.errors import UsageError
+from genjax.models.networks import ClassifierNetwork
+from genjax.objectives.base import trunk_from
+from genjax.types import Array, Batch, DataSpec, Key, Likelihood, LossSums, Params, Samples
+
+
+@dataclasses.dataclass(frozen=True)
+class Classifier:
+    """See the module's text."""
+
+    network: ClassifierNetwork
+    spec: DataSpec
+    quantizer: Quantizer
+
+    generates = False
+
+    @classmethod
+    def build(cls, config: Any, spec: DataSpec) -> Classifier:
+        require(spec.num_classes > 1, f"objective=classifier needs classes, and {spec.name} has none")
+        require(spec.key == "image", f"objective=classifier needs images, and data.source='{spec.name}' holds tokens")
+        size = config.classifier.patch_size
+        require(
+            spec.shape[0] % size == 0 and spec.shape[1] % size == 0,
+            f"images of {spec.shape[0]}x{spec.shape[1]} are not divisible into patches: set classifier.patch_size to a divisor of both",
+        )
+        return cls(ClassifierNetwork(trunk_from(config), size, spec.num_classes, parent=None), spec, Quantizer(spec.levels))
+
+    def init(self, key: Key) -> Params:
+        return self.network.init(key, jnp.zeros((1, *self.spec.shape)))["params"]
+
+    def loss(self, params: Params, batch: Batch, key: Key, *, train: bool) -> LossSums:
+        keys = rng.rows(rng.fold_name(key, "dropout"), batch["id"]) if train else None
+        _, logits = self.features_and_logits(params, batch["image"], keys)
+        weight = batch["weight"]
+        nats = optax.softmax_cross_entropy_with_integer_labels(logits, batch["label"])
+        hits = weight * (jnp.argmax(logits, axis=-1) == batch["label"])
+        return LossSums(jnp.sum(weight * nats), jnp.sum(weight), {"accuracy": (jnp.sum(hits), jnp.sum(weight))})
+
+    def likelihood(self, params: Params, batch: Batch, key: Key) -> Likelihood:
+        """-log p(y | x): one unit an example, its class."""
+        _, logits = self.features_and_logits(params, batch["image"], None)
+        nats = optax.softmax_cross_entropy_with_integer_labels(logits, batch["label"])
+        return Likelihood(nats, jnp.ones_like(nats), jnp.zeros_like(nats), {}, "exact")
+
+    def sample(self, params: Params, request: Batch, key: Key) -> Samples:
+        raise UsageError("a classifier draws no samples: give the --workdir of a generator")
+
+    def features_and_logits(self, params: Params, image: Array, dropout_keys: Key | None) -> tuple[Array, Array]:
+        """Features [B, width] and logits [B, classes] of integer images [B, H, W, C]."""
+        return self.network.apply({"params": params}, self.quantizer.encode(image), dropout_keys)

@@ -1,0 +1,79 @@
+"""The learned curve: monotone with exact ends, no effect on the bound, and a gradient that only lowers the variance."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from genjax.diffusion import learned_curve
+from genjax.diffusion.process import Process
+
+PROCESS = Process("linear", "vp", -5.0, 13.3)
+STD2 = 0.25
+
+
+def wild(seed):
+    """Parameters far from the start."""
+    params = learned_curve.init(jax.random.key(seed), width=16)
+    noise = jax.random.split(jax.random.key(seed + 1), 4)
+    return {name: value + 2 * jax.random.normal(key, value.shape) for (name, value), key in zip(params.items(), noise, strict=True)}
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_curve_falls_between_exact_ends_with_its_own_slope(seed):
+    t = jnp.linspace(0.0, 1.0, 101)
+    logsnr, slope = learned_curve.logsnr_and_slope(wild(seed), PROCESS, t)
+    np.testing.assert_allclose([logsnr[0], logsnr[-1]], [13.3, -5.0], atol=1e-12)
+    assert jnp.all(slope > 0) and jnp.all(jnp.diff(logsnr) < 0)
+    numeric = learned_curve.logsnr_and_slope(wild(seed), PROCESS, t[1:-1] - 1e-6)[0] - learned_curve.logsnr_and_slope(wild(seed), PROCESS, t[1:-1] + 1e-6)[0]
+    np.testing.assert_allclose(slope[1:-1], numeric / 2e-6, rtol=1e-6)
+
+
+def test_it_starts_near_the_line():
+    logsnr, _ = learned_curve.logsnr_and_slope(learned_curve.init(jax.random.key(0)), PROCESS, jnp.linspace(0.0, 1.0, 11))
+    np.testing.assert_allclose(logsnr, np.linspace(13.3, -5.0, 11), atol=0.5)
+
+
+def loss_rows(params, logsnr, slope):
+    """VDM's loss of Gaussian data with a denoiser of the wrong width params["std2"], in expectation over the noise."""
+    k = params["std2"] / (params["std2"] + jnp.exp(-logsnr))
+    return 0.5 * slope * (k**2 + (1 - k) ** 2 * STD2 * jnp.exp(logsnr))
+
+
+def test_the_bound_does_not_depend_on_the_curve():
+    """5.9560146336 (design page 2b.4) for any learned curve too."""
+    nodes, weights = np.polynomial.legendre.leggauss(2000)
+    t, dt = jnp.asarray((nodes + 1) / 2), jnp.asarray(weights / 2)
+    for seed in (0, 1):
+        value = jnp.sum(dt * loss_rows({"std2": STD2}, *learned_curve.logsnr_and_slope(wild(seed), PROCESS, t)))
+        assert float(value) == pytest.approx(5.9560146336, abs=1e-9)
+
+
+def test_one_backward_pass_gives_both_gradients():
+    """Towards the mean loss in the network's parameters, towards the mean squared loss in the curve's."""
+    t, curve, network = jnp.linspace(0.02, 0.98, 33), wild(0), {"std2": jnp.asarray(0.4)}
+
+    def mean(of):
+        return lambda network, curve: jnp.mean(of(network, *learned_curve.logsnr_and_slope(curve, PROCESS, t)))
+
+    losses = learned_curve.least_variance(loss_rows)
+    value, (of_network, of_curve) = jax.jit(jax.value_and_grad(mean(losses), argnums=(0, 1)))(network, curve)
+    assert float(value) == pytest.approx(float(mean(loss_rows)(network, curve)), rel=1e-12)
+    want_network = jax.grad(mean(loss_rows))(network, curve)
+    want_curve = jax.grad(mean(lambda *args: loss_rows(*args) ** 2), argnums=1)(network, curve)
+    for got, want in ((of_network, want_network), (of_curve, want_curve)):
+        jax.tree.map(lambda g, w: np.testing.assert_allclose(g, w, rtol=1e-9, atol=1e-12), got, want)
+
+
+def test_training_the_curve_lowers_the_variance_and_keeps_the_mean():
+    t, network = (jnp.arange(400) + 0.5) / 400, {"std2": jnp.asarray(STD2)}
+    losses = learned_curve.least_variance(loss_rows)
+    of = lambda curve: losses(network, *learned_curve.logsnr_and_slope(curve, PROCESS, t))
+    gradient = jax.jit(jax.grad(lambda curve: jnp.mean(of(curve))))
+    curve = learned_curve.init(jax.random.key(0), width=16)
+    before = of(curve)
+    for _ in range(200):
+        curve = jax.tree.map(lambda p, g: p - 0.05 * g, curve, gradient(curve))
+    after = of(curve)
+    assert float(jnp.var(after)) < 0.3 * float(jnp.var(before))
+    assert float(jnp.mean(after)) == pytest.approx(float(jnp.mean(before)), rel=1e-3)

@@ -1,0 +1,133 @@
+"""The variational bound: VDM's closed forms, the entropy of exactly known data, and honest standard errors."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from genjax.diffusion import grid, likelihood, time_sampling
+from genjax.diffusion.process import CURVES, Process
+from genjax.diffusion.quantizer import Quantizer, bits_per_dim
+from genjax.errors import UsageError
+
+from .oracles import discrete, gaussian, quantised_gaussian
+
+STD = 0.5
+VDM = Process("linear", "vp", -5.0, 13.3)
+# Data and noise whose second moments are exactly those of N(0, .25) and N(0, 1), uncorrelated: for the affine denoiser of Gaussian
+# data, the mean over these four dimensions is the expectation.
+X0 = np.array([[STD, STD, -STD, -STD]])
+EPS = np.array([[1.0, -1.0, 1.0, -1.0]])
+
+
+def expected_error(logsnr):
+    """E|eps - eps_hat|^2 per dimension at logsnr [B]."""
+    rows = len(logsnr)
+    x0, eps = (jnp.asarray(np.repeat(v, rows, axis=0)) for v in (X0, EPS))
+    return likelihood.eps_error(gaussian(STD, "vp"), "vp", x0, eps, logsnr) / 4
+
+
+@pytest.mark.parametrize("curve", CURVES)
+def test_diffusion_loss_does_not_depend_on_the_curve(curve):
+    """5.9560146336 nats a dimension for data N(0, .25) and gamma from -13.3 to 5 (design page 2b.4), on every curve."""
+    process = Process(curve, "vp", -5.0, 13.3)
+    edges = np.asarray(process.time(np.linspace(13.3, -5.0, 41)))  # pieces of t, short where the curve is steep
+    nodes, weights = np.polynomial.legendre.leggauss(12)
+    t = jnp.asarray((edges[:-1, None] + np.diff(edges)[:, None] * (nodes + 1) / 2).ravel())
+    dt = jnp.asarray((np.diff(edges)[:, None] * weights / 2).ravel())
+    loss = jnp.sum(dt * 0.5 * process.slope(t) * expected_error(process.logsnr(t)))
+    closed = 0.5 * ((5.0 - math.log(STD**2 + math.exp(5.0))) - (-13.3 - math.log(STD**2 + math.exp(-13.3))))
+    assert closed == pytest.approx(5.9560146336, abs=1e-9)
+    assert float(loss) == pytest.approx(closed, abs=1e-9)
+
+
+@pytest.mark.parametrize("steps, want", [(10, 15.7276), (100, 6.4857), (1000, 6.00624)])
+def test_discrete_time_loss(steps, want):
+    """VDM's L_T on the linear curve (design page 2b.4), the sum of equation (3)."""
+    logsnr = jnp.asarray(grid.make("uniform_t", VDM, steps).logsnr)
+    loss = jnp.sum(0.5 * jnp.expm1(jnp.diff(logsnr)) * expected_error(logsnr[:-1]))
+    assert float(loss) == pytest.approx(want, rel=5e-6)
+
+
+def test_prior_term():
+    """8.48e-4 nats a dimension (design page 2b.4), against N(0, 1)."""
+    kl = likelihood.prior_kl(VDM, jnp.asarray(X0), 1.0)[0] / 4
+    assert float(kl) == pytest.approx(8.48e-4, abs=5e-7)
+
+
+QUANTIZER = Quantizer(16)
+PROBABILITIES = quantised_gaussian(16, 1.0)
+PROCESS = Process("cosine", "vp", -9.0, 2 * math.log(1 / (0.1 * QUANTIZER.bin_width)))
+ENTROPY = 2.104833  # bits, design page 5f
+
+
+def data(rows, dims):
+    return jnp.asarray(np.random.default_rng(0).choice(16, (rows, dims), p=PROBABILITIES))
+
+
+def test_bound_of_the_ideal_denoiser_is_the_entropy():
+    """With E[x0 | x], and noise ends far enough out, prior, diffusion and reconstruction add up to -log P.
+
+    No Monte Carlo: every level, a trapezoidal rule over the noise, Gauss-Legendre over lambda.
+    """
+    eps, spacing = np.linspace(-8.0, 8.0, 161, retstep=True)
+    mass = spacing * np.exp(-(eps**2) / 2) / math.sqrt(2 * math.pi)
+    ints, eps = (jnp.asarray(v.ravel())[:, None] for v in np.meshgrid(np.arange(16), eps, indexing="ij"))
+    denoise = discrete(np.asarray(QUANTIZER.encode(jnp.arange(16))), PROBABILITIES, "vp")
+    x0 = QUANTIZER.encode(ints)
+    mean = lambda rows: PROBABILITIES @ (np.asarray(rows).reshape(16, 161) @ mass)
+    error = jax.jit(lambda logsnr: likelihood.eps_error(denoise, "vp", x0, eps, jnp.full(len(ints), logsnr)))
+    nodes, weights = np.polynomial.legendre.leggauss(80)
+    half = (PROCESS.logsnr_max - PROCESS.logsnr_min) / 2
+    diffusion = half * sum(w / 2 * mean(error(PROCESS.logsnr_min + half * (1 + u))) for u, w in zip(nodes, weights, strict=True))
+    prior = mean(likelihood.prior_kl(PROCESS, x0, QUANTIZER.bin_width))
+    reconstruction = mean(likelihood.decoder_nats(PROCESS, QUANTIZER, ints, eps))
+    assert bits_per_dim(prior + diffusion + reconstruction, 1) == pytest.approx(ENTROPY, abs=2e-6)
+
+
+@pytest.mark.parametrize("density", time_sampling.DENSITIES)
+def test_the_estimate_is_unbiased_and_its_standard_error_honest(density):
+    """One example under many keys: the mean is the integral, the scatter is the standard error that each estimate reports."""
+    options = {"importance": {"table": jnp.array([1.0, 2.0, 2.0, 1.0])}, "lognormal_sigma": {"mean": 0.0, "std": 4.0}}
+    options = {**options, "logit_normal": {"std": 4.0}}.get(density, {})
+    std, ints = 0.15, data(1, 16)
+    bound = jax.jit(
+        lambda ints, keys: likelihood.variational_bound(gaussian(std, "vp"), PROCESS, QUANTIZER, ints, keys, 16, density=density, **options)
+    )(jnp.tile(ints, (256, 1)), jax.random.split(jax.random.key(1), 256))
+    scatter, reported = float(jnp.std(bound.nats)), float(jnp.sqrt(jnp.mean(bound.stderr**2)))
+    assert 0.75 < reported / scatter < 1.5
+    # eps - eps_hat = k eps - (1 - k) x0 alpha/sigma with k = std^2/(std^2 + s^2): its mean square, integrated over lambda
+    logsnr = np.linspace(PROCESS.logsnr_min, PROCESS.logsnr_max, 20_001)[:, None]
+    k = std**2 / (std**2 + np.exp(-logsnr))
+    error = (k**2 + (1 - k) ** 2 * np.exp(logsnr) * np.asarray(QUANTIZER.encode(ints)) ** 2).sum(axis=1)
+    assert float(jnp.mean(bound.diffusion)) == pytest.approx(0.5 * np.trapezoid(error, logsnr[:, 0]), abs=4 * scatter / 16)
+    assert bound.nats.shape == bound.stderr.shape == (256,)
+
+
+def test_discrete_bound_lies_above_and_its_error_is_honest():
+    ints = jnp.tile(data(1, 32), (128, 1))
+    keys = jax.random.split(jax.random.key(1), 128)
+    points = grid.make("uniform_logsnr", PROCESS, 20)
+    steps = jax.jit(lambda ints, keys: likelihood.discrete_bound(gaussian(0.15, "vp"), PROCESS, points, QUANTIZER, ints, keys))(ints, keys)
+    limit = jax.jit(lambda ints, keys: likelihood.variational_bound(gaussian(0.15, "vp"), PROCESS, QUANTIZER, ints, keys, 20))(ints, keys)
+    assert float(jnp.mean(steps.diffusion)) > 1.2 * float(jnp.mean(limit.diffusion))
+    np.testing.assert_allclose(steps.prior, limit.prior)
+    scatter, reported = float(jnp.std(steps.nats)), float(jnp.sqrt(jnp.mean(steps.stderr**2)))
+    assert 0.75 < reported / scatter < 1.5
+
+
+def test_an_example_does_not_depend_on_its_batch(float32):
+    ints = data(8, 5)
+    keys = jax.random.split(jax.random.key(1), 8)
+    call = jax.jit(lambda ints, keys: likelihood.variational_bound(gaussian(0.15, "vp"), PROCESS, QUANTIZER, ints, keys, 4))
+    whole, part = call(ints, keys), call(ints[:3], keys[:3])
+    for name in whole._fields:
+        assert getattr(whole, name).dtype == jnp.float32
+        np.testing.assert_allclose(getattr(part, name), getattr(whole, name)[:3], rtol=2e-5)
+
+
+def test_one_draw_is_refused():
+    with pytest.raises(UsageError, match="num_times >= 2"):
+        likelihood.variational_bound(gaussian(0.5, "vp"), PROCESS, QUANTIZER, jnp.zeros((1, 1), int), jax.random.split(jax.random.key(0), 1), 1)

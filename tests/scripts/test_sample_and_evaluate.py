@@ -1,0 +1,194 @@
+"""What sample.py and evaluate.py make of a trained run, and what they answer where there is nothing to be made."""
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from genjax.evaluation.monitors import monitors
+from genjax.training.loop import train
+
+OBJECTIVES = ("next_token", "noise_prediction")
+
+
+@pytest.fixture(scope="module")
+def trained(toy_run, tmp_path_factory):
+    """A finished toy run of both objectives."""
+    runs = {objective: toy_run(objective, tmp_path_factory.mktemp("trained") / objective) for objective in OBJECTIVES}
+    for run in runs.values():
+        train(run.config, run.path, monitors)
+    return runs
+
+
+def arrays(path):
+    with np.load(path, allow_pickle=False) as archive:
+        return dict(archive)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_samples(objective, trained, run_script):
+    run = trained[objective]
+    before = run.files
+    ended = run_script("sample", f"--workdir={run.path}")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.startswith("9 samples of step 24 (ema weights)")
+    evaluations = {"next_token": 16, "noise_prediction": 4}[objective]  # values of an image; steps, and one to the clean image
+    assert f"{evaluations} network evaluations each" in ended.out
+    written = {name for name, content in run.files.items() if before.get(name) != content}
+    assert written == {"samples/samples_step24.npz", "samples/samples_step24.png"}
+    assert all(str(run.path / name) in ended.out for name in written)
+
+    made = arrays(run.path / "samples" / "samples_step24.npz")
+    assert set(made) == {"image", "label"}
+    assert made["image"].shape == (9, 4, 4, 1)
+    assert np.issubdtype(made["image"].dtype, np.integer)
+    assert 0 <= made["image"].min() < made["image"].max() < 5
+    np.testing.assert_array_equal(made["label"], [0, 1, 2] * 3)
+    picture = np.asarray(Image.open(run.path / "samples" / "samples_step24.png"))
+    assert picture.shape == (130, 130), "three by three images of 4x4 pixels, tenfold, and two gaps of five"
+    # The middle of the first image's pixels, black to white in five levels.
+    np.testing.assert_array_equal(picture[5:40:10, 5:40:10], np.round(made["image"][0, :, :, 0] * 255 / 4))
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_sample_depends_on_its_number_alone(objective, trained, run_script, start_script, tmp_path):
+    """On the seed and the model too; not on how many are drawn, in which batches, or in which process."""
+
+    def draw(name, *flags):
+        assert run_script("sample", f"--workdir={trained[objective].path}", f"--out={tmp_path / name}", *flags).code == 0
+        return arrays(tmp_path / f"{name}.npz")["image"]
+
+    other = start_script("sample", f"--workdir={trained[objective].path}", f"--out={tmp_path / 'process'}", "--config.sample.count=12")
+    twelve = draw("twelve", "--config.sample.count=12")
+    assert len({image.tobytes() for image in twelve}) == 12
+    np.testing.assert_array_equal(draw("again", "--config.sample.count=12"), twelve)
+    np.testing.assert_array_equal(draw("five", "--config.sample.count=5"), twelve[:5])
+    np.testing.assert_array_equal(draw("batches", "--config.sample.count=12", "--config.data.eval_batch_size=5"), twelve)
+    assert other.end().code == 0
+    np.testing.assert_array_equal(arrays(tmp_path / "process.npz")["image"], twelve)
+
+
+def test_one_class(trained, run_script, tmp_path):
+    ended = run_script("sample", f"--workdir={trained['next_token'].path}", f"--out={tmp_path / 'new' / 'ones'}", "--label=1", "--config.sample.count=4")
+    assert ended.code == 0
+    np.testing.assert_array_equal(arrays(tmp_path / "new" / "ones.npz")["label"], [1, 1, 1, 1])
+
+
+def test_guidance_costs_twice_and_changes_the_samples(trained, run_script, tmp_path):
+    plain, guided = (
+        run_script("sample", f"--workdir={trained['noise_prediction'].path}", f"--out={tmp_path / name}", f"--config.sample.guidance_scale={scale}")
+        for name, scale in (("plain", 1), ("guided", 3))
+    )
+    assert "4 network evaluations each" in plain.out
+    assert "8 network evaluations each" in guided.out
+    assert (arrays(tmp_path / "plain.npz")["image"] != arrays(tmp_path / "guided.npz")["image"]).any()
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_evaluation_is_what_the_training_measured(objective, trained, run_script, tmp_path):
+    """The same examples, the same averaged parameters, the same draws: the same digits."""
+    path = tmp_path / "copy"
+    shutil.copytree(trained[objective].path, path)
+    run = trained[objective]._replace(path=path)
+    rows = {row["step"]: row for row in map(json.loads, run.rows) if row["split"] == "held_out"}
+    ended = run_script("evaluate", f"--workdir={path}")
+    assert (ended.code, ended.err) == (0, "")
+    record = json.loads((path / "evaluation_step24.json").read_text())
+    assert (record["step"], record["weights"]) == (24, "ema")
+    bits = record["bits_per_dim"]
+    assert (bits["value"], bits["stderr"], bits["kind"], bits["examples"]) == (rows[24]["bits_per_dim"], rows[24]["stderr"], rows[24]["kind"], 10)
+    assert sum(bits["terms"].values()) == pytest.approx(bits["value"] if objective == "noise_prediction" else 0)
+    assert f"{bits['value']:.4f} ± {bits['stderr']:.4f}" in ended.out
+    assert "uniform over 5 levels" in ended.out
+    assert f"{np.log2(5):.4f}" in ended.out
+
+    assert run_script("evaluate", f"--workdir={path}", "--step=16").code == 0
+    assert json.loads((path / "evaluation_step16.json").read_text())["bits_per_dim"]["value"] == rows[16]["bits_per_dim"]
+    assert run_script("evaluate", f"--workdir={path}", "--weights=raw", "--config.evaluate.examples=7").code == 0
+    raw = json.loads((path / "evaluation_step24.json").read_text())
+    assert (raw["weights"], raw["bits_per_dim"]["examples"]) == ("raw", 7)
+    assert raw["bits_per_dim"]["value"] != bits["value"]
+    assert run.status["restarts"] == 0, "reading a run is not taking it up"
+
+
+@pytest.mark.parametrize(
+    ("script", "flags", "code", "fragments"),
+    [
+        ("sample", ["--label=3"], 2, ["--label=3, but the classes of npz:", "are 0 to 2"]),
+        ("sample", ["--label=-1"], 2, ["--label=-1, but the classes of npz:", "are 0 to 2"]),
+        ("sample", ["--config.model.width=32"], 2, ["'model.width' is part of what was trained", "sample.count"]),
+        ("evaluate", ["--config.seed=1"], 2, ["'seed' is part of what was trained"]),
+        ("evaluate", ["--step=17"], 65, ["there is no checkpoint 17 in ", "there is 16, 24"]),
+        ("sample", ["--step=-1"], 65, ["there is no checkpoint -1"]),
+        ("sample", ["--config.parallel.data=3"], 2, ["do not multiply to the 1 devices here"]),
+        ("sample", ["--out=/proc/genjax/samples"], 74, ["/proc/genjax/samples could not be written"]),
+    ],
+)
+def test_what_a_run_cannot_do(script, flags, code, fragments, trained, run_script):
+    run = trained["next_token"]
+    before = run.files
+    ended = run_script(script, f"--workdir={run.path}", *flags)
+    assert ended.code == code
+    assert len(ended.err.splitlines()) == 1
+    assert all(fragment in ended.err for fragment in fragments)
+    assert run.files == before
+
+
+@pytest.mark.parametrize("script", ["sample", "evaluate"])
+def test_what_is_no_run(script, trained, toy_run, run_script, tmp_path):
+    def answer(code):
+        ended = run_script(script, f"--workdir={tmp_path / 'run'}")
+        assert ended.code == code
+        assert len(ended.err.splitlines()) == 1
+        return ended.err
+
+    assert f"{tmp_path}/run/config.json cannot be read (No such file or directory): is this a run directory?" in answer(65)
+    assert list(tmp_path.iterdir()) == []
+
+    new = toy_run("next_token", tmp_path / "run", {"train.duration": 0})
+    train(new.config, new.path, monitors)
+    assert f"{tmp_path}/run has no checkpoint yet" in answer(65)
+
+    config = tmp_path / "run" / "config.json"
+    text = config.read_text()
+    for damage, code, sentence in [
+        (text[:-20], 65, "config.json is damaged"),
+        ("[]", 65, "config.json"),
+        (text.replace('"width"', '"widht"'), 2, "unknown config field 'model.widht'"),
+        (text.replace('"width": 16', '"width": NaN'), 2, "'model.width' cannot be nan"),
+    ]:
+        config.write_text(damage)
+        assert sentence in answer(code)
+
+
+def test_a_model_without_classes(toy_run, run_script, tmp_path):
+    run = toy_run("next_token", tmp_path / "run", {"conditioning.label": False, "train.duration": 4})
+    train(run.config, run.path, lambda run: [])
+    ended = run_script("sample", f"--workdir={run.path}", "--label=1")
+    assert ended.code == 2
+    assert "knows no classes" in ended.err
+    ended = run_script("sample", f"--workdir={run.path}", "--config.sample.guidance_scale=2")
+    assert ended.code == 2
+    assert "sample.guidance_scale needs a class to guide to" in ended.err
+    assert run_script("sample", f"--workdir={run.path}").code == 0
+
+
+def test_a_damaged_checkpoint(trained, run_script, tmp_path):
+    """It is never used silently: sampling takes the one before, and says so, or says that it cannot."""
+    path = tmp_path / "copy"
+    shutil.copytree(trained["next_token"].path, path)
+    damaged = max((path / "checkpoints" / "24").rglob("*"), key=lambda file: file.stat().st_size if file.is_file() else 0)
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+    ended = run_script("sample", f"--workdir={path}")
+    assert ended.code == 0
+    assert "samples of step 16" in ended.out
+    ended = run_script("sample", f"--workdir={path}", "--step=24")
+    assert ended.code == 65
+    assert "checkpoint 24" in ended.err
+    assert "is damaged" in ended.err
+    assert os.path.exists(path / "checkpoints" / "24"), "reading changes nothing"

@@ -1,0 +1,282 @@
+"""The loop's promises: what is measured changes nothing, no directory is spoilt, no poisoned state is saved, any devices may go on."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from genjax.errors import NonFiniteError, Preempted
+from genjax.evaluation.monitors import monitors
+from genjax.objectives.next_token import NextToken
+from genjax.training.checkpoint import Checkpoints
+from genjax.training.loop import train
+from genjax.training.setup import Run
+from genjax.training.workdir import Workdir
+
+OBJECTIVES = ("next_token", "noise_prediction")
+
+
+def train_toy(run):
+    return train(run.config, run.path, monitors)
+
+
+@pytest.fixture(scope="module")
+def trained(toy_run, tmp_path_factory):
+    """A finished run, not to be changed, and its summary: trained("next_token")."""
+    made = {}
+
+    def get(objective):
+        if objective not in made:
+            run = toy_run(objective, tmp_path_factory.mktemp("trained") / objective)
+            made[objective] = run, train_toy(run)
+        return made[objective]
+
+    return get
+
+
+def copy_of(run, path):
+    shutil.copytree(run.path, path)
+    return run._replace(path=path)
+
+
+# ---- what is measured changes nothing ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_measuring_and_saving_do_not_change_the_training(objective, trained, toy_run, tmp_path):
+    seldom, summary = trained(objective)
+    often = toy_run(
+        objective,
+        tmp_path / "often",
+        {"train.log_every": 3, "train.evaluate_every": 4, "train.sample_every": "100 percent", "train.checkpoint_every": 4, "logging.tensorboard": True},
+    )
+    assert train_toy(often).digest == summary.digest
+    train_rows = [[row for row in map(json.loads, run.rows) if row["split"] == "train"] for run in (seldom, often)]
+    assert [row["step"] for row in train_rows[0]] == list(range(1, 25))
+    assert train_rows[1] == train_rows[0][2::3]
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_what_a_run_leaves(objective, trained):
+    run, summary = trained(objective)
+    rows = [json.loads(row) for row in run.rows]
+    held_out = [row for row in rows if row["split"] == "held_out"]
+    assert [row["step"] for row in held_out] == [8, 16, 24]
+    assert {row["kind"] for row in held_out} == {"exact" if objective == "next_token" else "upper_bound"}
+    assert all(np.isfinite(row["bits_per_dim"]) and row["stderr"] > 0 for row in held_out)
+    assert summary.step == 24
+    assert summary.metrics == {name: value for name, value in rows[-2].items() if name not in ("step", "split")}
+    assert run.status == {"state": "complete", "step": 24, "exit_code": 0, "reason": None, "restarts": 0}
+    assert sorted(path.name for path in (run.path / "checkpoints").glob("[0-9]*")) == ["16", "24"], "the newest two"
+    sheets = sorted((run.path / "samples").glob("*.png"))
+    assert [sheet.name for sheet in sheets] == ["samples_00000012.png", "samples_00000024.png"]
+    assert Image.open(sheets[0]).size == (3 * 4 * 10 + 2 * 5, 3 * 4 * 10 + 2 * 5), "three by three images, tenfold, and gaps"
+
+
+def test_rows_do_not_depend_on_the_length_of_a_dispatch(trained, toy_run, tmp_path):
+    whole, _ = trained("next_token")
+    single = toy_run("next_token", tmp_path / "single", {"train.steps_per_dispatch": 1})
+    train_toy(single)
+    expected, got = ([json.loads(row) for row in run.rows] for run in (whole, single))
+    assert [(row["step"], row["split"]) for row in got] == [(row["step"], row["split"]) for row in expected]
+    # One program of four steps and four programs of one compute the same, up to rounding.
+    np.testing.assert_allclose([row["loss"] for row in got if "loss" in row], [row["loss"] for row in expected if "loss" in row], rtol=1e-4)
+
+
+# ---- directories ---------------------------------------------------------------------------------------------------
+
+
+def test_a_finished_run_is_left_alone(trained, run_script, tmp_path):
+    run, summary = trained("next_token")
+    run = copy_of(run, tmp_path / "finished")
+    before = run.files
+    ended = run_script("train", *run.flags)
+    assert ended.digest == summary.digest
+    assert ended.err == ""
+    changed = {name for name, content in run.files.items() if before.get(name) != content}
+    assert changed == {".lock", "status.json"}
+    assert run.status == json.loads(before["status.json"]) | {"restarts": 1}
+
+
+def test_another_config_is_refused_or_forced(trained, toy_run, run_script, tmp_path):
+    run = copy_of(trained("next_token")[0], tmp_path / "run")
+    before = run.files
+    other = toy_run("next_token", run.path, {"train.duration": "28 steps", "checkpoint.keep": 3})
+    ended = run_script("train", *other.flags)
+    assert ended.code == 2
+    assert "(checkpoint.keep was 2 and is 3, train.duration was '24 steps' and is '28 steps')" in ended.err
+    assert "--overwrite" in ended.err
+    assert "--force" in ended.err
+    assert run.files == before
+
+    forced = run_script("train", *other.flags, "--force")
+    assert forced.code == 0
+    assert "from step 24" in forced.out
+    assert json.loads((run.path / "config.json").read_text())["checkpoint"]["keep"] == 3
+    assert run.saved == 28
+    assert [json.loads(row)["step"] for row in run.rows if json.loads(row)["split"] == "train"] == list(range(1, 29))
+
+
+def test_overwrite_moves_the_old_run_aside(trained, toy_run, run_script, tmp_path):
+    run = copy_of(trained("next_token")[0], tmp_path / "run")
+    before = run.files
+    new = toy_run("next_token", run.path, {"train.duration": "4 steps"})
+    ended = run_script("train", *new.flags, "--overwrite")
+    assert ended.code == 0
+    assert "from step" not in ended.out
+    assert new.last_step == new.saved == 4
+    (aside,) = [path for path in tmp_path.iterdir() if path != run.path]
+    assert str(aside) in ended.out, "it says where the old run is"
+    kept = run._replace(path=aside).files
+    assert {name: kept[name] for name in before if name != ".lock"} == {name: before[name] for name in before if name != ".lock"}
+
+
+def test_overwrite_moves_nothing_that_is_no_run(toy_run, run_script, tmp_path):
+    folder = tmp_path / "thesis"
+    folder.mkdir()
+    (folder / "chapter").write_text("one")
+    run = toy_run("next_token", folder, {"train.duration": "4 steps"})
+    assert run_script("train", *run.flags, "--overwrite").code == 0
+    assert (folder / "chapter").read_text() == "one"
+
+
+def test_two_runs_in_one_directory(toy_run, run_script, tmp_path):
+    run = toy_run("next_token", tmp_path / "run")
+    with Workdir(run.path):
+        before = run.files
+        for more in ([], ["--overwrite"], ["--force"]):
+            ended = run_script("train", *run.flags, *more)
+            assert ended.code == 73
+            assert f"process {os.getpid()}" in ended.err
+            assert len(ended.err.splitlines()) == 1
+        assert run.files == before
+
+
+def test_a_directory_that_cannot_be(toy_run, run_script, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("mine")
+    if os.geteuid() == 0:
+        forbidden = "/proc/genjax"  # what even root cannot make
+    else:
+        forbidden = tmp_path / "forbidden"
+        forbidden.mkdir(mode=0o500)
+    for path in (file, file / "below", forbidden):
+        ended = run_script("train", *toy_run("next_token", path).flags)
+        assert ended.code == 74
+        assert len(ended.err.splitlines()) == 1
+        assert str(path) in ended.err
+    assert file.read_text() == "mine"
+
+
+# ---- stops ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_signal_at_any_moment_is_a_saved_stop(trained, toy_run, tmp_path, monkeypatch):
+    """Here it comes when the loop has just decided that nothing is to be saved."""
+    poll, steps_so_far = Checkpoints.poll, iter(range(0, 24, 4))
+
+    def poll_and_be_stopped(self):
+        poll(self)
+        if next(steps_so_far) == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    run = toy_run("next_token", tmp_path / "run", {"train.checkpoint_every": "24 steps", "train.evaluate_every": "24 steps"})
+    with monkeypatch.context() as patched:
+        patched.setattr(Checkpoints, "poll", poll_and_be_stopped)
+        with pytest.raises(Preempted) as stopped:
+            train_toy(run)
+    at = run.status["step"]
+    assert 4 <= at < 24
+    assert str(stopped.value) == f"stopped by SIGTERM; step {at} is saved: run the same command again to go on"
+    assert run.saved == at
+    assert train_toy(run).digest == trained("next_token")[1].digest
+
+
+def test_a_second_signal_ends_the_process_at_once():
+    code = (
+        "import os, signal\n"
+        "from genjax.training.signals import Stopper\n"
+        "with Stopper() as stopper:\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    assert stopper.received == signal.SIGTERM\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    print('not reached')\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (143, "", "")
+
+
+# ---- numbers that are not finite -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", ["loss", "gradient"])
+def test_no_poisoned_state_is_saved(where, trained, toy_run, tmp_path, monkeypatch):
+    """From step 9 on the loss, or only its gradient, is not a number; a step is saved after every four."""
+    run = toy_run("next_token", tmp_path / "run", {"train.checkpoint_every": "4 steps"})
+    loss = NextToken.loss
+
+    def poisoned_loss(self, params, batch, key, *, train):
+        sums = loss(self, params, batch, key, train=train)
+        late = jnp.max(batch["id"]) >= 8 * 16
+        zero = 0.0 * sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(params))
+        # sqrt(0) is 0, and its slope there is infinite; 0 times that is not a number.
+        poison = jnp.where(late, jnp.nan, 0.0) if where == "loss" else jnp.sqrt(jnp.where(late, 0.0, 1.0) + zero) - jnp.where(late, 0.0, 1.0)
+        return sums._replace(loss=sums.loss + poison)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(NextToken, "loss", poisoned_loss)
+        with pytest.raises(NonFiniteError, match="of step 9 is not a finite number"):
+            train_toy(run)
+    assert run.saved == 8
+    assert (run.status["state"], run.status["exit_code"]) == ("failed", 70)
+    state = Checkpoints(run.path / "checkpoints", keep=None).restore(8, Run.build(run.config).abstract_state)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state))
+    assert train_toy(run).digest == trained("next_token")[1].digest, "and from there the training goes on as if nothing had been"
+
+
+def test_a_diverging_training_ends_with_a_sentence(toy_run, run_script, tmp_path):
+    run = toy_run("noise_prediction", tmp_path / "run", {"optimizer.learning_rate": 1e30, "optimizer.warmup": 0})
+    ended = run_script("train", *run.flags)
+    assert ended.code == 70
+    (sentence,) = ended.err.splitlines()
+    assert "not a finite number" in sentence
+    assert "optimizer.learning_rate" in sentence
+    assert run.saved == 0
+
+
+# ---- devices -------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_goes_on_with_other_devices(toy_run, run_script, start_script, tmp_path):
+    """Eight devices that split parameters too, stopped by Ctrl-C, then four, then one."""
+    split = {"parallel.fsdp": 2, "train.duration": "80 steps"}
+    whole = {"train.duration": "80 steps", "train.checkpoint_every": "80 steps"}
+    eight = toy_run("next_token", tmp_path / "run", split)
+    process = start_script("train", *eight.flags, devices=8)
+    process.wait_for(lambda: eight.saved > 0, "a checkpoint")
+    assert process.end(signal.SIGINT).code == 130
+    one = copy_of(eight, tmp_path / "one")._replace(overrides=eight.overrides | {"parallel.fsdp": "1"})
+
+    process = start_script("train", *eight.flags, devices=4)
+    assert run_script("train", *one.flags, "--force").code == 0
+    reference = toy_run("next_token", tmp_path / "reference", whole)
+    train_toy(reference)
+    four = process.end()
+    assert "4 cpu device(s), jit, mesh {'data': 2, 'fsdp': 2, 'tensor': 1}" in four.out
+    for run in (eight, one):
+        got, expected = ([row for row in map(json.loads, made.rows) if row["split"] == "train"] for made in (run, reference))
+        assert len(got) == 80
+        for a, b in zip(got, expected, strict=True):
+            assert a["loss"] == pytest.approx(b["loss"], rel=1e-3), a["step"]
+
+    # The finished run, restored from four devices onto one, is the very same state.
+    on_one = eight._replace(overrides=one.overrides)
+    assert run_script("train", *on_one.flags, "--force").digest == four.digest

@@ -1,0 +1,224 @@
+"""Devices. Oracle: one device. Run as a program, this file trains on eight fake devices in every way and prints what came out as JSON."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from jax.sharding import AxisType, PartitionSpec
+
+from genjax.errors import UsageError
+from genjax.training.parallel import RULES, Parallel
+from genjax.training.setup import Run
+from genjax.training.state import TrainState
+from tests.helpers import IMAGES, TOKENS, build, config, make_batch, make_source, random_params
+
+NAMES = {"next_token": TOKENS, "noise_prediction": IMAGES}
+ROWS, DISPATCHES, STEPS = 16, 2, 2  # two dispatches of two steps
+MODEL = {"model__dropout": 0.2, "data__batch_size": ROWS}
+LAYOUTS = {
+    "one device": {},
+    "jit": {"parallel__mode": "jit", "train__accumulation": 2},
+    "pmap": {"parallel__mode": "pmap"},
+    "mesh": {"parallel__data": 2, "parallel__fsdp": 2, "parallel__tensor": 2, "train__accumulation": 2},
+}
+
+
+def make_mesh(**axes: int) -> jax.sharding.Mesh:
+    sizes = {"data": 1, "fsdp": 1, "tensor": 1} | axes
+    devices = jax.devices()[: np.prod(list(sizes.values()))]
+    return jax.make_mesh(tuple(sizes.values()), tuple(sizes), axis_types=(AxisType.Auto,) * 3, devices=devices)
+
+
+def make_run(name: str, layout: str = "one device") -> Run:
+    settings = config(name, **MODEL, **LAYOUTS[layout])
+    if layout == "one device":
+        parallel = Parallel("jit", make_mesh())
+    else:
+        parallel = Parallel.build(settings.parallel, ROWS, settings.train.accumulation)
+    return Run(settings, make_source(NAMES[name]), build(name, NAMES[name], **MODEL), parallel)
+
+
+def dispatch(spec, number: int) -> dict[str, np.ndarray]:
+    batches = [make_batch(spec, ROWS, seed=i, first=ROWS * i) for i in range(STEPS * number, STEPS * (number + 1))]
+    weight = np.random.default_rng(number).choice([0.0, 0.5, 1.0], (STEPS, ROWS)).astype(np.float32)
+    return {key: np.stack([batch[key] for batch in batches]) for key in batches[0]} | {"weight": weight}
+
+
+def start(run: Run) -> TrainState:
+    """Random parameters, no average and no moments yet, where a state of the run lies."""
+    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), run.abstract_state)
+    return jax.device_put(zeros.replace(params=random_params(run.objective.init)), run.state_shardings)
+
+
+def train(run: Run):
+    """The state after all dispatches; the metrics; how often the step was compiled."""
+    state, step, metrics = start(run), run.compile_step(), []
+    for number in range(DISPATCHES):
+        state, rows = step(state, run.parallel.put(dispatch(run.source.spec, number), stacked=True))
+        metrics.append(jax.tree.map(np.asarray, rows))
+    compilations = step._cache_size() if hasattr(step, "_cache_size") else None
+    return state, jax.tree.map(lambda *rows: np.concatenate(rows), *metrics), compilations
+
+
+def moments(state):
+    """Adam's mean of the gradients."""
+    (adam,) = [part for part in state.opt_state if isinstance(part, optax.ScaleByAdamState)]
+    return adam.mu
+
+
+def save(file: Path, tree: Any) -> None:
+    np.savez(file, **{jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)})
+
+
+def report(folder: Path) -> dict:
+    """Trains in every layout; leaves go to an npz each, the rest to a dictionary."""
+    told: dict[str, Any] = {"devices": jax.device_count()}
+    for layout in ("one device", "mesh"):
+        save(folder / f"fresh {layout}.npz", make_run("next_token", layout).create_state())
+    for name in NAMES:
+        for layout in LAYOUTS:
+            run = make_run(name, layout)
+            state, metrics, compilations = train(run)
+            save(folder / f"{name} {layout}.npz", (state, metrics))
+            kernel, moment = (tree["trunk"]["blocks"]["mlp"]["gate"]["kernel"] for tree in (state.params, moments(state)))  # layers, embed, mlp
+            told[f"{name} {layout}"] = {
+                "compilations": compilations,
+                "kernel": [kernel.shape, kernel.addressable_shards[0].data.shape, len(kernel.addressable_shards)],
+                "moment": moment.addressable_shards[0].data.shape,
+            }
+    return told
+
+
+@pytest.fixture(scope="module")
+def eight(tmp_path_factory):
+    """What this file prints as a program, and the folder of the trained states."""
+    folder = tmp_path_factory.mktemp("eight")
+    flags = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
+    environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run([sys.executable, __file__, folder], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return json.loads(done.stdout.splitlines()[-1]), folder
+
+
+@pytest.mark.parametrize("layout", ["jit", "pmap", "mesh"])
+@pytest.mark.parametrize("name", NAMES)
+def test_eight_devices_train_as_one(name, layout, eight):
+    """Four steps of AdamW with dropout, hidden labels, uneven weights and micro-batches: parameters, average, moments, metrics."""
+    told, folder = eight
+    assert told["devices"] == 8
+    assert_close(folder / f"{name} {layout}.npz", folder / f"{name} one device.npz", rtol=1e-4, atol=2e-6)
+
+
+def test_a_fresh_state_does_not_depend_on_where_it_lies(eight):
+    assert_close(eight[1] / "fresh mesh.npz", eight[1] / "fresh one device.npz", rtol=1e-6, atol=1e-7)
+
+
+def assert_close(got: Path, expected: Path, **tolerance) -> None:
+    got, expected = np.load(got), np.load(expected)
+    assert sorted(got.files) == sorted(expected.files)
+    for leaf in expected.files:
+        np.testing.assert_allclose(got[leaf], expected[leaf], err_msg=leaf, **tolerance)
+
+
+@pytest.mark.parametrize("layout", ["one device", "jit", "mesh"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_step_is_compiled_once(name, layout, eight):
+    assert eight[0][f"{name} {layout}"]["compilations"] == 1
+
+
+def test_a_mesh_splits_parameters_and_what_the_optimizer_keeps_for_them(eight):
+    told = eight[0]["next_token mesh"]
+    shape, shard, count = told["kernel"]
+    layers, embed, mlp = shape
+    assert shard == told["moment"] == [layers, embed // 2, mlp // 2]
+    assert count == 8
+    whole = eight[0]["next_token jit"]
+    assert whole["kernel"][1] == whole["moment"] == shape
+
+
+# ---- layouts, without devices --------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass
+class Settings:
+    data: int = -1
+    fsdp: int = 1
+    tensor: int = 1
+    mode: str = "jit"
+
+
+@pytest.fixture
+def devices(monkeypatch):
+    """Pretends that there are eight devices, for all that is decided before any is used."""
+    monkeypatch.setattr(jax, "device_count", lambda: 8)
+    monkeypatch.setattr(jax, "make_mesh", lambda shape, names, axis_types: jax.sharding.AbstractMesh(shape, names, axis_types=axis_types))
+
+
+@pytest.mark.parametrize(
+    ("settings", "shape"),
+    [
+        (Settings(), {"data": 8, "fsdp": 1, "tensor": 1}),
+        (Settings(fsdp=4), {"data": 2, "fsdp": 4, "tensor": 1}),
+        (Settings(data=2, fsdp=2, tensor=2), {"data": 2, "fsdp": 2, "tensor": 2}),
+    ],
+    ids=str,
+)
+def test_mesh_takes_all_devices(settings, shape, devices):
+    parallel = Parallel.build(settings, 32, 2)
+    assert dict(parallel.mesh.shape) == shape
+    assert parallel.row_count == shape["data"] * shape["fsdp"]
+
+
+@pytest.mark.parametrize("settings", [Settings(data=3), Settings(data=4), Settings(fsdp=3), Settings(data=8, tensor=2)], ids=str)
+def test_numbers_that_do_not_multiply_to_the_devices_are_refused(settings, devices):
+    with pytest.raises(UsageError, match="do not multiply to the 8 devices"):
+        Parallel.build(settings, 32, 1)
+
+
+@pytest.mark.parametrize(("batch", "accumulation", "advice"), [(12, 1, 8), (40, 2, 32), (4, 1, 8), (8, 2, 16)])
+def test_a_micro_batch_that_does_not_split_is_refused_with_one_that_does(batch, accumulation, advice, devices):
+    with pytest.raises(UsageError, match=f"use data.batch_size={advice}$"):
+        Parallel.build(Settings(), batch, accumulation)
+    Parallel.build(Settings(), advice, accumulation)
+
+
+def test_parameters_are_split_by_the_names_of_their_axes(devices):
+    parallel = Parallel.build(Settings(data=2, fsdp=2, tensor=2), 32, 1)
+    cases = {  # shape, names -> split
+        "kernel": ((3, 16, 32), ("layers", "embed", "mlp"), PartitionSpec(None, "fsdp", "tensor")),
+        "heads": ((3, 16, 4, 8), ("layers", "embed", "heads", "head"), PartitionSpec(None, "fsdp", "tensor", None)),
+        "odd heads": ((3, 16, 3, 8), ("layers", "embed", "heads", "head"), PartitionSpec(None, "fsdp", None, None)),
+        "odd vocabulary": ((17, 15), ("vocab", "embed"), PartitionSpec(None, None)),
+        "norm": ((16,), ("norm",), PartitionSpec(None)),
+    }
+    shapes = {name: jax.ShapeDtypeStruct(shape, jnp.float32) for name, (shape, _, _) in cases.items()}
+    shardings = parallel.parameter_shardings(shapes, {name: names for name, (_, names, _) in cases.items()})
+    assert {name: sharding.spec for name, sharding in shardings.items()} == {name: spec for name, (_, _, spec) in cases.items()}
+
+
+def test_an_unlisted_axis_is_refused(devices):
+    with pytest.raises(KeyError, match="colour"):
+        Parallel.build(Settings(), 8, 1).parameter_shardings({"w": jax.ShapeDtypeStruct((2,), jnp.float32)}, {"w": ("colour",)})
+    assert set(RULES.values()) <= {None, "fsdp", "tensor"}
+
+
+def test_put_and_gather_give_back_what_was_put():
+    parallel = Parallel("jit", make_mesh())
+    batch = make_batch(IMAGES, 6)
+    for placed in (parallel.put(batch), parallel.put_whole(batch)):
+        for name, rows in batch.items():
+            np.testing.assert_array_equal(parallel.gather(placed[name]), rows)
+            assert placed[name].dtype == rows.dtype
+
+
+if __name__ == "__main__":
+    print(json.dumps(report(Path(sys.argv[1]))))
