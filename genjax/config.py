@@ -195,7 +195,9 @@ def check(config: Any, fields: Mapping[str, Field]) -> ml_collections.FrozenConf
         if path not in fields:
             raise UsageError(_unknown_field(path, fields))
         if path not in values:
-            raise UsageError(f"config field '{path}' is missing: a group was replaced as a whole, or the config was written by another version of genjax")
+            raise UsageError(
+                f"config field '{path}' is missing: a group was replaced as a whole, or the config was written by another version of genjax"
+            )
         try:
             values[path] = fields[path].check(values[path])
         except ValueError as error:
@@ -210,6 +212,7 @@ def to_json(config: Any) -> dict[str, Any]:
 
 def from_json(tree: Mapping[str, Any], fields: Mapping[str, Field]) -> ml_collections.FrozenConfigDict:
     """The config that `to_json` wrote, checked again: a run's directory is data, not code."""
+    require(isinstance(tree, Mapping), "the saved config is damaged: it holds no fields")
     return check(tree, fields)
 
 

@@ -200,7 +200,15 @@ def test_a_right_command_line():
     from genjax import cli
 
     flags = [cli.Flag("workdir", "", required=True), cli.Flag("force", "", kind=bool), cli.Flag("step", "", kind=int)]
-    arguments = ["--config", "configs/digits.py:noise_prediction", "--workdir=a b", "--config.train.duration=20 epochs", "--config.seed", "3", "--step=1e3"]
+    arguments = [
+        "--config",
+        "configs/digits.py:noise_prediction",
+        "--workdir=a b",
+        "--config.train.duration=20 epochs",
+        "--config.seed",
+        "3",
+        "--step=1e3",
+    ]
     args = cli.parse(arguments, "", flags, config="recipe", fields=configs.base_fields())
     assert (args.workdir, args.force, args.step, args.recipe) == ("a b", False, 1000, "configs/digits.py:noise_prediction")
     assert args.overrides == {"train.duration": "20 epochs", "seed": "3"}

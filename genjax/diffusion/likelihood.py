@@ -10,9 +10,12 @@ x_0/alpha with standard deviation sigma/alpha. (2) does not depend on the curve 
 the Monte-Carlo estimate, mean of |eps - eps_hat|^2 / (2 p(lambda)). (3) is the bound of ancestral sampling on that grid, and larger:
 (e^h - 1)/h > 1. VDM, arXiv:2107.00630 (eq. 11-14, 18).
 
-Standard errors come from successive differences: with the draws f_1 .. f_K in the order of lambda, sum (f_{k+1} - f_k)^2 / (2 (K - 1)) is the
-variance of a draw about its trend, and only that is left in the mean over evenly spread noise levels. The plain variance of the draws
-would overstate the error several times, because it takes the trend for noise.
+The standard error of a mean over K evenly spread noise levels, with the draws f_1 .. f_K in the order of lambda, is
+
+    stderr^2 = sum_k (f_{k+1} - f_k)^2 / (2 K (K - 1))  +  (f_K - f_1)^2 / (12 K^2)                         (4)
+
+the noise of the draws about their trend, and what the random start of the spread leaves of the trend (Euler-Maclaurin; Wolter, Introduction
+to Variance Estimation, ch. 8). The plain variance of the draws would overstate it several times: it takes the trend for noise.
 """
 
 from __future__ import annotations
@@ -110,7 +113,8 @@ def variational_bound(
 
     _, (reconstruction, diffusion) = jax.lax.scan(one_draw, None, (draws, *times))
     in_order = jnp.take_along_axis(reconstruction + diffusion, jnp.argsort(u, axis=0), axis=0)
-    stderr = jnp.sqrt(_squared_differences(in_order) / (num_times - 1) / num_times)
+    noise = _squared_differences(in_order) / (num_times * (num_times - 1))
+    stderr = jnp.sqrt(noise + (in_order[-1] - in_order[0]) ** 2 / (12 * num_times**2))
     return Bound(prior_kl(process, x0, data_std), jnp.mean(reconstruction, axis=0), jnp.mean(diffusion, axis=0), stderr)
 
 

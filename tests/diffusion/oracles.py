@@ -95,3 +95,13 @@ def quantised_gaussian(levels, std):
     """Probabilities [levels] of a Gaussian of `std` levels in the middle of the range, rounded to the nearest level."""
     edges = np.concatenate([[-np.inf], np.arange(levels - 1) + 0.5, [np.inf]])
     return np.diff(norm.cdf(edges, (levels - 1) / 2, std))
+
+
+def keys(rows, seed=0):
+    """[rows] random keys, without compiling anything."""
+    return jax.random.wrap_key_data(np.random.default_rng(seed).integers(0, 2**32, (rows, 2), dtype=np.uint32))
+
+
+def normal(*shape, seed=0):
+    """N(0, 1) of a shape, a numpy array."""
+    return np.random.default_rng(seed).standard_normal(shape)

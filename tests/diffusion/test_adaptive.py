@@ -37,7 +37,7 @@ def test_error_follows_the_tolerance_in_both_directions(tolerance, start, end):
 
 def test_the_stages_are_of_fifth_order():
     """Work for an accuracy: a fifth-order pair needs 10^(4/5) times the steps for 10^-4 of the tolerance."""
-    call = lambda tolerance: adaptive.integrate(rotation, jnp.asarray(START[:1]), 0.0, 6.0, tolerance, tolerance).nfe[0]
+    call = jax.jit(lambda tolerance: adaptive.integrate(rotation, jnp.asarray(START[:1]), 0.0, 6.0, tolerance, tolerance).nfe[0])
     assert math.log10(call(1e-11) / call(1e-7)) == pytest.approx(4 / 5, abs=0.12)
 
 
@@ -48,19 +48,21 @@ def test_evaluations_and_rejections_are_those_of_the_row():
         return y * jnp.where(y[:, 1:] > 0, 40.0 * jnp.abs(jnp.sin(9 * t))[:, None], 0.1)
 
     y = jnp.array([[1e-9, 1e-9], [1.0, -1.0]])
-    together = adaptive.integrate(drift, y, 0.0, 1.0)
+    integrate = jax.jit(lambda y: adaptive.integrate(drift, y, 0.0, 1.0))
+    together = integrate(y)
     assert together.rejected[0] > 0 and together.rejected[1] == 0
     for row in (0, 1):
-        alone = adaptive.integrate(drift, y[row : row + 1], 0.0, 1.0)
+        alone = integrate(y[row : row + 1])
         np.testing.assert_allclose(alone.y[0], together.y[row], rtol=1e-12)
         assert alone.nfe[0] == together.nfe[row] and alone.rejected[0] == together.rejected[row]
-    steps = (together.nfe - 1) // 6
+    steps = (np.asarray(together.nfe) - 1) // 6
     np.testing.assert_array_equal(together.nfe, 1 + 6 * steps)
-    assert jnp.all(steps > together.rejected)
+    assert np.all(steps > np.asarray(together.rejected))
 
 
 def test_a_sample_that_does_not_arrive_is_nan():
-    done = adaptive.integrate(lambda y, t: jnp.where(y > 5, jnp.nan, y), jnp.array([[1.0], [100.0]]), 0.0, 1.0, max_attempts=50)
+    drift = lambda y, t: jnp.where(y > 5, jnp.nan, y)
+    done = jax.jit(lambda y: adaptive.integrate(drift, y, 0.0, 1.0, max_attempts=50))(jnp.array([[1.0], [100.0]]))
     assert jnp.isfinite(done.y[0, 0]) and jnp.isnan(done.y[1, 0])
     np.testing.assert_allclose(done.y[0, 0], math.e, rtol=1e-4)
 
@@ -78,8 +80,8 @@ def test_the_probability_flow_maps_quantiles_to_quantiles(scaling):
 def test_denoise_ends_with_one_more_evaluation(float32):
     process = Process("cosine", "vp", -10.0, 8.0)
     x = jnp.array([[0.7], [-0.2]])
-    stopped = adaptive.sample(gaussian(0.5, "vp"), process, x, final="stop")
-    done = adaptive.sample(gaussian(0.5, "vp"), process, x)
+    run = jax.jit(lambda x, final: adaptive.sample(gaussian(0.5, "vp"), process, x, final=final), static_argnums=1)
+    stopped, done = run(x, "stop"), run(x, "denoise")
     np.testing.assert_array_equal(done.nfe, stopped.nfe + 1)
     np.testing.assert_allclose(done.x, gaussian(0.5, "vp")(stopped.x, jnp.full(2, 8.0)), rtol=1e-6)
     assert done.x.dtype == jnp.float32

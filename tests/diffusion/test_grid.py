@@ -2,7 +2,6 @@
 
 import math
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from genjax.diffusion import grid, solvers
 from genjax.diffusion.process import Process
 from genjax.errors import UsageError
 
-from .oracles import gaussian
+from .oracles import gaussian, keys
 
 EDM = Process("karras", "ve", -2 * math.log(80.0), -2 * math.log(0.002))
 
@@ -23,7 +22,7 @@ def test_edm_grid_of_18_points():
     np.testing.assert_allclose(points.sigma[:5], want, rtol=1e-5)
     np.testing.assert_allclose(points.sigma[-2:], [0.00752802, 0.002], rtol=1e-6)
     x = jnp.ones((1, 1))
-    assert solvers.sample(gaussian(0.5, "ve"), solvers.make("heun"), points, x, jax.random.split(jax.random.key(0), 1)).nfe == 35
+    assert solvers.sample(gaussian(0.5, "ve"), solvers.make("heun"), points, x, keys(1)).nfe == 35
 
 
 @pytest.mark.parametrize("name", grid.GRIDS)

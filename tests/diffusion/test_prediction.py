@@ -9,39 +9,48 @@ from genjax.diffusion import prediction
 from genjax.diffusion.process import SCALINGS, Process, alpha_sigma, bcast, perturb
 from genjax.errors import UsageError
 
-from .oracles import MILD
+from .oracles import MILD, normal
 
 scalings = pytest.mark.parametrize("scaling", SCALINGS)
-predictions = pytest.mark.parametrize("name", prediction.PREDICTIONS)
 
 
 def noisy(scaling):
-    logsnr = jnp.linspace(-12.0, 12.0, 49)
-    x0 = 0.5 * jax.random.normal(jax.random.key(0), (49, 5))
-    eps = jax.random.normal(jax.random.key(1), (49, 5))
-    return x0, eps, logsnr, perturb(Process("cosine", scaling, -12.0, 12.0), x0, logsnr, eps)
+    """(x0, eps, logsnr, x) as numpy arrays."""
+    logsnr = np.linspace(-12.0, 12.0, 49)
+    x0, eps = 0.5 * normal(49, 5), normal(49, 5, seed=1)
+    alpha, sigma = alpha_sigma(logsnr, scaling)
+    return x0, eps, logsnr, alpha[:, None] * x0 + sigma[:, None] * eps
+
+
+def round_trips(names, scaling):
+    """x0 from the target of x0, for every target."""
+
+    @jax.jit
+    def there_and_back(x0, eps, logsnr):
+        x = perturb(Process("cosine", scaling, -12.0, 12.0), x0, logsnr, eps)
+        outputs = {name: prediction.target(name, x0, eps, logsnr, scaling, 0.5) for name in names}
+        return {name: prediction.to_x0(name, x, output, logsnr, scaling, 0.5) for name, output in outputs.items()}
+
+    return there_and_back(*noisy(scaling)[:3])
 
 
 @scalings
-@predictions
-def test_round_trip(name, scaling):
-    x0, eps, logsnr, x = noisy(scaling)
-    output = prediction.target(name, x0, eps, logsnr, scaling, 0.5)
-    np.testing.assert_allclose(prediction.to_x0(name, x, output, logsnr, scaling, 0.5), x0, atol=1e-12)
+def test_round_trip(scaling):
+    for name, x0 in round_trips(prediction.PREDICTIONS, scaling).items():
+        np.testing.assert_allclose(x0, noisy(scaling)[0], atol=1e-12, err_msg=name)
 
 
 @scalings
-@pytest.mark.parametrize("name", ["x0", "v", "flow", "edm"])
-def test_round_trip_in_float32(name, scaling, float32):
+def test_round_trip_in_float32(scaling, float32):
     """eps, score and (in ve) velocity lose a digit for every factor of ten in sigma/alpha, as their docstring says; these do not."""
-    x0, eps, logsnr, x = noisy(scaling)
-    output = prediction.target(name, x0, eps, logsnr, scaling, 0.5)
-    np.testing.assert_allclose(prediction.to_x0(name, x, output, logsnr, scaling, 0.5), x0, atol=1e-5)
+    for name, x0 in round_trips(["x0", "v", "flow", "edm"], scaling).items():
+        assert x0.dtype == jnp.float32
+        np.testing.assert_allclose(x0, noisy(scaling)[0], atol=1e-5, err_msg=name)
 
 
 def test_targets_are_what_their_papers_say():
     x0, eps, logsnr, x = noisy("vp")
-    alpha, sigma = (bcast(v, x0) for v in alpha_sigma(logsnr, "vp"))
+    alpha, sigma = (v[:, None] for v in alpha_sigma(logsnr, "vp"))
     want = {
         "x0": x0,
         "eps": eps,
@@ -50,11 +59,12 @@ def test_targets_are_what_their_papers_say():
         "flow": eps - x0,
         # with d/d(-lambda): alpha' = -alpha sigma^2/2, sigma' = sigma alpha^2/2
         "velocity": alpha * sigma / 2 * (alpha * eps - sigma * x0),
-        "edm": (x0 - 0.25 * alpha / (0.25 * alpha**2 + sigma**2) * x) * jnp.sqrt(0.25 * alpha**2 + sigma**2) / (0.5 * sigma),
+        "edm": (x0 - 0.25 * alpha / (0.25 * alpha**2 + sigma**2) * x) * np.sqrt(0.25 * alpha**2 + sigma**2) / (0.5 * sigma),
     }
     assert want.keys() == prediction.PREDICTIONS.keys()
     for name, output in want.items():
-        np.testing.assert_allclose(prediction.target(name, x0, eps, logsnr, "vp", 0.5), output, atol=1e-9, rtol=1e-9)
+        got = jax.jit(lambda logsnr, name=name: prediction.target(name, x0, eps, logsnr, "vp", 0.5))(logsnr)
+        np.testing.assert_allclose(got, output, atol=1e-9, rtol=1e-9)
 
 
 def test_edm_coefficients_are_those_of_the_paper():
@@ -68,22 +78,24 @@ def test_edm_coefficients_are_those_of_the_paper():
 
 @scalings
 def test_edm_sees_and_gives_unit_variance(scaling):
-    logsnr = jnp.repeat(jnp.linspace(-8.0, 8.0, 5), 40_000)
-    x0 = 0.5 * jax.random.normal(jax.random.key(0), (logsnr.size, 1))
-    eps = jax.random.normal(jax.random.key(1), x0.shape)
-    x = perturb(Process("linear", scaling, -8.0, 8.0), x0, logsnr, eps)
-    c_in = prediction.coefficients("edm", logsnr, scaling, 0.5).c_in
-    for value in (bcast(c_in, x) * x, prediction.target("edm", x0, eps, logsnr, scaling, 0.5)):
-        np.testing.assert_allclose(jnp.std(value.reshape(5, -1), axis=1), 1.0, rtol=4 / np.sqrt(80_000))
+    @jax.jit
+    def seen_and_given(x0, eps, logsnr):
+        x = perturb(Process("linear", scaling, -8.0, 8.0), x0, logsnr, eps)
+        c_in = prediction.coefficients("edm", logsnr, scaling, 0.5).c_in
+        return bcast(c_in, x) * x, prediction.target("edm", x0, eps, logsnr, scaling, 0.5)
+
+    logsnr = np.linspace(-8.0, 8.0, 5)
+    for value in seen_and_given(0.5 * normal(5, 40_000), normal(5, 40_000, seed=1), logsnr):
+        np.testing.assert_allclose(np.std(value, axis=1), 1.0, rtol=4 / np.sqrt(80_000))
 
 
 @scalings
 def test_score_is_the_gradient_of_the_log_density(scaling):
-    x, logsnr = jnp.linspace(-2.0, 2.0, 9)[:, None], jnp.linspace(-4.0, 4.0, 9)
+    x, logsnr = np.linspace(-2.0, 2.0, 9)[:, None], np.linspace(-4.0, 4.0, 9)
     alpha, sigma = alpha_sigma(logsnr, scaling)
     log_prob = lambda x, a, s: MILD.log_prob((x / a)[None], (s / a) ** 2)[0]
-    want = jax.vmap(jax.grad(log_prob))(x, alpha, sigma)
-    x0_hat = MILD.denoiser(scaling)(x, logsnr)
+    want = jax.jit(jax.vmap(jax.grad(log_prob)))(x, alpha, sigma)
+    x0_hat = jax.jit(MILD.denoiser(scaling))(x, logsnr)
     np.testing.assert_allclose(prediction.score_from_x0(x, x0_hat, logsnr, scaling), want, rtol=1e-9)
 
 
@@ -91,8 +103,14 @@ def test_score_is_the_gradient_of_the_log_density(scaling):
 def test_velocity_is_the_motion_of_a_noisy_point(scaling):
     x0, eps, logsnr, x = noisy(scaling)
     process = Process("linear", scaling, -20.0, 20.0)
-    _, motion = jax.jvp(lambda at: perturb(process, x0, at, eps), (logsnr,), (-jnp.ones_like(logsnr),))
-    np.testing.assert_allclose(prediction.velocity_from_x0(x, x0, logsnr, scaling), motion, rtol=1e-7, atol=1e-9)
+
+    @jax.jit
+    def both(logsnr):
+        _, motion = jax.jvp(lambda at: perturb(process, x0, at, eps), (logsnr,), (-jnp.ones_like(logsnr),))
+        return motion, prediction.velocity_from_x0(x, x0, logsnr, scaling)
+
+    motion, velocity = both(logsnr)
+    np.testing.assert_allclose(velocity, motion, rtol=1e-7, atol=1e-9)
     np.testing.assert_allclose(prediction.eps_from_x0(x, x0, logsnr, scaling), eps, atol=1e-9)
 
 

@@ -72,7 +72,9 @@ def test_a_sample_depends_on_its_number_alone(objective, trained, run_script, st
 
 
 def test_one_class(trained, run_script, tmp_path):
-    ended = run_script("sample", f"--workdir={trained['next_token'].path}", f"--out={tmp_path / 'new' / 'ones'}", "--label=1", "--config.sample.count=4")
+    ended = run_script(
+        "sample", f"--workdir={trained['next_token'].path}", f"--out={tmp_path / 'new' / 'ones'}", "--label=1", "--config.sample.count=4"
+    )
     assert ended.code == 0
     np.testing.assert_array_equal(arrays(tmp_path / "new" / "ones.npz")["label"], [1, 1, 1, 1])
 
@@ -122,7 +124,7 @@ def test_evaluation_is_what_the_training_measured(objective, trained, run_script
         ("sample", ["--config.model.width=32"], 2, ["'model.width' is part of what was trained", "sample.count"]),
         ("evaluate", ["--config.seed=1"], 2, ["'seed' is part of what was trained"]),
         ("evaluate", ["--step=17"], 65, ["there is no checkpoint 17 in ", "there is 16, 24"]),
-        ("sample", ["--step=-1"], 65, ["there is no checkpoint -1"]),
+        ("sample", ["--step=-1"], 65, ["checkpoint -1"]),
         ("sample", ["--config.parallel.data=3"], 2, ["do not multiply to the 1 devices here"]),
         ("sample", ["--out=/proc/genjax/samples"], 74, ["/proc/genjax/samples could not be written"]),
     ],
@@ -156,7 +158,7 @@ def test_what_is_no_run(script, trained, toy_run, run_script, tmp_path):
     text = config.read_text()
     for damage, code, sentence in [
         (text[:-20], 65, "config.json is damaged"),
-        ("[]", 65, "config.json"),
+        ("[]", 2, "the saved config is damaged"),
         (text.replace('"width"', '"widht"'), 2, "unknown config field 'model.widht'"),
         (text.replace('"width": 16', '"width": NaN'), 2, "'model.width' cannot be nan"),
     ]:

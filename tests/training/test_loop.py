@@ -56,7 +56,13 @@ def test_measuring_and_saving_do_not_change_the_training(objective, trained, toy
     often = toy_run(
         objective,
         tmp_path / "often",
-        {"train.log_every": 3, "train.evaluate_every": 4, "train.sample_every": "100 percent", "train.checkpoint_every": 4, "logging.tensorboard": True},
+        {
+            "train.log_every": 3,
+            "train.evaluate_every": 4,
+            "train.sample_every": "100 percent",
+            "train.checkpoint_every": 4,
+            "logging.tensorboard": True,
+        },
     )
     assert train_toy(often).digest == summary.digest
     train_rows = [[row for row in map(json.loads, run.rows) if row["split"] == "train"] for run in (seldom, often)]

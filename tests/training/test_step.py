@@ -45,11 +45,11 @@ class Training:
     def expected(self):
         """Loss and parameters after step 7, from the definition: the gradient of (sum of losses) / (sum of weights)."""
 
-        def loss(params):
-            sums = self.objective.loss(params, self.batch, rng.stream(SEED, "train", 7), train=True)
+        def loss(params, batch, step):
+            sums = self.objective.loss(params, batch, rng.stream(SEED, "train", step), train=True)
             return sums.loss / sums.weight
 
-        value, gradient = jit(jax.value_and_grad(loss))(self.params)
+        value, gradient = jit(jax.value_and_grad(loss))(self.params, self.batch, 7)
         return value, gradient, jax.tree.map(lambda p, g: p - RATE * g, self.params, gradient)
 
 

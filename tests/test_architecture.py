@@ -1,0 +1,280 @@
+"""The house rules, read off the source: who may import whom, which words stay where, that every key is read and every recipe runs."""
+
+import ast
+import io
+import re
+import subprocess
+import sys
+import tokenize
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from genjax import config as configs
+
+REPOSITORY = Path(__file__).parents[1]
+LIBRARY = sorted((REPOSITORY / "genjax").rglob("*.py"))
+SCRIPTS = sorted((REPOSITORY / "scripts").glob("*.py"))
+RECIPES = sorted(path for path in (REPOSITORY / "configs").glob("*.py") if path.name != "base.py")
+FIELDS = configs.base_fields()
+
+
+def tree(path):
+    return ast.parse(path.read_text(), str(path))
+
+
+def name(path):
+    return path.relative_to(REPOSITORY).as_posix()
+
+
+def imports(path):
+    """Every module or module.name that a file imports, also inside functions and under TYPE_CHECKING."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name(path)} has a relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+# ---- arrows --------------------------------------------------------------------------------------------------------
+
+MATHS = {"types", "rng", "errors"}
+LEARNING = {"config", "data", "errors", "rng", "types", "__version__"}
+
+# Part of genjax -> the parts that it may import, besides itself.
+ARROWS = {
+    "__init__": set(),
+    "errors": set(),
+    "types": set(),
+    "rng": {"types"},
+    "config": {"errors"},
+    "cli": {"config", "errors"},
+    "data": {"types", "errors"},
+    "models": MATHS,
+    "diffusion": MATHS,
+    "decoding": MATHS,
+    "objectives": {"models", "diffusion", "decoding", "config", *MATHS},
+    "training": {"objectives", *LEARNING},
+    "evaluation": {"training", "objectives", *LEARNING},
+    "comparison": {"evaluation", "training", "objectives", *LEARNING},
+    "scripts": {"comparison", "evaluation", "training", "config", "cli"},
+    "configs": {"config"},
+}
+
+
+def part(path):
+    parts = path.relative_to(REPOSITORY).with_suffix("").parts
+    return parts[1] if parts[0] == "genjax" else parts[0]
+
+
+@pytest.mark.parametrize("path", [*LIBRARY, *SCRIPTS, *RECIPES, REPOSITORY / "configs" / "base.py"], ids=name)
+def test_imports_point_one_way(path):
+    imported = {module.split(".")[1] for module in imports(path) if module.startswith("genjax.")}
+    assert imported - {part(path)} <= ARROWS[part(path)]
+    assert not any(module.split(".")[0] in ("scripts", "configs", "tests") for module in imports(path))
+
+
+def test_every_part_has_its_arrows():
+    assert {part(path) for path in LIBRARY} == set(ARROWS) - {"scripts", "configs"}
+
+
+@pytest.mark.parametrize("module", ["genjax", "genjax.errors", "genjax.config", "genjax.cli", "genjax.comparison.plan", "genjax.training.signals"])
+def test_no_jax_before_the_command_line_is_read(module):
+    heavy = ("jax", "flax", "optax", "orbax", "grain", "tensorflow_datasets", "numpy")
+    code = f"import {module}, sys; print([name for name in {heavy} if name in sys.modules])"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ended.stdout, ended.stderr) == ("[]\n", "")
+
+
+# ---- words ---------------------------------------------------------------------------------------------------------
+
+
+def words(path, kinds=(tokenize.NAME, tokenize.STRING)):
+    """The names and the strings of a file, without its comments."""
+    return [token.string for token in tokenize.generate_tokens(io.StringIO(path.read_text()).readline) if token.type in kinds]
+
+
+@pytest.mark.parametrize("path", [path for path in LIBRARY if part(path) == "training"], ids=name)
+def test_training_knows_no_family(path):
+    assert [word for word in words(path) if re.search("noise|token|diffusion|family", word, re.IGNORECASE)] == []
+
+
+@pytest.mark.parametrize("path", [path for path in LIBRARY if part(path) == "models"], ids=name)
+def test_models_know_no_loss(path):
+    assert [word for word in words(path, kinds=(tokenize.NAME,)) if re.search("loss|likelihood|objective|optax", word, re.IGNORECASE)] == []
+
+
+@pytest.mark.parametrize("path", [*LIBRARY, *SCRIPTS, *RECIPES], ids=name)
+def test_what_is_nowhere(path):
+    """No hidden options, no flags of the library's own, no branch on the family, nothing that executes what it reads."""
+    calls = {ast.unparse(node.func) for node in ast.walk(tree(path)) if isinstance(node, ast.Call)}
+    keywords = {
+        (word.arg, ast.unparse(word.value)) for node in ast.walk(tree(path)) if isinstance(node, ast.Call) for word in node.keywords if word.arg
+    }
+    modules = {module.split(".")[0] for module in imports(path)}
+    branches = {ast.unparse(node.test) for node in ast.walk(tree(path)) if isinstance(node, ast.If | ast.IfExp | ast.While)}
+    assert not [call for call in calls if re.fullmatch(r"(.*\.)?config\w*(\.\w+)*\.get", call)] or path.name == "config.py"
+    assert not modules & {"absl", "pickle", "dill", "cloudpickle", "shelve", "marshal", "yaml"}
+    assert not calls & {"eval", "exec", "compile", "os.system", "__import__"}
+    assert ("allow_pickle", "True") not in keywords
+    assert ("shell", "True") not in keywords
+    assert not [branch for branch in branches if re.search(r"\bfamily\b|\.objective (==|!=|in) ", branch)]
+
+
+def tracked_texts():
+    listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], capture_output=True, text=True, cwd=REPOSITORY)
+    if listed.returncode:
+        pytest.skip("this is not a git checkout")
+    for path in map(REPOSITORY.joinpath, listed.stdout.splitlines()):
+        if path.is_file():
+            try:
+                yield name(path), path.read_text()
+            except UnicodeDecodeError:
+                continue
+
+
+def test_no_file_names_this_machine():
+    folders = [folder for folder in {str(REPOSITORY), sys.prefix, str(Path.home())} if len(Path(folder).parts) > 2]
+    folders += ["/work" + "/main", "/work" + "/shared", "/root" + "/"]
+    assert [(file, folder) for file, text in tracked_texts() for folder in folders if folder in text] == []
+
+
+def test_no_file_names_a_package_registry():
+    hosts = ["pypi" + ".org", "pythonhosted" + ".org", "anaconda" + ".org", "index" + "-url", "artifactory", "devpi"]
+    allowed = {"tests/test_architecture.py"}
+    assert [(file, host) for file, text in tracked_texts() for host in hosts if host in text and file not in allowed] == []
+
+
+# ---- every key is read ---------------------------------------------------------------------------------------------
+
+
+class Recorder:
+    """A config that notes which of its fields are read. To list all of them, as for JSON, is not to read them."""
+
+    def __init__(self, config, read, prefix=""):
+        self._config, self._read, self._prefix = config, read, prefix
+
+    def __getattr__(self, key):
+        value = getattr(self._config, key)
+        if hasattr(value, "items"):
+            return Recorder(value, self._read, f"{self._prefix}{key}.")
+        self._read.add(self._prefix + key)
+        return value
+
+    def items(self):
+        return self._config.items()
+
+    def keys(self):  # f(**config.group)
+        return self._config.keys()
+
+    def __getitem__(self, key):
+        self._read.add(f"**{self._prefix}{key}")
+        return self._config[key]
+
+
+def test_every_field_is_read(toy_run, tmp_path):
+    """By a training with everything in it. A field that is handed on with others, f(**config.group), must be an attribute that somebody reads."""
+    from genjax.evaluation.monitors import monitors
+    from genjax.training.loop import train
+
+    read = set()
+    for objective in FIELDS["objective"].choices:
+        run = toy_run(objective, tmp_path / objective)
+        train(Recorder(run.config, read), run.path, monitors)
+    attributes = {
+        node.attr for path in LIBRARY for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)
+    }
+    handed_on = {field for field in FIELDS if f"**{field}" in read and field.rpartition(".")[2] in attributes}
+    assert sorted(set(FIELDS) - read - handed_on) == []
+
+
+def test_the_recorder_tells_reading_from_listing():
+    read = set()
+    config = Recorder(configs.load("configs/digits.py", FIELDS), read)
+    configs.to_json(config)
+    assert configs.difference(config, config) == {}
+    assert read == set()
+    assert (config.seed, config.model.width) == (0, 64)
+    dict(**config.checkpoint)
+    assert read == {"seed", "model.width", "**checkpoint.keep"}
+
+
+def test_every_attribute_of_a_record_is_read():
+    """Fields of dataclasses, tuples and modules: what nobody reads is not kept."""
+    used = [node.attr for path in [*LIBRARY, *SCRIPTS] for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute)]
+    templates = "".join(path.read_text() for path in (REPOSITORY / "genjax").rglob("*.j2"))
+    written_whole = {"Bits"}  # into an evaluation's JSON
+    dead = [
+        f"{name(path)}: {record.name}.{field.target.id}"
+        for path in LIBRARY
+        for record in ast.walk(tree(path))
+        if isinstance(record, ast.ClassDef) and record.name not in written_whole
+        for field in record.body
+        if isinstance(field, ast.AnnAssign) and field.target.id not in used and f".{field.target.id}" not in templates
+    ]
+    assert dead == []
+
+
+# ---- every recipe runs ---------------------------------------------------------------------------------------------
+
+SMALL = {
+    "data.batch_size": "4",
+    "data.eval_batch_size": "4",
+    "model.width": "16",
+    "model.depth": "1",
+    "model.heads": "2",
+    "noise_prediction.steps": "2",
+    "noise_prediction.eval_times": "2",
+    "train.duration": "1 step",
+    "train.accumulation": "1",
+    "train.steps_per_dispatch": "1",
+    "logging.tensorboard": "false",
+    "logging.wandb": "None",
+}
+
+
+def variants():
+    for path in RECIPES:
+        module = configs._load_module(path)
+        for variant in getattr(module, "VARIANTS", ("",)):
+            yield f"configs/{path.name}:{variant}".rstrip(":")
+
+
+@pytest.mark.parametrize("recipe", variants())
+def test_every_recipe_is_right_as_it_is(recipe):
+    configs.validate(configs.load(recipe, FIELDS))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=name)
+def test_every_recipe_says_how_it_is_run(path):
+    assert f"--config={name(path)}" in (ast.get_docstring(tree(path)) or "")
+
+
+@pytest.mark.parametrize("recipe", variants())
+def test_every_recipe_trains(recipe, tmp_path):
+    """One step of a small model; the data of tensorflow-datasets are made up. Then its bound and its sampler are traced."""
+    import tensorflow_datasets as tfds
+
+    from genjax.data.loader import eval_batches
+    from genjax.training.loop import train
+    from genjax.training.setup import Run
+
+    config = configs.load(recipe, FIELDS, SMALL)
+    configs.validate(config)
+    if config.data.source.partition(":")[0] == "npz":
+        pytest.skip(f"{config.data.source} is the user's own file")
+    with tfds.testing.mock_data(num_examples=8):
+        summary = train(config, tmp_path / "run", lambda run: [])
+        assert summary.step == 1
+        assert np.isfinite(summary.metrics["loss"])
+        run = Run.build(config)
+        batch = next(eval_batches(run.source, 4))
+    request = {key: value for key, value in batch.items() if key in ("id", "label")}
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    likelihood = jax.eval_shape(run.objective.likelihood, run.abstract_state.params, batch, key)
+    assert likelihood.nats.shape == (4,)
+    samples = jax.eval_shape(run.objective.sample, run.abstract_state.params, request, key)
+    assert samples.data.shape == (4, *run.source.spec.shape)
