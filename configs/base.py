@@ -64,7 +64,9 @@ FIELDS = {
         "threshold": field(
             Choice("none"), "keep estimates of the clean image in range while sampling", choices=("none", "static", "dynamic"), late=True
         ),
-        "resamples": field(1, "times each step of inpainting is repeated, so that the drawn part fits the known one (RePaint)", at_least=1, late=True),
+        "resamples": field(
+            1, "times each step of inpainting is repeated, so that the drawn part fits the known one (RePaint)", at_least=1, late=True
+        ),
         "edit_logsnr": field(0.0, "editing an image starts from it at this log-SNR (SDEdit): lower keeps less of it", late=True),
         "likelihood": field(
             "bound",

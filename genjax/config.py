@@ -204,7 +204,9 @@ def check(config: Any, fields: Mapping[str, Field]) -> ml_collections.FrozenConf
         if path not in fields:
             raise UsageError(_unknown_field(path, fields))
         if path not in values:
-            raise UsageError(f"config field '{path}' is missing: a group was replaced as a whole, or the config was written by another version of genjax")
+            raise UsageError(
+                f"config field '{path}' is missing: a group was replaced as a whole, or the config was written by another version of genjax"
+            )
         try:
             values[path] = fields[path].check(values[path])
         except ValueError as error:

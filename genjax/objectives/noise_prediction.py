@@ -33,15 +33,7 @@ from genjax.types import Array, Batch, Cost, DataSpec, Key, Likelihood, LossSums
 
 @dataclasses.dataclass(frozen=True)
 class NoisePrediction:
-    """See the module's text.
-
-    Attributes: as `noise_prediction.*` in configs/base.py, with names resolved to the functions they stand for:
-      weighting: logsnr [B] -> w [B].
-      draw_times: (process, key, ids [B]) -> (logsnr [B], density [B]).
-      solver: the solver on `steps`, or None for the adaptive one, with the tolerances of `adaptive`.
-      guide: (conditional, unconditional denoiser) -> denoiser.
-      threshold: denoiser -> denoiser.
-    """
+    """See the module's text; the fields are those of `noise_prediction` in configs/base.py, where names may carry options: "ddim(eta=0.5)"."""
 
     network: PatchNetwork | UNet
     spec: DataSpec
@@ -49,18 +41,20 @@ class NoisePrediction:
     process: Process
     prediction: str
     data_std: float
-    weighting: Callable[[Array], Array]
-    draw_times: Callable[[Process, Key, Array], tuple[Array, Array]]
-    solver: solvers.Solver | None
-    adaptive: Callable[..., adaptive.AdaptiveSolution]
-    grid: Callable[[Process], grid.Grid]
-    guide: Callable[[Denoise, Denoise], Denoise]
-    guided: bool
-    threshold: Callable[[Denoise], Denoise]
+    weighting: str
+    time_sampler: str
+    solver: str
+    grid: str
+    steps: int
+    threshold: str
     resamples: int
     edit_logsnr: float
-    measure: Callable[[Denoise, Process, Quantizer, Array, Key], likelihood.Bound | ode_likelihood.OdeNats]
+    bound: str
+    eval_times: int
     drop_rate: float
+    guidance_scale: float
+    guidance_interval: tuple[float, float]
+    guidance_rescale: float
 
     generates: ClassVar[bool] = True
 
@@ -74,31 +68,41 @@ class NoisePrediction:
         )
         process = Process(options.curve, options.scaling, options.logsnr_min, options.logsnr_max, options.shift)
         prediction.check(options.prediction, process)
-        (solver, numbers), (grid_name, grid_options) = Choice(options.solver).parts, Choice(options.grid).parts
-        steps = partial(grid.make, grid_name, steps=options.steps, **grid_options)
-        steps(process)  # what does not fit is said now
-        scale = config.sample.guidance_scale
-        interval = tuple(end if end is not None else limit for end, limit in _ends(options))
-        return cls(
+        low, high = options.guidance_logsnr_min, options.guidance_logsnr_max
+        objective = cls(
             network=NETWORKS[options.network](config, spec, classes_from(config, spec)),
             spec=spec,
             quantizer=Quantizer(spec.levels),
             process=process,
             prediction=options.prediction,
             data_std=options.data_std,
-            weighting=bind(weighting.WEIGHTINGS, Choice(options.weighting).parts, "weighting"),
-            draw_times=_time_sampler(options.time_sampler),
-            solver=None if solver == "adaptive" else bind(solvers.SOLVERS, (solver, numbers), "solver")(),
-            adaptive=bind({"adaptive": adaptive.sample}, ("adaptive", numbers if solver == "adaptive" else {}), "solver"),
-            grid=steps,
-            guide=partial(guidance.classifier_free, scale=scale, interval=interval, rescale=options.guidance_rescale),
-            guided=scale != 1.0,
-            threshold=bind(THRESHOLDS, Choice(options.threshold).parts, "threshold"),
+            weighting=options.weighting,
+            time_sampler=options.time_sampler,
+            solver=options.solver,
+            grid=options.grid,
+            steps=options.steps,
+            threshold=options.threshold,
             resamples=options.resamples,
             edit_logsnr=options.edit_logsnr,
-            measure=partial(LIKELIHOODS[options.likelihood], grid=steps, draws=options.eval_times, data_std=options.data_std),
+            bound=options.likelihood,
+            eval_times=options.eval_times,
             drop_rate=config.conditioning.drop_rate,
+            guidance_scale=config.sample.guidance_scale,
+            guidance_interval=(-math.inf if low is None else low, math.inf if high is None else high),
+            guidance_rescale=options.guidance_rescale,
         )
+        # Names and options that do not exist are refused now, not when they are first used.
+        for table, choice, what in (
+            (weighting.WEIGHTINGS, options.weighting, "weighting"),
+            (SOLVERS, options.solver, "solver"),
+            (grid.GRIDS, options.grid, "grid"),
+            (THRESHOLDS, options.threshold, "threshold"),
+        ):
+            bind(table, Choice(choice).parts, what)
+        name, numbers = Choice(options.time_sampler).parts
+        bind({name: time_sampling.DENSITIES[time_sampling.TIME_SAMPLERS[name][1]]}, (name, numbers), "time sampler")
+        objective._grid(process)
+        return objective
 
     def init(self, key: Key) -> Params:
         one = jnp.zeros((1,), jnp.int32)
@@ -110,7 +114,8 @@ class NoisePrediction:
 
         # 1. The noisy image, equation (1).
         x0 = self.quantizer.encode(batch["image"])
-        logsnr, density = self.draw_times(self.process, rng.fold_name(key, "time"), batch["id"])
+        sampler, options = Choice(self.time_sampler).parts
+        logsnr, density = time_sampling.draw(sampler, self.process, rng.fold_name(key, "time"), batch["id"], **options)
         eps = rng.normal(keys("noise"), self.spec.shape)
         x = perturb(self.process, x0, logsnr, eps)
 
@@ -123,13 +128,14 @@ class NoisePrediction:
         alpha, sigma = alpha_sigma(logsnr, self.process.scaling)
         c_out = prediction.coefficients(self.prediction, logsnr, self.process.scaling, self.data_std).c_out
         squared = jnp.sum(jnp.square(bcast(alpha / sigma * c_out, x) * (output - right)), axis=(1, 2, 3))
-        nats = 0.5 * self.weighting(logsnr) / density * squared
+        name, options = Choice(self.weighting).parts
+        nats = 0.5 * weighting.weight(name, logsnr, **options) / density * squared
         count = jnp.sum(batch["weight"]) * self.spec.num_dims
         return LossSums(jnp.sum(batch["weight"] * nats), count, {"eps_mse": (jnp.sum(batch["weight"] * squared), count)})
 
     def likelihood(self, params: Params, batch: Batch, key: Key) -> Likelihood:
         keys = rng.rows(key, batch["id"])
-        found = self.measure(self._denoiser(params, batch.get("label")), self.process, self.quantizer, batch["image"], keys)
+        found = BOUNDS[self.bound](self, self._denoiser(params, batch.get("label")), batch["image"], keys)
         units = jnp.full(found.nats.shape, self.spec.num_dims)
         terms = {name: getattr(found, name) for name in ("prior", "reconstruction", "diffusion") if hasattr(found, name)}
         return Likelihood(found.nats, units, found.stderr, terms, "upper_bound")
@@ -140,28 +146,34 @@ class NoisePrediction:
         """
         keys = rng.rows(key, request["id"])
         denoise, evaluations = self._denoiser(params, request.get("label")), 1
-        if self.guided:
+        if self.guidance_scale != 1.0:
             without = self._denoiser(params, jnp.full_like(request["label"], self.network.num_classes))
-            denoise, evaluations = self.guide(denoise, without), 2
-        denoise = self.threshold(denoise)
+            guided = guidance.classifier_free(denoise, without, self.guidance_scale, self.guidance_interval, self.guidance_rescale)
+            denoise, evaluations = guided, 2
+        denoise = bind(THRESHOLDS, Choice(self.threshold).parts, "threshold")(denoise)
 
-        process, solver, known = self.process, self.solver, None
+        solver = bind(SOLVERS, Choice(self.solver).parts, "solver")
+        process, walk = self.process, Choice(self.solver).parts[0] != ADAPTIVE
         start = solvers.initial(process, keys, self.spec.shape, self.data_std)
-        if "image" in request:
-            known = self.quantizer.encode(request["image"])
-            require(solver is not None, "noise_prediction.solver=adaptive cannot edit: use a solver with steps, such as ddpm")
-            if "mask" in request:
-                solver = editing.repaint(solver, known, request["mask"], self.resamples)
-            else:
-                process, start = editing.sdedit(process, known, self.edit_logsnr, jax.vmap(partial(rng.fold_name, name="edit"))(keys))
-        if solver is None:
-            found = self.adaptive(denoise, process, start)
+        known = self.quantizer.encode(request["image"]) if "image" in request else None
+        if known is not None and "mask" not in request:
+            process, start = editing.sdedit(process, known, self.edit_logsnr, jax.vmap(partial(rng.fold_name, name="edit"))(keys))
+        if walk:
+            solve = solver()
+            if known is not None and "mask" in request:
+                solve = editing.repaint(solve, known, request["mask"], self.resamples)
+            found = solvers.sample(denoise, solve, self._grid(process), start, keys)
         else:
-            found = solvers.sample(denoise, solver, self.grid(process), start, keys)
+            require("mask" not in request, "noise_prediction.solver=adaptive cannot draw a part anew: use a solver with steps, such as ddpm")
+            found = solver(denoise, process, start)
         image = self.quantizer.decode(found.x)
         if "mask" in request:  # to the level: what is known is not drawn
             image = jnp.where(request["mask"], request["image"], image)
         return Samples(image, Cost(nfe=found.nfe * evaluations, sequential_depth=found.nfe))
+
+    def _grid(self, process: Process) -> grid.Grid:
+        name, options = Choice(self.grid).parts
+        return grid.make(name, process, self.steps, **options)
 
     def _denoiser(self, params: Params, label: Array | None) -> Denoise:
         """(x, logsnr) -> x0_hat, the estimate of the clean image."""
@@ -213,32 +225,27 @@ def _dynamic_threshold(denoise: Denoise, quantile: float = 0.995) -> Denoise:
 THRESHOLDS = {"none": _no_threshold, "static": _static_threshold, "dynamic": _dynamic_threshold}
 
 
-# Each: (denoiser, process, quantizer, integers, keys) and the config's numbers -> nats a row, an upper bound in expectation.
+# The solvers that walk down a grid, and the one that chooses its own steps.
+ADAPTIVE = "adaptive"
+SOLVERS: dict[str, Callable] = solvers.SOLVERS | {ADAPTIVE: adaptive.sample}
 
 
-def _bound(denoise, process, quantizer, ints, keys, *, grid, draws, data_std):
-    return likelihood.variational_bound(denoise, process, quantizer, ints, keys, draws, data_std=data_std)
+# Each: (objective, denoiser, integers, keys) -> nats a row, an upper bound in expectation.
 
 
-def _discrete_bound(denoise, process, quantizer, ints, keys, *, grid, draws, data_std):
-    return likelihood.discrete_bound(denoise, process, grid(process), quantizer, ints, keys, data_std=data_std)
+def _variational(objective: NoisePrediction, denoise: Denoise, ints: Array, keys: Key) -> likelihood.Bound:
+    o = objective
+    return likelihood.variational_bound(denoise, o.process, o.quantizer, ints, keys, o.eval_times, data_std=o.data_std)
 
 
-def _ode(denoise, process, quantizer, ints, keys, *, grid, draws, data_std):
-    return ode_likelihood.discrete(denoise, process, quantizer, ints, keys, draws, data_std=data_std)
+def _discrete(objective: NoisePrediction, denoise: Denoise, ints: Array, keys: Key) -> likelihood.Bound:
+    o = objective
+    return likelihood.discrete_bound(denoise, o.process, o._grid(o.process), o.quantizer, ints, keys, data_std=o.data_std)
 
 
-LIKELIHOODS = {"bound": _bound, "discrete_bound": _discrete_bound, "ode": _ode}
+def _ode(objective: NoisePrediction, denoise: Denoise, ints: Array, keys: Key) -> ode_likelihood.OdeNats:
+    o = objective
+    return ode_likelihood.discrete(denoise, o.process, o.quantizer, ints, keys, o.eval_times, data_std=o.data_std)
 
 
-def _time_sampler(choice: str) -> Callable[[Process, Key, Array], tuple[Array, Array]]:
-    """The time sampler of a config, with its options checked."""
-    name, options = Choice(choice).parts
-    density = time_sampling.TIME_SAMPLERS[name][1]
-    bind({name: time_sampling.DENSITIES[density]}, (name, options), "time sampler")
-    return partial(time_sampling.draw, name, **options)
-
-
-def _ends(options: Any) -> tuple[tuple[float | None, float], tuple[float | None, float]]:
-    """The interval of guidance: (value or None, what None stands for) of its lower and upper end."""
-    return (options.guidance_logsnr_min, -math.inf), (options.guidance_logsnr_max, math.inf)
+BOUNDS = {"bound": _variational, "discrete_bound": _discrete, "ode": _ode}
