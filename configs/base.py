@@ -3,11 +3,11 @@
 Durations are text: "2000" or "2000 steps", "10 epochs", "1e6 examples", "5 percent" of the whole training.
 """
 
-from genjax.config import Duration, field
+from genjax.config import Choice, Duration, field
 
 FIELDS = {
     "seed": field(0, "root of every random number: parameters, data order, noise, dropout, samples", at_least=0),
-    "objective": field("next_token", "what is learned", choices=("next_token", "noise_prediction")),
+    "objective": field("next_token", "what is learned", choices=("next_token", "noise_prediction", "classifier")),
     "data": {
         "source": field("digits", "digits (embedded) | tfds:<name> | npz:<file>"),
         "dir": field(None, "folder of prepared tensorflow-datasets; None: GENJAX_DATA_DIR, then the library's own", kind=str, late=True),
@@ -29,23 +29,62 @@ FIELDS = {
         "remat": field(False, "recompute a block's activations in the backward pass to save memory"),
     },
     "noise_prediction": {
-        "patch_size": field(1, "a position is a patch of this many pixels a side", at_least=1),
-        "prediction": field("eps", "what the network's output means", choices=("eps", "x0", "score", "v", "velocity", "edm")),
+        "network": field("trunk", "the denoiser: the shared transformer over patches (a DiT), or a U-Net", choices=("trunk", "unet")),
+        "patch_size": field(1, "a position of the trunk is a patch of this many pixels a side", at_least=1),
+        "prediction": field("eps", "what the network's output means", choices=("eps", "x0", "score", "v", "flow", "velocity", "edm")),
         "scaling": field("vp", "how alpha and sigma are read off the log-SNR", choices=("vp", "ve", "flow", "subvp")),
         "curve": field("linear", "log-SNR as a function of time", choices=("linear", "cosine", "linear_beta", "karras", "flow")),
+        "shift": field(0.0, "added to the curve before it is cut to its ends, for example 2 log(64 / side) on large images"),
         "logsnr_min": field(-10.0, "log-SNR at the noise end", at_least=-40.0, at_most=40.0),
         "logsnr_max": field(9.0, "log-SNR at the data end", at_least=-40.0, at_most=40.0),
         "data_std": field(0.6, "standard deviation of the data on [-1, 1], for the edm prediction and the start of sampling", above=0.0),
         "weighting": field(
-            "elbo", "weight of the squared noise error over log-SNR", choices=("elbo", "simple", "snr", "min_snr", "sigmoid", "edm", "flow")
+            Choice("elbo"),
+            "weight of the squared noise error over log-SNR; elbo makes the loss a likelihood bound",
+            choices=("elbo", "simple", "snr", "min_snr", "soft_min_snr", "p2", "sigmoid", "edm", "flow"),
         ),
         "time_sampler": field(
-            "stratified", "how training draws its noise levels", choices=("uniform", "stratified", "antithetic", "logit_normal", "lognormal_sigma")
+            Choice("stratified"),
+            "how training draws its noise levels; it changes no expected loss",
+            choices=("uniform", "stratified", "antithetic", "uniform_logsnr", "logit_normal", "lognormal_sigma"),
         ),
-        "solver": field("ddpm", "how a sample is drawn", choices=("ddpm", "ddim", "euler"), late=True),
-        "grid": field("uniform_logsnr", "where the solver's steps lie", choices=("uniform_logsnr", "uniform_t", "karras", "trailing"), late=True),
+        "solver": field(
+            Choice("ddpm"),
+            "how a sample is drawn; adaptive chooses its own steps",
+            choices=("ddpm", "ddim", "euler", "heun", "dpm2", "dpmpp_2m", "dpmpp_2m_sde", "unipc", "edm_churn", "euler_maruyama", "pc", "adaptive"),
+            late=True,
+        ),
+        "grid": field(
+            Choice("uniform_logsnr"), "where the solver's steps lie", choices=("uniform_logsnr", "uniform_t", "karras", "trailing"), late=True
+        ),
         "steps": field(64, "solver steps a sample", at_least=1, late=True),
-        "eval_times": field(16, "noise levels drawn for each example of a likelihood bound", at_least=2, late=True),
+        "guidance_logsnr_min": field(None, "guidance is off below this log-SNR; None: never", kind=float, late=True),
+        "guidance_logsnr_max": field(None, "guidance is off above this log-SNR; None: never", kind=float, late=True),
+        "guidance_rescale": field(0.0, "how far guided estimates keep the spread of unguided ones", at_least=0.0, at_most=1.0, late=True),
+        "threshold": field(
+            Choice("none"), "keep estimates of the clean image in range while sampling", choices=("none", "static", "dynamic"), late=True
+        ),
+        "resamples": field(
+            1, "times each step of inpainting is repeated, so that the drawn part fits the known one (RePaint)", at_least=1, late=True
+        ),
+        "edit_logsnr": field(0.0, "editing an image starts from it at this log-SNR (SDEdit): lower keeps less of it", late=True),
+        "likelihood": field(
+            "bound",
+            "the variational bound, that of ancestral sampling in `steps` steps, or the probability-flow ODE",
+            choices=("bound", "discrete_bound", "ode"),
+            late=True,
+        ),
+        "eval_times": field(16, "noise levels (bound) or trajectories (ode) drawn for each example of a likelihood", at_least=2, late=True),
+    },
+    "unet": {
+        "channels": field(32, "features at the image's own resolution", at_least=4),
+        "multipliers": field((1, 2, 2), "features of each resolution over `channels`; each is half the one before", at_least=1),
+        "blocks": field(1, "residual blocks a resolution", at_least=1),
+        "attention": field((), "heights of the feature maps that have self-attention", at_least=1),
+        "heads": field(4, "heads of that attention", at_least=1),
+    },
+    "classifier": {
+        "patch_size": field(4, "a position is a patch of this many pixels a side", at_least=1),
     },
     "next_token": {
         "temperature": field(1.0, "of the sampled distribution; 0 takes the likeliest token", at_least=0.0, late=True),

@@ -100,6 +100,8 @@ class Field:
             if text.lower() not in ("true", "false", "1", "0", "yes", "no"):
                 raise ValueError("expected true or false")
             return text.lower() in ("true", "1", "yes")
+        if self.kind is tuple:
+            return self.check(tuple(_number(part) for part in text.strip("() ").split(",") if part.strip()))
         return self.check(_number(text) if self.kind in (int, float) else text)
 
     def check(self, value: Any) -> Any:
@@ -112,6 +114,8 @@ class Field:
             value = float(value)
         if self.kind is Duration and isinstance(value, str | int | float) and not isinstance(value, bool):
             return self._check_duration(str(value))
+        if self.kind is tuple and isinstance(value, list | tuple):
+            return self._check_numbers(tuple(value))
         if self.kind is Choice and isinstance(value, str):
             value = Choice(value)
         if type(value) is not self.kind:
@@ -122,6 +126,11 @@ class Field:
         if isinstance(value, int | float):
             self._check_range(value)
         return value
+
+    def _check_numbers(self, values: tuple[Any, ...]) -> tuple[int, ...]:
+        if not all(type(value) is int and value >= self.at_least for value in values):
+            raise ValueError(f"expected whole numbers of at least {self.at_least:g} such as 1,2,4")
+        return values
 
     def _check_range(self, value: float) -> None:
         if not math.isfinite(value):
@@ -211,9 +220,12 @@ def to_json(config: Any) -> dict[str, Any]:
 
 
 def from_json(tree: Mapping[str, Any], fields: Mapping[str, Field]) -> ml_collections.FrozenConfigDict:
-    """The config that `to_json` wrote, checked again: a run's directory is data, not code."""
+    """The config that `to_json` wrote, checked again: a run's directory is data, not code.
+
+    A field that came after the run takes its default, which must be what was done before there was a choice.
+    """
     require(isinstance(tree, Mapping), "the saved config is damaged: it holds no fields")
-    return check(tree, fields)
+    return check(_nested(dict(leaves(open_defaults(fields))) | dict(leaves(tree))), fields)
 
 
 def difference(config: Any, other: Any) -> dict[str, tuple[Any, Any]]:

@@ -1,7 +1,7 @@
 """Write the tables of README.md and docs/ anew from results/*.json.
 
-  make results          # runs the demo in a folder of its own, keeps its numbers as results/digits.json, and calls this
-  python scripts/results.py
+make results          # runs the demo in a folder of its own, keeps its numbers as results/digits.json, and calls this
+python scripts/results.py
 """
 
 from genjax import cli

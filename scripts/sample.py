@@ -4,25 +4,37 @@
   python scripts/sample.py --workdir=runs/noise --label=3 --config.sample.count=64 --config.sample.guidance_scale=2
   python scripts/sample.py --workdir=runs/next_token --config.next_token.temperature=0.8
 
+  python scripts/sample.py --workdir=runs/noise --image=held_out --redraw=0,0,4,8      (inpainting: the upper half anew)
+  python scripts/sample.py --workdir=runs/noise --image=mine.png --label=3              (SDEdit, from noise_prediction.edit_logsnr)
+
 Writes a picture (or, for tokens, only the array) and an .npz with the samples in the units of the data. Sample i is a function of the
 model, the seed and i: it does not depend on how many are drawn at once.
 """
 
 from genjax import cli
+from genjax.config import require
 
 FLAGS = [
     cli.Flag("workdir", "the trained run's directory", required=True),
     cli.Flag("out", "file name without ending; default: samples/samples_step<step> in the run's directory"),
     cli.Flag("label", "draw only this class; default: all classes in turn", kind=int),
+    cli.Flag("image", "edit instead of draw: held_out, or a PNG of the size of the data"),
+    cli.Flag("redraw", "of --image, the part to draw anew: top,left,bottom,right in pixels, or a PNG that is white there"),
     cli.Flag("step", "which checkpoint; default: the newest", kind=int),
     cli.Flag("weights", "the averaged parameters or those of the last step", default="ema", choices=("ema", "raw")),
 ]
 
 
 def main(args):
-    from genjax.evaluation.commands import sample
+    require(args.image is not None or args.redraw is None, "--redraw is a part of --image: give both")
 
-    sample(args.workdir, args.overrides, out=args.out, label=args.label, step=args.step, weights=args.weights)
+    from genjax.evaluation import commands
+
+    options = {"out": args.out, "label": args.label, "step": args.step, "weights": args.weights}
+    if args.image is None:
+        commands.sample(args.workdir, args.overrides, **options)
+    else:
+        commands.edit(args.workdir, args.overrides, image=args.image, redraw=args.redraw, **options)
 
 
 if __name__ == "__main__":

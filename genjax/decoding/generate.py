@@ -15,7 +15,15 @@ from genjax.types import Array, Key, PyTree
 NextLogits = Callable[[Array, Array, PyTree], tuple[Array, PyTree]]
 
 
-def generate(next_logits: NextLogits, state: PyTree, start: Array, length: int, rule: SamplingRule, keys: Key) -> Array:
+def generate(
+    next_logits: NextLogits,
+    state: PyTree,
+    start: Array,
+    length: int,
+    rule: SamplingRule,
+    keys: Key,
+    known: tuple[Array, Array] | None = None,
+) -> Array:
     """Sequences of `length` tokens.
 
     Args:
@@ -26,6 +34,8 @@ def generate(next_logits: NextLogits, state: PyTree, start: Array, length: int, 
       rule: how a token is chosen.
       keys: one key a row [B]; the token at a position is drawn with the row's key and the position, so that a row does not depend on
         its neighbours.
+      known: (tokens int32 [B, length], mask bool [B, length]): where the mask is true the token is given. What is drawn sees the given
+        tokens before it, not those after it.
 
     Returns:
       int32 [B, length].
@@ -35,6 +45,8 @@ def generate(next_logits: NextLogits, state: PyTree, start: Array, length: int, 
         token, state = carry
         logits, state = next_logits(token, position, state)
         token = rule(logits, rng.each(keys, position))
+        if known is not None:
+            token = jnp.where(known[1][:, position], known[0][:, position], token)
         return (token, state), token
 
     _, tokens = jax.lax.scan(step, (start, state), jnp.arange(length))

@@ -1,12 +1,13 @@
-"""One look-up for the tables name -> function of this package, so that every wrong name is refused with the same sentence."""
+"""One look-up for the tables name -> function of this package, so that every wrong name or option is refused with the same sentence."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping
-from typing import TypeVar
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
-from genjax.errors import UsageError
+from genjax.errors import UsageError, did_you_mean
 
 T = TypeVar("T")
 
@@ -15,6 +16,15 @@ def pick(table: Mapping[str, T], name: str, what: str) -> T:
     """The entry `name` of a table of `what`; raises UsageError that names the nearest entry and all of them."""
     if name in table:
         return table[name]
-    nearest = difflib.get_close_matches(str(name), table, n=1)
-    hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-    raise UsageError(f"There is no {what} {name!r}.{hint} Known: {', '.join(table)}.")
+    raise UsageError(f"there is no {what} '{name}'{did_you_mean(name, table)} Known: {', '.join(table)}.")
+
+
+def bind(table: Mapping[str, Callable], choice: tuple[str, Mapping[str, Any]], what: str) -> Callable:
+    """The entry of (name, options) with its options bound; raises UsageError for a name or an option that does not exist."""
+    name, options = choice
+    function = pick(table, name, what)
+    known = [p.name for p in inspect.signature(function).parameters.values() if p.default is not p.empty]
+    for option in options:
+        if option not in known:
+            raise UsageError(f"the {what} '{name}' has no option '{option}'{did_you_mean(option, known)} It has {', '.join(known) or 'none'}.")
+    return functools.partial(function, **options)

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from genjax.config import require, to_json
-from genjax.evaluation import baselines, pictures
+from genjax.evaluation import baselines, edits, pictures
 from genjax.evaluation.evaluator import Evaluator
 from genjax.evaluation.trained import load
 from genjax.training.workdir import Workdir, writing
@@ -43,6 +43,45 @@ def sample(path: str, overrides: Mapping[str, str], *, out: str | None, label: i
             print(f"  picture  {picture}")
     print(f"  array    {target.with_name(target.name + '.npz')}")
     return target
+
+
+def edit(
+    path: str, overrides: Mapping[str, str], *, image: str, redraw: str | None, out: str | None, label: int | None, step: int | None, weights: str
+) -> Path:
+    """Edits images with a run's model: draws a part anew (inpainting) or all of it from a noisy version (SDEdit); returns the sheet's path.
+
+    Args:
+      image: "held_out", or a PNG, of the size of the data.
+      redraw: the part that is drawn anew, as "top,left,bottom,right" in pixels or a PNG that is white there; None edits the whole.
+      (the others as in `sample`)
+    """
+    trained = load(path, overrides, weights=weights, step=step)
+    spec = trained.run.source.spec
+    require(spec.key == "image", f"--image: the model of {path} knows no images")
+    if image == "held_out":
+        held_out = trained.run.source.splits["eval"]
+        rows = held_out.rows(np.arange(min(trained.run.config.sample.count, len(held_out))))
+        before, labels = rows["image"], rows.get("label")
+    else:
+        before, labels = edits.read_image(image, spec)[None], None
+        require(label is not None or not trained.run.config.conditioning.label or not spec.num_classes, "--image=FILE needs --label, its class")
+    given, keep = {"image": before}, None
+    if redraw is not None:
+        keep = ~edits.read_region(redraw, spec)
+        given["mask"] = np.broadcast_to(keep, before.shape)
+    drawn = Evaluator(trained.run).draw(trained.params, len(before), label=labels if label is None else label, given=given)
+    if keep is not None:
+        assert (np.where(keep, drawn.data, 0) == np.where(keep, before, 0)).all(), "what is kept must not change"
+
+    target = Path(out) if out else Workdir(path).samples / f"edited_step{trained.step}"
+    picture = target.with_name(target.name + ".png")
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(target.with_name(target.name + ".npz"), image=drawn.data, before=before)
+        Image.fromarray(edits.before_and_after(before, keep, drawn.data, spec)).save(picture)
+    print(f"{len(before)} images edited with step {trained.step} ({weights} weights), {drawn.nfe:g} network evaluations each")
+    print(f"  picture  {picture}   (before{', what is drawn anew' if keep is not None else ''}, after)")
+    return picture
 
 
 def evaluate(path: str, overrides: Mapping[str, str], *, step: int | None, weights: str) -> dict[str, Any]:

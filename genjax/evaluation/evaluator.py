@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import cached_property
 from typing import NamedTuple
 
@@ -67,14 +68,23 @@ class Evaluator:
         terms = {name.removeprefix("term/"): column for name, column in columns.items() if name.startswith("term/")}
         return bits_per_unit(columns["nats"], columns["units"], columns["draws"], terms, kind)
 
-    def draw(self, params: Params, count: int, *, label: int | None = None, first: int = 0) -> Drawn:
+    def draw(
+        self,
+        params: Params,
+        count: int,
+        *,
+        label: int | np.ndarray | None = None,
+        first: int = 0,
+        given: Mapping[str, np.ndarray] | None = None,
+    ) -> Drawn:
         """`count` samples with ids first, first + 1, ...; sample i is the same whatever the count and the batch size.
 
-        With classes, the class of sample i is `label`, or i modulo the number of classes when it is None.
+        With classes, the class of sample i is `label` (one, or one a sample), or i modulo the number of classes when it is None.
+        `given` [count, ...] goes into the request: the data to edit, and the mask of what to keep.
         """
         classes = self.run.source.spec.num_classes
         ids = np.arange(first, first + count, dtype=np.uint32)
-        labels = (ids % classes if label is None else np.full(count, label)).astype(np.int32) if classes else None
+        labels = (ids % classes if label is None else np.broadcast_to(label, (count,))).astype(np.int32) if classes else None
         key = rng.stream(self.run.config.seed, "sample")
         rows, nfe, depth = [], 0.0, 0.0
         for start in range(0, count, self.batch_size):
@@ -82,6 +92,7 @@ class Evaluator:
             here = np.arange(start, start + self.batch_size)
             here = np.where(here < count, here, start)
             request = {"id": ids[here]} | ({"label": labels[here]} if labels is not None else {})
+            request |= {name: rows[here] for name, rows in (given or {}).items()}
             samples = self.sampler(params, self.run.parallel.put_whole(request), key)
             rows.append(np.asarray(samples.data)[: count - start])
             nfe, depth = float(np.mean(samples.cost.nfe)), float(np.mean(samples.cost.sequential_depth))

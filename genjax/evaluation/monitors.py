@@ -34,6 +34,6 @@ def monitors(run: Run) -> Sequence[Monitor]:
         log.line(f"  samples   {path}")
 
     measured = [Monitor("bits", run.config.train.evaluate_every, bits)]
-    if run.source.spec.key == "image":
+    if run.objective.generates and run.source.spec.key == "image":
         measured.append(Monitor("samples", run.config.train.sample_every, samples))
     return measured

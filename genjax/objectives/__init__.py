@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from genjax.objectives.base import Objective
+from genjax.objectives.classifier import Classifier
 from genjax.objectives.next_token import NextToken
 from genjax.objectives.noise_prediction import NoisePrediction
 from genjax.types import DataSpec
@@ -12,6 +13,7 @@ from genjax.types import DataSpec
 OBJECTIVES: dict[str, type[Objective]] = {
     "next_token": NextToken,
     "noise_prediction": NoisePrediction,
+    "classifier": Classifier,
 }
 
 

@@ -6,7 +6,7 @@ and nothing else, so a new objective is one file, one line in `genjax.objectives
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import jax.numpy as jnp
 
@@ -17,7 +17,12 @@ from genjax.types import Array, Batch, DataSpec, Key, Likelihood, LossSums, Para
 
 
 class Objective(Protocol):
-    """What is learned, as pure, jit-able functions of parameters and batches."""
+    """What is learned, as pure, jit-able functions of parameters and batches.
+
+    `generates` tells whether `sample` draws data; a classifier's does not.
+    """
+
+    generates: ClassVar[bool]
 
     @classmethod
     def build(cls, config: Any, spec: DataSpec) -> Objective:

@@ -8,7 +8,7 @@ Its features, the pooled positions before the last linear map, are the space of 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import optax
@@ -30,7 +30,7 @@ class Classifier:
     spec: DataSpec
     quantizer: Quantizer
 
-    generates = False
+    generates: ClassVar[bool] = False
 
     @classmethod
     def build(cls, config: Any, spec: DataSpec) -> Classifier:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import optax
 
 from genjax import rng
+from genjax.config import require
 from genjax.decoding.generate import generate
 from genjax.decoding.sampling import SamplingRule, guide
 from genjax.models import adapters, masks
@@ -33,6 +34,8 @@ class NextToken:
     drop_rate: float
     guidance_scale: float
     rule: SamplingRule
+
+    generates: ClassVar[bool] = True
 
     @classmethod
     def build(cls, config: Any, spec: DataSpec) -> NextToken:
@@ -64,6 +67,9 @@ class NextToken:
         return Likelihood(nats, jnp.full(nats.shape, tokens.shape[1]), jnp.zeros_like(nats), {}, "exact")
 
     def sample(self, params: Params, request: Batch, key: Key) -> Samples:
+        """New rows; with the data and `mask` in the request, rows that keep the data where the mask is true and draw the rest, each value
+        given those before it in raster order.
+        """
         rows, guided = request["id"].shape[0], self.guidance_scale != 1.0
         label = request.get("label")
         if guided:  # every row twice in one batch: with its class, and without
@@ -82,7 +88,11 @@ class NextToken:
         length = self.spec.num_dims
         cache = self.network.trunk.empty_cache(batch, length)
         start = jnp.full((rows,), self.network.vocab, jnp.int32)
-        tokens = generate(next_logits, cache, start, length, self.rule, rng.rows(key, request["id"]))
+        known = None
+        if self.spec.key in request:
+            require("mask" in request, "next_token cannot begin from an image: say which part to draw anew with --redraw")
+            known = self._tokens(request), jnp.broadcast_to(request["mask"], request[self.spec.key].shape).reshape(rows, length)
+        tokens = generate(next_logits, cache, start, length, self.rule, rng.rows(key, request["id"]), known)
         cost = Cost(nfe=length * (2 if guided else 1), sequential_depth=length)
         return Samples(tokens.reshape(rows, *self.spec.shape), cost)
 

@@ -11,25 +11,31 @@ eps_hat - eps = -(alpha / sigma) c_out (F - F*) with F* the output that would be
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar
 
+import jax
 import jax.numpy as jnp
 
 from genjax import rng
-from genjax.config import require
-from genjax.diffusion import grid, guidance, likelihood, prediction, solvers, time_sampling, weighting
-from genjax.diffusion.process import Process, alpha_sigma, bcast, perturb
+from genjax.config import Choice, require
+from genjax.diffusion import adaptive, editing, grid, guidance, likelihood, ode_likelihood, prediction, solvers, time_sampling, weighting
+from genjax.diffusion.process import Denoise, Process, alpha_sigma, bcast, perturb
 from genjax.diffusion.quantizer import Quantizer
+from genjax.diffusion.registry import bind
 from genjax.models.networks import PatchNetwork
+from genjax.models.unet import UNet
 from genjax.objectives.base import classes_from, hide_labels, trunk_from
 from genjax.types import Array, Batch, Cost, DataSpec, Key, Likelihood, LossSums, Params, Samples
 
 
 @dataclasses.dataclass(frozen=True)
 class NoisePrediction:
-    """See the module's text; the fields are those of the config."""
+    """See the module's text; the fields are those of `noise_prediction` in configs/base.py, where names may carry options: "ddim(eta=0.5)"."""
 
-    network: PatchNetwork
+    network: PatchNetwork | UNet
     spec: DataSpec
     quantizer: Quantizer
     process: Process
@@ -40,9 +46,17 @@ class NoisePrediction:
     solver: str
     grid: str
     steps: int
+    threshold: str
+    resamples: int
+    edit_logsnr: float
+    bound: str
     eval_times: int
     drop_rate: float
     guidance_scale: float
+    guidance_interval: tuple[float, float]
+    guidance_rescale: float
+
+    generates: ClassVar[bool] = True
 
     @classmethod
     def build(cls, config: Any, spec: DataSpec) -> NoisePrediction:
@@ -52,16 +66,11 @@ class NoisePrediction:
             f"objective=noise_prediction needs images, and data.source='{spec.name}' holds tokens: "
             "noise has no meaning between category numbers; use objective=next_token",
         )
-        require(
-            spec.shape[0] % options.patch_size == 0 and spec.shape[1] % options.patch_size == 0,
-            f"images of {spec.shape[0]}x{spec.shape[1]} are not divisible into patches: set noise_prediction.patch_size to a divisor of both",
-        )
-        process = Process(options.curve, options.scaling, options.logsnr_min, options.logsnr_max)
+        process = Process(options.curve, options.scaling, options.logsnr_min, options.logsnr_max, options.shift)
         prediction.check(options.prediction, process)
-        height, width, channels = spec.shape
-        network = PatchNetwork(trunk_from(config), (height, width, channels), options.patch_size, classes_from(config, spec), parent=None)
-        return cls(
-            network=network,
+        low, high = options.guidance_logsnr_min, options.guidance_logsnr_max
+        objective = cls(
+            network=NETWORKS[options.network](config, spec, classes_from(config, spec)),
             spec=spec,
             quantizer=Quantizer(spec.levels),
             process=process,
@@ -72,10 +81,28 @@ class NoisePrediction:
             solver=options.solver,
             grid=options.grid,
             steps=options.steps,
+            threshold=options.threshold,
+            resamples=options.resamples,
+            edit_logsnr=options.edit_logsnr,
+            bound=options.likelihood,
             eval_times=options.eval_times,
             drop_rate=config.conditioning.drop_rate,
             guidance_scale=config.sample.guidance_scale,
+            guidance_interval=(-math.inf if low is None else low, math.inf if high is None else high),
+            guidance_rescale=options.guidance_rescale,
         )
+        # Names and options that do not exist are refused now, not when they are first used.
+        for table, choice, what in (
+            (weighting.WEIGHTINGS, options.weighting, "weighting"),
+            (SOLVERS, options.solver, "solver"),
+            (grid.GRIDS, options.grid, "grid"),
+            (THRESHOLDS, options.threshold, "threshold"),
+        ):
+            bind(table, Choice(choice).parts, what)
+        name, numbers = Choice(options.time_sampler).parts
+        bind({name: time_sampling.DENSITIES[time_sampling.TIME_SAMPLERS[name][1]]}, (name, numbers), "time sampler")
+        objective._grid(process)
+        return objective
 
     def init(self, key: Key) -> Params:
         one = jnp.zeros((1,), jnp.int32)
@@ -87,7 +114,8 @@ class NoisePrediction:
 
         # 1. The noisy image, equation (1).
         x0 = self.quantizer.encode(batch["image"])
-        logsnr, density = time_sampling.draw(self.time_sampler, self.process, rng.fold_name(key, "time"), batch["id"])
+        sampler, options = Choice(self.time_sampler).parts
+        logsnr, density = time_sampling.draw(sampler, self.process, rng.fold_name(key, "time"), batch["id"], **options)
         eps = rng.normal(keys("noise"), self.spec.shape)
         x = perturb(self.process, x0, logsnr, eps)
 
@@ -100,31 +128,54 @@ class NoisePrediction:
         alpha, sigma = alpha_sigma(logsnr, self.process.scaling)
         c_out = prediction.coefficients(self.prediction, logsnr, self.process.scaling, self.data_std).c_out
         squared = jnp.sum(jnp.square(bcast(alpha / sigma * c_out, x) * (output - right)), axis=(1, 2, 3))
-        nats = 0.5 * weighting.weight(self.weighting, logsnr) / density * squared
+        name, options = Choice(self.weighting).parts
+        nats = 0.5 * weighting.weight(name, logsnr, **options) / density * squared
         count = jnp.sum(batch["weight"]) * self.spec.num_dims
         return LossSums(jnp.sum(batch["weight"] * nats), count, {"eps_mse": (jnp.sum(batch["weight"] * squared), count)})
 
     def likelihood(self, params: Params, batch: Batch, key: Key) -> Likelihood:
         keys = rng.rows(key, batch["id"])
-        bound = likelihood.variational_bound(
-            self._denoiser(params, batch.get("label")), self.process, self.quantizer, batch["image"], keys, self.eval_times
-        )
-        terms = {"prior": bound.prior, "reconstruction": bound.reconstruction, "diffusion": bound.diffusion}
-        units = jnp.full(bound.nats.shape, self.spec.num_dims)
-        return Likelihood(bound.nats, units, bound.stderr, terms, "upper_bound")
+        found = BOUNDS[self.bound](self, self._denoiser(params, batch.get("label")), batch["image"], keys)
+        units = jnp.full(found.nats.shape, self.spec.num_dims)
+        terms = {name: getattr(found, name) for name in ("prior", "reconstruction", "diffusion") if hasattr(found, name)}
+        return Likelihood(found.nats, units, found.stderr, terms, "upper_bound")
 
     def sample(self, params: Params, request: Batch, key: Key) -> Samples:
+        """New rows; with `image` and `mask` in the request, rows that keep the image where the mask is true (RePaint); with `image`
+        alone, rows that begin from it at `edit_logsnr` (SDEdit).
+        """
         keys = rng.rows(key, request["id"])
         denoise, evaluations = self._denoiser(params, request.get("label")), 1
         if self.guidance_scale != 1.0:
             without = self._denoiser(params, jnp.full_like(request["label"], self.network.num_classes))
-            denoise, evaluations = guidance.classifier_free(denoise, without, self.guidance_scale), 2
-        steps = grid.make(self.grid, self.process, self.steps)
-        start = solvers.initial(self.process, keys, self.spec.shape, self.data_std)
-        solution = solvers.sample(denoise, solvers.make(self.solver), steps, start, keys)
-        return Samples(self.quantizer.decode(solution.x), Cost(nfe=solution.nfe * evaluations, sequential_depth=solution.nfe))
+            guided = guidance.classifier_free(denoise, without, self.guidance_scale, self.guidance_interval, self.guidance_rescale)
+            denoise, evaluations = guided, 2
+        denoise = bind(THRESHOLDS, Choice(self.threshold).parts, "threshold")(denoise)
 
-    def _denoiser(self, params: Params, label: Array | None):
+        solver = bind(SOLVERS, Choice(self.solver).parts, "solver")
+        process, walk = self.process, Choice(self.solver).parts[0] != ADAPTIVE
+        start = solvers.initial(process, keys, self.spec.shape, self.data_std)
+        known = self.quantizer.encode(request["image"]) if "image" in request else None
+        if known is not None and "mask" not in request:
+            process, start = editing.sdedit(process, known, self.edit_logsnr, jax.vmap(partial(rng.fold_name, name="edit"))(keys))
+        if walk:
+            solve = solver()
+            if known is not None and "mask" in request:
+                solve = editing.repaint(solve, known, request["mask"], self.resamples)
+            found = solvers.sample(denoise, solve, self._grid(process), start, keys)
+        else:
+            require("mask" not in request, "noise_prediction.solver=adaptive cannot draw a part anew: use a solver with steps, such as ddpm")
+            found = solver(denoise, process, start)
+        image = self.quantizer.decode(found.x)
+        if "mask" in request:  # to the level: what is known is not drawn
+            image = jnp.where(request["mask"], request["image"], image)
+        return Samples(image, Cost(nfe=found.nfe * evaluations, sequential_depth=found.nfe))
+
+    def _grid(self, process: Process) -> grid.Grid:
+        name, options = Choice(self.grid).parts
+        return grid.make(name, process, self.steps, **options)
+
+    def _denoiser(self, params: Params, label: Array | None) -> Denoise:
         """(x, logsnr) -> x0_hat, the estimate of the clean image."""
 
         def denoise(x: Array, logsnr: Array) -> Array:
@@ -136,3 +187,65 @@ class NoisePrediction:
     def _output(self, params: Params, x: Array, logsnr: Array, label: Array | None, dropout_keys: Key | None) -> Array:
         c_in = prediction.coefficients(self.prediction, logsnr, self.process.scaling, self.data_std).c_in
         return jnp.asarray(self.network.apply({"params": params}, bcast(c_in, x) * x, logsnr, label, dropout_keys))
+
+
+def _trunk(config: Any, spec: DataSpec, classes: int) -> PatchNetwork:
+    (height, width, channels), size = spec.shape, config.noise_prediction.patch_size
+    require(
+        height % size == 0 and width % size == 0,
+        f"images of {height}x{width} are not divisible into patches: set noise_prediction.patch_size to a divisor of both",
+    )
+    return PatchNetwork(trunk_from(config), (height, width, channels), size, classes, parent=None)
+
+
+def _unet(config: Any, spec: DataSpec, classes: int) -> UNet:
+    height, width, channels = spec.shape
+    model = config.model
+    return UNet((height, width, channels), **config.unet, dropout=model.dropout, dtype=model.dtype, num_classes=classes, parent=None)
+
+
+NETWORKS: dict[str, Callable[[Any, DataSpec, int], PatchNetwork | UNet]] = {"trunk": _trunk, "unet": _unet}
+
+
+# Each: denoiser -> denoiser, for images encoded to [-1, 1]. They bend samples and never enter a likelihood.
+
+
+def _no_threshold(denoise: Denoise) -> Denoise:
+    return denoise
+
+
+def _static_threshold(denoise: Denoise) -> Denoise:
+    return guidance.clip(denoise, -1.0, 1.0)
+
+
+def _dynamic_threshold(denoise: Denoise, quantile: float = 0.995) -> Denoise:
+    return guidance.dynamic_threshold(denoise, quantile)
+
+
+THRESHOLDS = {"none": _no_threshold, "static": _static_threshold, "dynamic": _dynamic_threshold}
+
+
+# The solvers that walk down a grid, and the one that chooses its own steps.
+ADAPTIVE = "adaptive"
+SOLVERS: dict[str, Callable] = solvers.SOLVERS | {ADAPTIVE: adaptive.sample}
+
+
+# Each: (objective, denoiser, integers, keys) -> nats a row, an upper bound in expectation.
+
+
+def _variational(objective: NoisePrediction, denoise: Denoise, ints: Array, keys: Key) -> likelihood.Bound:
+    o = objective
+    return likelihood.variational_bound(denoise, o.process, o.quantizer, ints, keys, o.eval_times, data_std=o.data_std)
+
+
+def _discrete(objective: NoisePrediction, denoise: Denoise, ints: Array, keys: Key) -> likelihood.Bound:
+    o = objective
+    return likelihood.discrete_bound(denoise, o.process, o._grid(o.process), o.quantizer, ints, keys, data_std=o.data_std)
+
+
+def _ode(objective: NoisePrediction, denoise: Denoise, ints: Array, keys: Key) -> ode_likelihood.OdeNats:
+    o = objective
+    return ode_likelihood.discrete(denoise, o.process, o.quantizer, ints, keys, o.eval_times, data_std=o.data_std)
+
+
+BOUNDS = {"bound": _variational, "discrete_bound": _discrete, "ode": _ode}

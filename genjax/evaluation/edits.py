@@ -1,0 +1,57 @@
+"""What a user gives to edit: a picture, and the part of it that is to be drawn anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from genjax.config import require
+from genjax.errors import DataError
+from genjax.evaluation.pictures import sheet
+from genjax.types import DataSpec
+
+
+def read_image(path: str, spec: DataSpec) -> np.ndarray:
+    """A picture file as levels [H, W, C] of the data; DataError where it is none or of another size."""
+    height, width, channels = spec.shape
+    pixels = np.asarray(_open(path, spec).convert("L" if channels == 1 else "RGB"), np.float64).reshape(height, width, -1)
+    return np.round(pixels[..., :channels] * (spec.levels - 1) / 255).astype(np.uint8)
+
+
+def read_region(text: str, spec: DataSpec) -> np.ndarray:
+    """bool [H, W, 1], true in a box "top,left,bottom,right" (the last two exclusive) or where a picture file is white."""
+    height, width, _ = spec.shape
+    numbers = text.split(",")
+    if len(numbers) != 4:
+        return np.asarray(_open(text, spec).convert("L"))[..., None] > 127
+    require(all(number.strip().isdigit() for number in numbers), f"--redraw={text}: give four pixel numbers top,left,bottom,right, or a picture file")
+    top, left, bottom, right = map(int, numbers)
+    require(
+        0 <= top < bottom <= height and 0 <= left < right <= width,
+        f"--redraw={text} is no box in images of {height}x{width}: give top,left,bottom,right with top < bottom and left < right",
+    )
+    region = np.zeros((height, width, 1), bool)
+    region[top:bottom, left:right] = True
+    return region
+
+
+def before_and_after(before: np.ndarray, keep: np.ndarray | None, after: np.ndarray, spec: DataSpec) -> np.ndarray:
+    """Rows of twelve: the images [n, H, W, C], what was kept of them (the rest gray), and what became of them."""
+    rows = [before] if keep is None else [before, np.where(keep, before, spec.levels // 2)]
+    strips = [group[start : start + 12] for start in range(0, len(before), 12) for group in (*rows, after)]
+    padded = [np.concatenate([strip, np.zeros((12 - len(strip), *spec.shape), strip.dtype)]) for strip in strips]
+    return sheet(np.concatenate(padded), spec, 12)
+
+
+def _open(path: str, spec: DataSpec) -> Image.Image:
+    height, width, _ = spec.shape
+    try:
+        image = Image.open(Path(path))
+        image.load()
+    except (OSError, SyntaxError) as error:
+        raise DataError(f"{path} cannot be read as a picture: {error}") from error
+    if image.size != (width, height):
+        raise DataError(f"{path} is {image.size[0]}x{image.size[1]} pixels, and the model's images are {width}x{height}: resize it first")
+    return image
