@@ -225,7 +225,10 @@ def from_json(tree: Mapping[str, Any], fields: Mapping[str, Field]) -> ml_collec
     A field that came after the run takes its default, which must be what was done before there was a choice.
     """
     require(isinstance(tree, Mapping), "the saved config is damaged: it holds no fields")
-    return check(_nested(dict(leaves(open_defaults(fields))) | dict(leaves(tree))), fields)
+    given = dict(leaves(tree))
+    for path in given:
+        require(path in fields, _unknown_field(path, fields))
+    return check(_nested({path: spec.default for path, spec in fields.items()} | given), fields)
 
 
 def difference(config: Any, other: Any) -> dict[str, tuple[Any, Any]]:

@@ -1,6 +1,8 @@
 """Measure a trained model on the held-out split: bits per dimension, with kind and standard error.
 
   python scripts/evaluate.py --workdir=runs/noise
+  python scripts/evaluate.py --workdir=runs/noise --classifier=runs/classifier --config.sample.count=1000
+  python scripts/evaluate.py --workdir=runs/noise --config.noise_prediction.likelihood=ode
   python scripts/evaluate.py --workdir=runs/noise --config.noise_prediction.eval_times=64 --config.evaluate.examples=1000
 
 Prints a table and writes evaluation_step<step>.json into the run's directory.
@@ -10,6 +12,7 @@ from genjax import cli
 
 FLAGS = [
     cli.Flag("workdir", "the trained run's directory", required=True),
+    cli.Flag("classifier", "the run of a trained classifier that judges samples of the model"),
     cli.Flag("step", "which checkpoint; default: the newest", kind=int),
     cli.Flag("weights", "the averaged parameters or those of the last step", default="ema", choices=("ema", "raw")),
 ]
@@ -18,7 +21,7 @@ FLAGS = [
 def main(args):
     from genjax.evaluation.commands import evaluate
 
-    evaluate(args.workdir, args.overrides, step=args.step, weights=args.weights)
+    evaluate(args.workdir, args.overrides, step=args.step, weights=args.weights, classifier=args.classifier)
 
 
 if __name__ == "__main__":

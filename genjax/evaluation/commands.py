@@ -13,6 +13,7 @@ from PIL import Image
 from genjax.config import require, to_json
 from genjax.evaluation import baselines, edits, pictures
 from genjax.evaluation.evaluator import Evaluator
+from genjax.evaluation.judge import Judge
 from genjax.evaluation.trained import load
 from genjax.training.workdir import Workdir, writing
 
@@ -84,8 +85,12 @@ def edit(
     return picture
 
 
-def evaluate(path: str, overrides: Mapping[str, str], *, step: int | None, weights: str) -> dict[str, Any]:
-    """Measures a run on the held-out split, prints a table and writes it as JSON; returns what it wrote."""
+def evaluate(path: str, overrides: Mapping[str, str], *, step: int | None, weights: str, classifier: str | None = None) -> dict[str, Any]:
+    """Measures a run on the held-out split, prints a table and writes it as JSON; returns what it wrote.
+
+    With a classifier's run, `sample.count` samples are drawn and judged by it: Fréchet distance to the training data in its features, and
+    how often it gives a sample the class that was asked for. The same is done with held-out data, as what a perfect model would get.
+    """
     trained = load(path, overrides, weights=weights, step=step)
     run = trained.run
     bits = Evaluator(run).bits(trained.params, run.config.evaluate.examples)
@@ -96,6 +101,21 @@ def evaluate(path: str, overrides: Mapping[str, str], *, step: int | None, weigh
     for baseline in baselines.table(run.source):
         print(f"  {baseline.value:.4f}     {baseline.name}")
     record = {"step": trained.step, "weights": weights, "config": to_json(run.config), "bits_per_dim": bits._asdict()}
+    if classifier is not None:
+        judge = Judge(load(classifier, {}))
+        require(
+            judge.spec == run.source.spec, f"--classifier={classifier} was trained on {judge.spec.name}, and this model on {run.source.spec.name}"
+        )
+        drawn = Evaluator(run).draw(trained.params, run.config.sample.count)
+        record["judged"] = {
+            "classifier": judge.name,
+            "samples": judge(drawn.data, drawn.label)._asdict(),
+            "held_out": judge.held_out(len(drawn.data))._asdict(),
+        }
+        print(f"  {len(drawn.data):,} samples judged by {judge.name}, beside as many held-out examples ({drawn.nfe:g} network evaluations a sample)")
+        for name, unit in (("frechet", "Fréchet distance in its features"), ("accuracy", "classified as asked")):
+            mine, real = record["judged"]["samples"][name], record["judged"]["held_out"][name]
+            print(f"    {mine:<10.4f} {unit:<34} held-out {real:.4f}")
     workdir = Workdir(path)
     workdir.write_json(f"evaluation_step{trained.step}.json", record)
     print(f"  written    {workdir.path / f'evaluation_step{trained.step}.json'}")

@@ -65,4 +65,5 @@ class Classifier:
 
     def features_and_logits(self, params: Params, image: Array, dropout_keys: Key | None) -> tuple[Array, Array]:
         """Features [B, width] and logits [B, classes] of integer images [B, H, W, C]."""
-        return self.network.apply({"params": params}, self.quantizer.encode(image), dropout_keys)
+        features, logits = self.network.apply({"params": params}, self.quantizer.encode(image), dropout_keys)
+        return jnp.asarray(features), jnp.asarray(logits)

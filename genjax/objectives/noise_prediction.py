@@ -173,7 +173,7 @@ class NoisePrediction:
 
     def _grid(self, process: Process) -> grid.Grid:
         name, options = Choice(self.grid).parts
-        return grid.make(name, process, self.steps, **options)
+        return grid.make(name, process, self.steps, "denoise", **options)
 
     def _denoiser(self, params: Params, label: Array | None) -> Denoise:
         """(x, logsnr) -> x0_hat, the estimate of the clean image."""

@@ -58,12 +58,14 @@ class Logger:
         self.console.print(text, markup=False)
 
     def progress(self, step: int, values: Mapping[str, float]) -> None:
-        """A line with the step, its metrics, the rate and the time that is left at this rate."""
+        """A line with the step, its metrics and, after the first dispatch, which is not timed, the rate and the time that is left at this rate."""
         self.bar.update(self.task, completed=step)
-        rate = (step - self.start_step) / max(time.monotonic() - self.started - self.paused, 1e-9)
-        left = int((self.total - step) / rate) if rate else 0
-        metrics = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
-        self.line(f"step {step:>{len(str(self.total))}}/{self.total}  {metrics}  {rate:.1f} steps/s  {left // 60}:{left % 60:02d} left")
+        line = f"step {step:>{len(str(self.total))}}/{self.total}  " + "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+        if step > self.start_step:
+            rate = (step - self.start_step) / max(time.monotonic() - self.started - self.paused, 1e-9)
+            left = int((self.total - step) / rate)
+            line += f"  {rate:.1f} steps/s  {left // 60}:{left % 60:02d} left"
+        self.line(line)
 
     def pause(self) -> _Pause:
         """Time in this context is not training: it does not count in the rate."""

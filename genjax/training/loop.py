@@ -19,7 +19,7 @@ import numpy as np
 from genjax import __version__
 from genjax.config import base_fields, difference, from_json, to_json
 from genjax.data.loader import train_batches
-from genjax.errors import NonFiniteError, UsageError
+from genjax.errors import GenjaxError, NonFiniteError, Preempted, UsageError
 from genjax.training.checkpoint import Checkpoints, digest
 from genjax.training.logging import Logger
 from genjax.training.setup import Run
@@ -152,9 +152,7 @@ def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stoppe
                 clock.lap("save")
             if stopping:
                 checkpoints.wait()
-                error = stopper.error(step)
-                workdir.status("preempted", step, exit_code=error.exit_code, reason=str(error))
-                raise error
+                raise stopper.error(step)
             if step >= total:
                 break
 
@@ -177,8 +175,8 @@ def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stoppe
                 last = _log(log, waiting, every["log"], total, clock)
             waiting = (before, metrics)
         checkpoints.wait()
-    except NonFiniteError as error:
-        workdir.status("failed", step, exit_code=error.exit_code, reason=str(error))
+    except GenjaxError as error:
+        workdir.status("preempted" if isinstance(error, Preempted) else "failed", step, exit_code=error.exit_code, reason=str(error))
         raise
     finally:
         batches.close()
@@ -230,13 +228,13 @@ def describe(run: Run, workdir: Workdir, log: Logger, step: int) -> None:
     log.line(f"  objective  {run.config.objective}, {sum(p.size for p in params):,} parameters")
     log.line(f"  data       {spec.name}: {spec.train_size:,} training and {spec.eval_size:,} held-out examples of {spec.shape}, {spec.levels} levels")
     log.line(f"  training   {run.total_steps:,} steps of {run.config.data.batch_size} examples" + (f", from step {step:,}" if step else ""))
-    log.line("  compiling the first step ...")
+    log.line("  compiling the first step ..." if step < run.total_steps else "  already complete")
 
 
 def _summarise(run: Run, workdir: Workdir, summary: Summary) -> None:
     metrics = "  ".join(f"{name} {value:.4g}" for name, value in summary.metrics.items())
     spent = "  ".join(f"{name} {value:.1f}s" for name, value in summary.seconds.items() if value >= 0.05)
-    print(f"complete at step {summary.step}  {metrics}")
+    print(f"complete at step {summary.step}  {metrics}".rstrip())
     print(f"  time    {spent}")
     print(f"  state   sha256 {summary.digest}")
     print(f"  sample    python scripts/sample.py --workdir={workdir.path}")

@@ -39,21 +39,26 @@ class Mixture:
     means: np.ndarray
     stds: np.ndarray
 
-    def _terms(self, y, s2):
+    def _arrays(self, like):
+        """weights [1, K], means [1, K, D], stds [1, K] in the type of `like`."""
+        return (jnp.asarray(v[None], like.dtype) for v in (self.weights, self.means, self.stds))
+
+    def terms(self, y, s2):
         """Log of every component's share of the density of y [B, D] at noise s2 [B, 1]: [B, K]; and variances [B, K]."""
-        variance = self.stds[None] ** 2 + s2
-        squares = jnp.sum((y[:, None] - self.means[None]) ** 2, axis=-1)
-        return jnp.log(self.weights)[None] - 0.5 * (squares / variance + self.means.shape[1] * jnp.log(2 * np.pi * variance)), variance
+        weights, means, stds = self._arrays(y)
+        variance = stds**2 + s2
+        squares = jnp.sum((y[:, None] - means) ** 2, axis=-1)
+        return jnp.log(weights) - 0.5 * (squares / variance + self.means.shape[1] * jnp.log(2 * np.pi * variance)), variance
 
     def log_prob(self, y, s2=0.0):
         """log density [B] of y [B, D] = x0 + sqrt(s2) eps."""
-        return jax.nn.logsumexp(self._terms(y, jnp.full((y.shape[0], 1), s2))[0], axis=-1)
+        return jax.nn.logsumexp(self.terms(y, jnp.full((y.shape[0], 1), s2))[0], axis=-1)
 
     def posterior_mean(self, y, s2):
-        terms, variance = self._terms(y, s2)
-        gain = (self.stds[None] ** 2 / variance)[..., None]
-        each = self.means[None] + gain * (y[:, None] - self.means[None])
-        return jnp.sum(jax.nn.softmax(terms, axis=-1)[..., None] * each, axis=1)
+        _, means, stds = self._arrays(y)
+        terms, variance = self.terms(y, s2)
+        gain = (stds**2 / variance)[..., None]
+        return jnp.sum(jax.nn.softmax(terms, axis=-1)[..., None] * (means + gain * (y[:, None] - means)), axis=1)
 
     def denoiser(self, scaling):
         return in_clean_units(self.posterior_mean, scaling)

@@ -24,7 +24,7 @@ def log_first(scaling):
 
     def log_prob(x, logsnr):
         alpha, sigma = alpha_sigma(logsnr, scaling)
-        terms, _ = TWO._terms(x / alpha[:, None], ((sigma / alpha) ** 2)[:, None])
+        terms, _ = TWO.terms(x / alpha[:, None], ((sigma / alpha) ** 2)[:, None])
         return jax.nn.log_softmax(terms, axis=1)[:, 0]
 
     return log_prob

@@ -148,10 +148,7 @@ def test_one_trajectory_for_every_scaling(name):
     ends = []
     for scaling in scalings:
         points = grid.make("uniform_logsnr", Process("linear", scaling, -7.0, 8.0), 20)
-        call = jax.jit(
-            lambda x, points=points: solvers.walk(MILD.denoiser(points.scaling), solvers.make(name), points, x, lambda i, draw: z[i, draw]).x
-        )
-        ends.append(call(y * points.alpha[0]))
+        ends.append(walk(MILD.denoiser(scaling), name, points, y * points.alpha[0], z))
     for end in ends[1:]:
         np.testing.assert_allclose(end, ends[0], atol=1e-12)
 

@@ -1,5 +1,6 @@
 """A training that is stopped, however it is stopped, and started again with the same command ends in the same state, to the last bit."""
 
+import re
 import signal
 
 import pytest
@@ -46,6 +47,9 @@ def test_a_stopped_training_goes_on_to_the_same_state(objective, signals, toy_ru
     saved = stopped.saved
     finished = start_script("train", *stopped.flags).end()
     assert f"160 steps of 16 examples, from step {saved}\n" in finished.out
+    rates = [float(rate) for rate in re.findall(r"(\S+) steps/s", finished.out)]
+    assert rates
+    assert min(rates) > 0
     assert finished.digest == uninterrupted.end().digest
     assert stopped.rows == whole.rows
     assert stopped.status == {"state": "complete", "step": 160, "exit_code": 0, "reason": None, "restarts": len(signals)}

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from genjax.errors import NonFiniteError, Preempted
+from genjax.errors import NonFiniteError, Preempted, SaveError
 from genjax.evaluation.monitors import monitors
 from genjax.objectives.next_token import NextToken
 from genjax.training.checkpoint import Checkpoints
@@ -107,6 +107,8 @@ def test_a_finished_run_is_left_alone(trained, run_script, tmp_path):
     ended = run_script("train", *run.flags)
     assert ended.digest == summary.digest
     assert ended.err == ""
+    assert "already complete\ncomplete at step 24\n" in ended.out
+    assert "compiling" not in ended.out
     changed = {name for name, content in run.files.items() if before.get(name) != content}
     assert changed == {".lock", "status.json"}
     assert run.status == json.loads(before["status.json"]) | {"restarts": 1}
@@ -138,6 +140,7 @@ def test_overwrite_moves_the_old_run_aside(trained, toy_run, run_script, tmp_pat
     ended = run_script("train", *new.flags, "--overwrite")
     assert ended.code == 0
     assert "from step" not in ended.out
+    assert "steps/s" not in ended.out, "the only dispatch is compiled, and not timed"
     assert new.last_step == new.saved == 4
     (aside,) = [path for path in tmp_path.iterdir() if path != run.path]
     assert str(aside) in ended.out, "it says where the old run is"
@@ -204,6 +207,18 @@ def test_a_signal_at_any_moment_is_a_saved_stop(trained, toy_run, tmp_path, monk
     assert str(stopped.value) == f"stopped by SIGTERM; step {at} is saved: run the same command again to go on"
     assert run.saved == at
     assert train_toy(run).digest == trained("next_token")[1].digest
+
+
+def test_a_failed_save_is_in_the_status(trained, toy_run, run_script, tmp_path, monkeypatch):
+    run = toy_run("next_token", tmp_path / "run")
+
+    def fail(self, step, state, meta):
+        raise SaveError("the disk is full")
+
+    monkeypatch.setattr(Checkpoints, "save", fail)
+    ended = run_script("train", *run.flags)
+    assert (ended.code, ended.err) == (74, "error: the disk is full\n")
+    assert run.status == {"state": "failed", "step": 8, "exit_code": 74, "reason": "the disk is full", "restarts": 0}
 
 
 def test_a_second_signal_ends_the_process_at_once():
