@@ -6,6 +6,7 @@
 
   python scripts/sample.py --workdir=runs/noise --image=held_out --redraw=0,0,4,8      (inpainting: the upper half anew)
   python scripts/sample.py --workdir=runs/noise --image=mine.png --label=3              (SDEdit, from noise_prediction.edit_logsnr)
+  python scripts/sample.py --workdir=runs/noise --film                                  (noising and denoising, as strips and GIFs)
 
 Writes a picture (or, for tokens, only the array) and an .npz with the samples in the units of the data. Sample i is a function of the
 model, the seed and i: it does not depend on how many are drawn at once.
@@ -20,6 +21,7 @@ FLAGS = [
     cli.Flag("label", "draw only this class; default: all classes in turn", kind=int),
     cli.Flag("image", "edit instead of draw: held_out, or a PNG of the size of the data"),
     cli.Flag("redraw", "of --image, the part to draw anew: top,left,bottom,right in pixels, or a PNG that is white there"),
+    cli.Flag("film", "show how the model works: strips and GIFs of noising and denoising, or of writing", kind=bool),
     cli.Flag("step", "which checkpoint; default: the newest", kind=int),
     cli.Flag("weights", "the averaged parameters or those of the last step", default="ema", choices=("ema", "raw")),
 ]
@@ -30,11 +32,13 @@ def main(args):
 
     from genjax.evaluation import commands
 
-    options = {"out": args.out, "label": args.label, "step": args.step, "weights": args.weights}
-    if args.image is None:
-        commands.sample(args.workdir, args.overrides, **options)
+    options = {"out": args.out, "step": args.step, "weights": args.weights}
+    if args.film:
+        commands.film(args.workdir, args.overrides, **options)
+    elif args.image is not None:
+        commands.edit(args.workdir, args.overrides, image=args.image, redraw=args.redraw, label=args.label, **options)
     else:
-        commands.edit(args.workdir, args.overrides, image=args.image, redraw=args.redraw, **options)
+        commands.sample(args.workdir, args.overrides, label=args.label, **options)
 
 
 if __name__ == "__main__":

@@ -35,16 +35,23 @@ import jax.numpy as jnp
 
 from genjax import rng
 from genjax.diffusion.grid import Grid
-from genjax.diffusion.process import Denoise, Process, alpha_sigma, inner, prior_std
+from genjax.diffusion.process import Denoise, Process, alpha_sigma, bcast, inner, prior_std
 from genjax.diffusion.registry import pick
 from genjax.types import Array, Key
 
 
 class Solution(NamedTuple):
-    """x [B, ...], and nfe: calls of `denoise` for each sample (a guided denoiser evaluates its network twice a call)."""
+    """What a sampler gives.
+
+    Attributes:
+      x: [B, ...] at the end.
+      nfe: calls of `denoise` for each sample; a guided denoiser evaluates its network twice a call.
+      path: [N + 1, B, ...] x at every point of the grid; where nobody looks at it, the compiler drops it.
+    """
 
     x: Array
     nfe: Array | int
+    path: Array
 
 
 class Step(NamedTuple):
@@ -316,11 +323,13 @@ def walk(denoise: Denoise, solver: Solver, grid: Grid, x: Array, noise: Callable
     def body(carry, node):
         (y, memory), (index, here, there) = carry, node
         at = Step(index, grid.steps + 1, here, there, model, lambda draw: noise(index, draw))
-        return solver.step(y, memory, at), None
+        y, memory = solver.step(y, memory, at)
+        return (y, memory), y
 
     y = x / alpha[0]
-    (y, _), _ = jax.lax.scan(body, (y, solver.init(y)), (jnp.arange(grid.steps), logsnr[:-1], logsnr[1:]))
+    (y, _), path = jax.lax.scan(body, (y, solver.init(y)), (jnp.arange(grid.steps), logsnr[:-1], logsnr[1:]))
+    path = jnp.concatenate([x[None], path * bcast(alpha[1:], path)])
     nfe = grid.steps * solver.evaluations
     if grid.final == "denoise":
-        return Solution(model(y, logsnr[-1]), nfe + 1)
-    return Solution(y * alpha[-1], nfe)
+        return Solution(model(y, logsnr[-1]), nfe + 1, path)
+    return Solution(y * alpha[-1], nfe, path)

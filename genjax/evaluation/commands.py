@@ -46,6 +46,26 @@ def sample(path: str, overrides: Mapping[str, str], *, out: str | None, label: i
     return target
 
 
+def film(path: str, overrides: Mapping[str, str], *, out: str | None, step: int | None, weights: str) -> list[Path]:
+    """Writes how a run's model works as strips (a row an example, time from left to right) and as GIFs; returns their paths."""
+    trained = load(path, overrides, weights=weights, step=step)
+    spec, written = trained.run.source.spec, []
+    require(spec.key == "image", f"--film: the model of {path} knows no images")
+    target = Path(out) if out else Workdir(path).samples / f"film_step{trained.step}"
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        for name, frames in Evaluator(trained.run).film(trained.params, 8).items():
+            few = np.round(np.linspace(0, len(frames) - 1, min(len(frames), 11))).astype(int)
+            strip = target.with_name(f"{target.name}_{name}.png")
+            Image.fromarray(pictures.sheet(frames[few].swapaxes(0, 1).reshape(-1, *spec.shape), spec, len(few))).save(strip)
+            moving = target.with_name(f"{target.name}_{name}.gif")
+            shots = [Image.fromarray(pictures.sheet(frame, spec, 4, height=80)) for frame in frames]
+            shots[0].save(moving, save_all=True, append_images=shots[1:], duration=[*[80] * (len(shots) - 1), 1500], loop=0)
+            written += [strip, moving]
+            print(f"  {name:<10} {strip}  {moving.name}")
+    return written
+
+
 def edit(
     path: str, overrides: Mapping[str, str], *, image: str, redraw: str | None, out: str | None, label: int | None, step: int | None, weights: str
 ) -> Path:

@@ -68,6 +68,13 @@ class Evaluator:
         terms = {name.removeprefix("term/"): column for name, column in columns.items() if name.startswith("term/")}
         return bits_per_unit(columns["nats"], columns["units"], columns["draws"], terms, kind)
 
+    def film(self, params: Params, count: int) -> dict[str, np.ndarray]:
+        """The films of the objective for the first `count` held-out examples: name -> frames [F, count, ...]."""
+        batch = next(eval_batches(self.run.source, self.batch_size))
+        batch = {name: rows[:count] for name, rows in batch.items()}
+        films = jax.jit(self.run.objective.film)(params, batch, rng.stream(self.run.config.seed, "sample"))
+        return {name: np.asarray(frames) for name, frames in films.items()}
+
     def draw(
         self,
         params: Params,

@@ -40,6 +40,9 @@ class Objective(Protocol):
     def sample(self, params: Params, request: Batch, key: Key) -> Samples:
         """One new row for each row of the request, which has `id` and, with classes, `label`; the same id gives the same row."""
 
+    def film(self, params: Params, batch: Batch, key: Key) -> dict[str, Array]:
+        """How this objective works, as films in the units of the data: name -> frames [F, B, ...], of a batch and of samples like it."""
+
 
 def trunk_from(config: Any) -> Trunk:
     """The shared trunk of a config."""

@@ -63,6 +63,9 @@ class Classifier:
     def sample(self, params: Params, request: Batch, key: Key) -> Samples:
         raise UsageError("a classifier draws no samples: give the --workdir of a generator")
 
+    def film(self, params: Params, batch: Batch, key: Key) -> dict[str, Array]:
+        return {}
+
     def features_and_logits(self, params: Params, image: Array, dropout_keys: Key | None) -> tuple[Array, Array]:
         """Features [B, width] and logits [B, classes] of integer images [B, H, W, C]."""
         features, logits = self.network.apply({"params": params}, self.quantizer.encode(image), dropout_keys)

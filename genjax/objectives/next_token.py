@@ -96,6 +96,12 @@ class NextToken:
         cost = Cost(nfe=length * (2 if guided else 1), sequential_depth=length)
         return Samples(tokens.reshape(rows, *self.spec.shape), cost)
 
+    def film(self, params: Params, batch: Batch, key: Key) -> dict[str, Array]:
+        """`writing`: a sample as far as it is written, before every token and after the last; what is not yet written is 0."""
+        tokens = self._tokens({self.spec.key: self.sample(params, {k: v for k, v in batch.items() if k in ("id", "label")}, key).data})
+        written = jnp.arange(tokens.shape[1])[None, :] < jnp.arange(tokens.shape[1] + 1)[:, None]
+        return {"writing": jnp.where(written[:, None], tokens, 0).reshape(-1, tokens.shape[0], *self.spec.shape)}
+
     def _tokens(self, batch: Batch) -> Array:
         values = batch[self.spec.key]
         return values.reshape(values.shape[0], math.prod(self.spec.shape)).astype(jnp.int32)

@@ -144,6 +144,25 @@ class NoisePrediction:
         """New rows; with `image` and `mask` in the request, rows that keep the image where the mask is true (RePaint); with `image`
         alone, rows that begin from it at `edit_logsnr` (SDEdit).
         """
+        found, evaluations = self._solve(params, request, key)
+        image = self.quantizer.decode(found.x)
+        if "mask" in request:  # to the level: what is known is not drawn
+            image = jnp.where(request["mask"], request["image"], image)
+        return Samples(image, Cost(nfe=found.nfe * evaluations, sequential_depth=found.nfe))
+
+    def film(self, params: Params, batch: Batch, key: Key) -> dict[str, Array]:
+        """`noising`: the batch's images from clean to noise, at nine even steps of log-SNR. `denoising`: a sample on its way, after every step."""
+        x0, keys = self.quantizer.encode(batch["image"]), rng.rows(key, batch["id"])
+        eps = rng.normal(keys, self.spec.shape)
+        levels = jnp.linspace(self.process.logsnr_max, self.process.logsnr_min, 9)
+        noising = jax.vmap(lambda logsnr: perturb(self.process, x0, jnp.full(x0.shape[:1], logsnr), eps))(levels)
+        found, _ = self._solve(params, {name: batch[name] for name in ("id", "label") if name in batch}, key)
+        denoising = [] if isinstance(found, adaptive.AdaptiveSolution) else [found.path]
+        frames = {"noising": noising, "denoising": jnp.concatenate([*denoising, found.x[None]])}
+        return {name: self.quantizer.decode(x) for name, x in frames.items()}
+
+    def _solve(self, params: Params, request: Batch, key: Key) -> tuple[solvers.Solution | adaptive.AdaptiveSolution, int]:
+        """The solver's solution for a request as in `sample`, and the network evaluations of one call of its denoiser."""
         keys = rng.rows(key, request["id"])
         denoise, evaluations = self._denoiser(params, request.get("label")), 1
         if self.guidance_scale != 1.0:
@@ -166,10 +185,7 @@ class NoisePrediction:
         else:
             require("mask" not in request, "noise_prediction.solver=adaptive cannot draw a part anew: use a solver with steps, such as ddpm")
             found = solver(denoise, process, start)
-        image = self.quantizer.decode(found.x)
-        if "mask" in request:  # to the level: what is known is not drawn
-            image = jnp.where(request["mask"], request["image"], image)
-        return Samples(image, Cost(nfe=found.nfe * evaluations, sequential_depth=found.nfe))
+        return found, evaluations
 
     def _grid(self, process: Process) -> grid.Grid:
         name, options = Choice(self.grid).parts

@@ -12,7 +12,6 @@ from tests.helpers import jit
 
 V, LENGTH, ROWS = 4, 6, 50
 TABLE = (np.random.default_rng(0).normal(size=(LENGTH, LENGTH + 1, V + 1, V)) * 2).astype(np.float32)  # position, zeros seen, last token
-START = np.full(ROWS, V, np.int32)
 
 
 def next_logits(token, position, zeros):
@@ -22,8 +21,11 @@ def next_logits(token, position, zeros):
 
 
 def run(ids, rule, length=LENGTH):
-    keys = rng.rows(jax.random.key(1), jnp.asarray(ids))
-    return np.asarray(jit(lambda keys: generate(next_logits, jnp.zeros(len(ids), jnp.int32), jnp.asarray(START[: len(ids)]), length, rule, keys))(keys))
+    def drawn(ids):
+        state, start = jnp.zeros(len(ids), jnp.int32), jnp.full(len(ids), V, jnp.int32)
+        return generate(next_logits, state, start, length, rule, rng.rows(jax.random.key(1), ids))
+
+    return np.asarray(jit(drawn)(np.asarray(ids)))
 
 
 def row_by_row(ids, rule, length=LENGTH):
@@ -58,7 +60,11 @@ def test_a_shorter_sequence_is_the_beginning_of_a_longer_one():
 def test_positions_are_drawn_independently():
     """From a model that forgets, two positions of a row agree no more often than chance: every position has a key of its own."""
     rows = 4000
-    keys = rng.rows(jax.random.key(2), jnp.arange(rows))
-    flat = generate(lambda token, position, state: (jnp.zeros((rows, V)), state), (), jnp.zeros(rows, jnp.int32), 2, SamplingRule(), keys)
-    agree = np.mean(np.asarray(flat[:, 0] == flat[:, 1]))
+
+    def drawn():
+        keys, start = rng.rows(jax.random.key(2), jnp.arange(rows)), jnp.zeros(rows, jnp.int32)
+        return generate(lambda token, position, state: (jnp.zeros((rows, V)), state), (), start, 2, SamplingRule(), keys)
+
+    flat = np.asarray(jit(drawn)())
+    agree = np.mean(flat[:, 0] == flat[:, 1])
     assert abs(agree - 1 / V) < 5 * np.sqrt(1 / V * (1 - 1 / V) / rows)

@@ -7,6 +7,7 @@ import pytest
 
 from genjax import rng
 from genjax.decoding.sampling import SamplingRule, guide
+from tests.helpers import jit
 
 V = 12
 
@@ -30,14 +31,24 @@ def draw_logits(rows: int = 200, *, ties: bool) -> np.ndarray:
     return (np.round(logits) if ties else logits).astype(np.float32)
 
 
-RULES = [(1.0, 0, 1.0), (0.5, 0, 1.0), (1.0, 1, 1.0), (1.0, 4, 1.0), (2.0, V, 1.0), (1.0, 100, 1.0), (1.0, 0, 0.613), (0.7, 0, 0.9137), (3.0, 5, 0.4721)]
+RULES = [
+    (1.0, 0, 1.0),
+    (0.5, 0, 1.0),
+    (1.0, 1, 1.0),
+    (1.0, 4, 1.0),
+    (2.0, V, 1.0),
+    (1.0, 100, 1.0),
+    (1.0, 0, 0.613),
+    (0.7, 0, 0.9137),
+    (3.0, 5, 0.4721),
+]
 
 
 @pytest.mark.parametrize("ties", [False, True], ids=["distinct", "ties"])
 @pytest.mark.parametrize("rule", RULES, ids=str)
 def test_filter_keeps_what_the_twin_keeps(rule, ties):
     logits = draw_logits(ties=ties)
-    filtered = np.asarray(SamplingRule(*rule).filter(jnp.asarray(logits)))
+    filtered = np.asarray(jit(SamplingRule(*rule).filter)(logits))
     kept = np.stack([kept_by_twin(row, *rule) for row in logits])
     np.testing.assert_array_equal(np.isfinite(filtered), kept)
     np.testing.assert_allclose(filtered[np.isfinite(filtered)], (logits / rule[0])[np.isfinite(filtered)], rtol=1e-6)
@@ -73,13 +84,14 @@ def test_rules_are_applied_to_each_row_by_itself():
     np.testing.assert_array_equal(together[::-1], rule.filter(jnp.asarray(logits[::-1])))
 
 
-def keys_of(ids):
-    return rng.rows(jax.random.key(3), jnp.asarray(ids))
+def draw(rule: SamplingRule, logits: np.ndarray, ids) -> np.ndarray:
+    """A token for each row [n, V], with the keys of `ids` [n]."""
+    return np.asarray(jit(lambda logits, ids: rule(logits, rng.rows(jax.random.key(3), ids)))(logits, np.asarray(ids)))
 
 
 def test_temperature_zero_is_the_argmax_whatever_the_key():
     logits = draw_logits(ties=False)
-    tokens = SamplingRule(temperature=0.0, top_k=3, top_p=0.5)(jnp.asarray(logits), keys_of(range(200)))
+    tokens = draw(SamplingRule(temperature=0.0, top_k=3, top_p=0.5), logits, range(200))
     np.testing.assert_array_equal(tokens, logits.argmax(-1))
     assert tokens.dtype == jnp.int32
 
@@ -90,15 +102,14 @@ def test_frequencies_are_the_filtered_probabilities(rule):
     kept = kept_by_twin(logits, *rule)
     p = np.where(kept, np.exp(logits.astype(np.float64) / rule[0]), 0)
     p /= p.sum()
-    tokens = SamplingRule(*rule)(jnp.broadcast_to(logits, (draws, V)), keys_of(np.arange(draws)))
+    tokens = draw(SamplingRule(*rule), np.broadcast_to(logits, (draws, V)), np.arange(draws))
     frequency = np.bincount(tokens, minlength=V) / draws
     assert (np.abs(frequency - p) <= 5 * np.sqrt(p * (1 - p) / draws) + 1e-12).all()
 
 
 def test_a_row_is_drawn_with_its_own_key():
     logits, order = draw_logits(ties=False), np.random.default_rng(0).permutation(200)
-    rule = SamplingRule()
-    np.testing.assert_array_equal(rule(jnp.asarray(logits[order]), keys_of(order)), rule(jnp.asarray(logits), keys_of(range(200)))[order])
+    np.testing.assert_array_equal(draw(SamplingRule(), logits[order], order), draw(SamplingRule(), logits, range(200))[order])
 
 
 def test_bfloat16_logits_are_filtered_in_float32():

@@ -31,6 +31,11 @@ def gaussian(std, scaling):
     return in_clean_units(lambda y, s2: std**2 / (std**2 + s2) * y, scaling)
 
 
+def bent(scaling):
+    """Not the denoiser of any data, but smooth, cheap to compile and mixing dimensions: for what must hold for every denoiser."""
+    return in_clean_units(lambda y, s2: jnp.tanh(y / (1 + s2)) + 0.3 * jnp.sin(jnp.roll(y, 1, axis=-1) / (1 + s2)), scaling)
+
+
 @dataclasses.dataclass(frozen=True)
 class Mixture:
     """sum_k weights[k] N(means[k], stds[k]^2 I): weights [K], means [K, D], stds [K]."""

@@ -11,7 +11,7 @@ from genjax.diffusion import grid, solvers
 from genjax.diffusion.process import SCALINGS, Process, alpha_sigma, prior_std
 from genjax.errors import UsageError
 
-from .oracles import MILD, gaussian, keys, normal
+from .oracles import MILD, bent, gaussian, keys, normal
 
 EDM = Process("karras", "ve", -2 * math.log(80.0), -2 * math.log(0.002))
 
@@ -143,12 +143,12 @@ def test_corrector_step_size_is_of_each_sample():
 @pytest.mark.parametrize("name", solvers.SOLVERS)
 def test_one_trajectory_for_every_scaling(name):
     """Same lambda grid, same noise: vp, ve, flow and sub-VP give the same samples (design page 2b.2: 2.2e-15 there)."""
-    y, z = 30.0 * normal(4, 1), normal(20, 2, 4, 1, seed=1)
+    y, z = 30.0 * normal(4, 3), normal(20, 2, 4, 3, seed=1)
     scalings = SCALINGS if name in ("ddim", "dpmpp_2m") else ("vp", "flow")
     ends = []
     for scaling in scalings:
         points = grid.make("uniform_logsnr", Process("linear", scaling, -7.0, 8.0), 20)
-        ends.append(walk(MILD.denoiser(scaling), name, points, y * points.alpha[0], z))
+        ends.append(walk(bent(scaling), name, points, y * points.alpha[0], z))
     for end in ends[1:]:
         np.testing.assert_allclose(end, ends[0], atol=1e-12)
 
@@ -157,7 +157,7 @@ def test_euler_is_euler_in_flow_time():
     """x/(alpha + sigma) moves by eps_hat - x0_hat in tau = sigma/(alpha + sigma)."""
     process = Process("flow", "flow", -7.0, 8.0)
     points = grid.make("uniform_t", process, 5, "stop")
-    denoise, x = jax.jit(MILD.denoiser("flow")), normal(4, 1)
+    denoise, x = jax.jit(bent("flow")), normal(4, 3)
     end = run(denoise, "euler", points, x)
     for here, there, logsnr in zip(points.sigma[:-1], points.sigma[1:], points.logsnr[:-1], strict=True):
         x0 = denoise(x, jnp.full(4, logsnr))
@@ -191,14 +191,14 @@ def test_rows_do_not_mix_and_float32_stays(name, float32):
     np.testing.assert_allclose(part, whole[:2], rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["heun", "dpmpp_2m", "unipc"])
+@pytest.mark.parametrize("name", ["heun", "unipc"])
 def test_float32_is_close_to_float64(name, float32):
     process = Process("cosine", "flow", -12.0, 12.0)
     points = grid.make("uniform_logsnr", process, 50)
     x = np.linspace(-2.0, 2.0, 9)[:, None]
-    low = run(MILD.denoiser("flow"), name, points, jnp.asarray(x, jnp.float32))
+    low = run(bent("flow"), name, points, x)
     with jax.enable_x64(True):
-        np.testing.assert_allclose(low, run(MILD.denoiser("flow"), name, points, jnp.asarray(x)), atol=2e-4)
+        np.testing.assert_allclose(low, run(bent("flow"), name, points, x), atol=2e-4)
 
 
 def test_one_compilation_for_any_noise_levels():

@@ -26,7 +26,11 @@ KEY = jax.random.key(11)
 
 def world(label: int | None = None, key: str = "tokens") -> dict[str, np.ndarray]:
     rows = len(WORLD)
-    batch = {key: WORLD if key == "tokens" else WORLD.reshape(rows, *IMAGE.shape), "id": np.arange(rows, dtype=np.uint32), "weight": np.ones(rows, np.float32)}
+    batch = {
+        key: WORLD if key == "tokens" else WORLD.reshape(rows, *IMAGE.shape),
+        "id": np.arange(rows, dtype=np.uint32),
+        "weight": np.ones(rows, np.float32),
+    }
     return batch | ({} if label is None else {"label": np.full(rows, label, np.int32)})
 
 

@@ -140,7 +140,7 @@ def test_loss_is_the_weighted_error_of_the_noise(name, scaling, computed, drawn)
         "b": np.sin(logsnr).reshape(-1, 1, 1, 1) * np.ones_like(x),
         "c": BATCH["label"].reshape(-1, 1, 1, 1) * np.ones_like(x),
     }
-    said = lambda output: eps_hat(name, x, output, logsnr, scaling, sd)  # noqa: E731
+    said = lambda output: eps_hat(name, x, output, logsnr, scaling, sd)
     output = sum(float(LINEAR[k]) * basis[k] for k in basis)
     error, factor = said(output) - eps, BATCH["weight"] * 0.5 * w / density
     np.testing.assert_allclose(loss, np.sum(factor * np.sum(error**2, axis=(1, 2, 3))), rtol=3e-5)
@@ -228,9 +228,8 @@ def perfect(low: float, high: float, scaling: str = "vp", times: int = 32, **fie
     return dataclasses.replace(objective, process=process, prediction="x0", network=Bayes(scaling, objective.data_std), **fields)
 
 
-def measured_bound(objective) -> tuple[float, float, Any]:
-    """Mean of the bound over the data's own distribution, its standard error, and all likelihoods: every image 800 times."""
-    copies = 800
+def measured_bound(objective, copies: int = 800) -> tuple[float, float, Any]:
+    """Mean of the bound over the data's own distribution, its standard error, and all likelihoods: every image `copies` times."""
     ids = np.arange(10 * copies, dtype=np.uint32)
     result = jit(lambda batch: objective.likelihood({}, batch, KEY))({"image": SUPPORT[ids % 10], "id": ids, "weight": np.ones(len(ids), np.float32)})
     nats = np.asarray(result.nats, np.float64).reshape(copies, 10)
@@ -252,6 +251,15 @@ def test_bound_of_the_perfect_denoiser_is_the_entropy(wide):
     np.testing.assert_allclose(sum(result.terms.values()), result.nats, rtol=1e-5)
 
 
+@pytest.mark.parametrize(("kind", "copies", "slack"), [("discrete_bound", 400, 0.15), ("ode", 20, 0.05)])
+def test_other_bounds_of_the_perfect_denoiser_are_near_the_entropy_and_not_below(kind, copies, slack):
+    """Finite steps cost the discrete bound a little, and the noise that fills the gaps between levels the flow's."""
+    bound, stderr, result = measured_bound(perfect(-12.0, 8.0, times=4, steps=128, bound=kind), copies)
+    assert stderr < 0.04 * ENTROPY
+    assert -3 * stderr < bound - ENTROPY < slack + 3 * stderr
+    assert result.kind == "upper_bound"
+
+
 @pytest.mark.parametrize(("low", "high"), [(0.0, 8.0), (-12.0, 0.0)], ids=["noise end", "data end"])
 def test_bound_stays_above_the_entropy_where_the_ends_are_near(low, high):
     bound, stderr, _ = measured_bound(perfect(low, high))
@@ -267,8 +275,8 @@ def test_reported_error_of_a_row_covers_what_its_repetitions_show(wide):
     assert (scatter > 0.1 * reported).all()
 
 
-@pytest.mark.parametrize("solver", CHOICES["solver"])
-def test_samples_of_the_perfect_denoiser_follow_the_data(solver):
+@pytest.mark.parametrize(("solver", "calls"), [("ddpm", 97), ("dpmpp_2m", 97), ("adaptive", None)])
+def test_samples_of_the_perfect_denoiser_follow_the_data(solver, calls):
     rows, steps = 2048, 96
     objective = perfect(-10.0, 8.0, solver=solver, steps=steps)
     samples = jit(lambda request: objective.sample({}, request, KEY))({"id": np.arange(rows, dtype=np.uint32)})
@@ -276,7 +284,8 @@ def test_samples_of_the_perfect_denoiser_follow_the_data(solver):
     frequency = np.array([np.mean(number == image.reshape(4) @ 3 ** np.arange(4)) for image in SUPPORT])
     assert frequency.sum() > 0.995  # nothing else is drawn
     assert (np.abs(frequency - PMF) < 4 * np.sqrt(PMF * (1 - PMF) / rows) + 0.01).all()  # 0.01: the steps are finite
-    assert int(samples.cost.nfe) == int(samples.cost.sequential_depth) == steps + 1
+    np.testing.assert_array_equal(samples.cost.nfe, samples.cost.sequential_depth)
+    assert calls is None or int(samples.cost.nfe) == calls
 
 
 # ---- guidance and rows ---------------------------------------------------------------------------------------------

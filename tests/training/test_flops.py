@@ -67,7 +67,7 @@ def test_rematerialisation_counts_what_is_computed_again():
 
 def test_convolution_is_its_closed_form():
     """[B, H, W, C] with a kernel [h, w, C, O]: 2 h w C operations for each of B H' W' O outputs."""
-    convolve = lambda x, k: jax.lax.conv_general_dilated(x, k, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"))  # noqa: E731
+    convolve = lambda x, k: jax.lax.conv_general_dilated(x, k, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"))
     assert count(convolve, abstract(2, 8, 9, 3), abstract(3, 2, 3, 5)) == 2 * (3 * 2 * 3) * (2 * 6 * 8 * 5)
 
 

@@ -99,8 +99,9 @@ def test_ema_follows_its_recursion(training):
         before = state.ema
         state, _ = training.step(3)(state.replace(step=jnp.asarray(step, jnp.int32)), training.batch)
         decay = min(0.9, (1 + step) / (10 + step))
-        twin = jax.tree.map(functools.partial(lambda decay, old, new: decay * np.float64(old) + (1 - decay) * np.float64(new), decay), before, state.params)
-        assert_trees_close(state.ema, twin, rtol=1e-6, atol=1e-7)
+        old, new = (jax.tree.map(np.float64, tree) for tree in (before, state.params))
+        moved = jax.tree.map(np.subtract, new, old)
+        assert_trees_close(state.ema, jax.tree.map(np.add, old, jax.tree.map(functools.partial(np.multiply, 1 - decay), moved)), rtol=1e-6, atol=1e-7)
 
 
 def test_several_steps_in_one_dispatch_are_single_steps():
@@ -110,7 +111,7 @@ def test_several_steps_in_one_dispatch_are_single_steps():
     step = make_train_step(objective, transform, seed=SEED, ema_decay=0.9)
     together, single = jit(several(step)), jit(several(step))
     batches = [make_batch(TOKENS, ROWS, seed=i, first=ROWS * i) for i in range(4)]
-    stack = lambda batches: {name: np.stack([batch[name] for batch in batches]) for name in batches[0]}  # noqa: E731
+    stack = lambda batches: {name: np.stack([batch[name] for batch in batches]) for name in batches[0]}
 
     params = jax.tree.map(jnp.asarray, random_params(objective.init))
     expected, rows = state_of(params, transform), []
