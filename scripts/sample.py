@@ -29,6 +29,9 @@ FLAGS = [
 
 def main(args):
     require(args.image is not None or args.redraw is None, "--redraw is a part of --image: give both")
+    require(
+        not args.film or (args.image is None and args.label is None), "--film shows the model at work on held-out data: give no --image or --label"
+    )
 
     from genjax.evaluation import commands
 

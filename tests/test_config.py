@@ -6,7 +6,7 @@ import math
 import pytest
 
 from genjax import config as configs
-from genjax.config import Duration, field
+from genjax.config import Choice, Duration, field
 from genjax.errors import UsageError
 
 FIELDS = configs.base_fields()
@@ -160,6 +160,27 @@ def test_what_is_no_duration(text):
         field(Duration("1"), "", at_least=0).parse(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "name", "options"),
+    [
+        ("ddim", "ddim", {}),
+        ("ddim()", "ddim", {}),
+        ("ddim(eta=0.5)", "ddim", {"eta": 0.5}),
+        (" ddim ( eta = 5e-1 , order=2 ) ", "ddim", {"eta": 0.5, "order": 2}),
+    ],
+)
+def test_choices_with_options(text, name, options):
+    choice = field(Choice("ddpm"), "", choices=("ddpm", "ddim")).parse(text)
+    assert choice.parts == (name, options)
+    assert choice == text
+
+
+@pytest.mark.parametrize("text", ["", "dim", "ddim(eta)", "ddim(eta=half)", "ddim(eta=1", "ddim eta=1", "ddim(a=1)(b=2)", "ddim(=1)"])
+def test_what_is_no_choice(text):
+    with pytest.raises(ValueError, match="expected"):
+        field(Choice("ddpm"), "", choices=("ddpm", "ddim")).parse(text)
+
+
 def test_a_duration_may_be_a_number_in_a_recipe():
     assert field(Duration("1"), "").check(500).steps(batch_size=1, train_size=1) == 500
     with pytest.raises(ValueError, match="expected"):
@@ -273,7 +294,9 @@ def test_unknown_recipes_and_variants(tmp_path):
         configs.load("configs/digit.py", FIELDS)
     with pytest.raises(UsageError, match="no config file 'configs'"):
         configs.load("configs", FIELDS)
-    with pytest.raises(UsageError, match=r"has no variant 'noise_predict': did you mean 'noise_prediction'\? It has next_token, noise_prediction, classifier\."):
+    with pytest.raises(
+        UsageError, match=r"has no variant 'noise_predict': did you mean 'noise_prediction'\? It has next_token, noise_prediction, classifier\."
+    ):
         configs.load("configs/digits.py:noise_predict", FIELDS)
     with pytest.raises(UsageError, match=r"has no variant 'x'\. It takes none\."):
         load(tmp_path, "def get_config(config, variant): return config", "x")

@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from genjax import rng
 from genjax.diffusion import time_sampling
@@ -68,10 +69,9 @@ def prior_kl(process: Process, x0: Array, data_std: float) -> Array:
     return _sum(0.5 * (((alpha * x0) ** 2 + sigma**2) / std**2 - 1) + jnp.log(std / sigma))
 
 
-def decoder_nats(process: Process, quantizer: Quantizer, ints: Array, eps: Array) -> Array:
-    """-log P(ints | x_0) [B] in nats, x_0 = alpha x0 + sigma eps at logsnr_max, for ints and eps [B, ...]."""
-    alpha, sigma = alpha_sigma(process.logsnr_max, process.scaling)
-    std = sigma / alpha
+def decoder_nats(quantizer: Quantizer, ints: Array, eps: Array, logsnr: ArrayLike) -> Array:
+    """-log P(ints | x_0) [B] in nats, x_0 = alpha x0 + sigma eps at a scalar logsnr, for ints and eps [B, ...]."""
+    std = jnp.exp(-jnp.asarray(logsnr) / 2)
     return -_sum(quantizer.log_prob(ints, quantizer.encode(ints) + std * eps, std))
 
 
@@ -109,7 +109,7 @@ def variational_bound(
         draw, logsnr, p = at
         eps, decoder_eps = _noise(keys, draw, x0)
         diffusion = 0.5 * eps_error(denoise, process.scaling, x0, eps, logsnr) / p
-        return None, (decoder_nats(process, quantizer, ints, decoder_eps), diffusion)
+        return None, (decoder_nats(quantizer, ints, decoder_eps, process.logsnr_max), diffusion)
 
     _, (reconstruction, diffusion) = jax.lax.scan(one_draw, None, (draws, *times))
     in_order = jnp.take_along_axis(reconstruction + diffusion, jnp.argsort(u, axis=0), axis=0)
@@ -121,7 +121,7 @@ def variational_bound(
 def discrete_bound(denoise: Denoise, process: Process, grid: Grid, quantizer: Quantizer, ints: Array, keys: Key, *, data_std: float = 1.0) -> Bound:
     """An unbiased estimate of (1) with (3), the bound of ancestral sampling on `grid`; arguments as in `variational_bound`.
 
-    Costs grid.steps evaluations an example, one noise a step. The grid must run over the ends of the process.
+    Costs grid.steps evaluations an example, one noise a step. x_0 is x at the end of the grid, which starts where the process does.
     """
     x0 = quantizer.encode(ints)
     logsnr = jnp.asarray(grid.logsnr, x0.dtype)
@@ -130,7 +130,7 @@ def discrete_bound(denoise: Denoise, process: Process, grid: Grid, quantizer: Qu
         index, here, there = at
         eps, decoder_eps = _noise(keys, index, x0)
         error = eps_error(denoise, process.scaling, x0, eps, jnp.full(x0.shape[:1], here))
-        return None, (decoder_nats(process, quantizer, ints, decoder_eps), 0.5 * jnp.expm1(there - here) * error)
+        return None, (decoder_nats(quantizer, ints, decoder_eps, logsnr[-1]), 0.5 * jnp.expm1(there - here) * error)
 
     _, (reconstruction, diffusion) = jax.lax.scan(one_step, None, (jnp.arange(grid.steps), logsnr[:-1], logsnr[1:]))
     stderr = jnp.sqrt(_squared_differences(reconstruction / grid.steps + diffusion))

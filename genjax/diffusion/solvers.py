@@ -9,17 +9,20 @@ The scaling enters only in the call of the denoiser. So on one lambda grid VP, V
 Euler in s is DDIM is Euler in flow time. A step goes from s to s' < s; h = tau' - tau = log(s/s') > 0; z are fresh N(0, 1). Every solver
 names the variable it integrates in, because a second-order step is another step in another variable.
 
-    ddim(eta)        y' = D + s_down eps_hat + s_up z,  s_up = eta s' sqrt(1 - s'^2/s^2),  s_down^2 = s'^2 - s_up^2      arXiv:2010.02502
-    euler, ddpm      ddim(0), Euler in s; ddim(1), ancestral: the posterior q(x_s' | x_s, x0_hat)                        arXiv:2006.11239
-    heun             the trapezoidal rule in s                                                                           arXiv:2206.00364
-    dpm2             the midpoint rule in s, midpoint in tau                                                             arXiv:2206.00927
-    dpmpp_2m         y' = e^-h y + (1 - e^-h) M,  M = D + h/(2 h_last) (D - D_last)        exponential in tau            arXiv:2211.01095
-    dpmpp_2m_sde(eta)  its SDE twin: decay e^-(1+eta)h, noise s' sqrt(1 - e^(-2 eta h)) z                                arXiv:2211.01095
-    unipc            predictor dpmpp_2m (UniP-2), corrector UniC-2: once D' is known, the exact integral of (2) over the
-                     parabola through D_last, D, D'; third order for one evaluation a step                               arXiv:2302.04867
-    edm_churn        noise up to s (1 + gamma), then heun down to s'                                                     arXiv:2206.00364 (alg. 2)
-    euler_maruyama   y' = y + (s^2 - s'^2) score + sqrt(s^2 - s'^2) z                      the reverse SDE in s^2        arXiv:2011.13456
-    pc               a Langevin corrector of signal-to-noise ratio r at s, then euler_maruyama                          arXiv:2011.13456 (alg. 4)
+    ddim(eta)           y' = D + s_down eps_hat + s_up z,  s_up = eta s' sqrt(1 - s'^2/s^2),  s_down^2 = s'^2 - s_up^2
+    euler, ddpm         ddim(0), Euler in s; ddim(1), ancestral sampling: the posterior q(x_s' | x_s, x0_hat)
+    heun                the trapezoidal rule in s
+    dpm2                the midpoint rule in s, the midpoint that of tau
+    dpmpp_2m            exponential in tau: y' = e^-h y + (1 - e^-h) M,  M = D + h/(2 h_last) (D - D_last)
+    dpmpp_2m_sde(eta)   the same with decay e^-(1+eta)h and noise s' sqrt(1 - e^(-2 eta h)) z
+    unipc               UniP-2, which is dpmpp_2m; then UniC-2: once D' is known, the exact integral of (2) over the parabola
+                        through D_last, D, D'. Third order for one evaluation a step
+    edm_churn           noise up to s (1 + gamma), then heun down to s'
+    euler_maruyama      the reverse SDE in s^2: y' = y + (s^2 - s'^2) score + sqrt(s^2 - s'^2) z
+    pc                  a Langevin corrector at s, then euler_maruyama
+
+ddim arXiv:2010.02502; ddpm arXiv:2006.11239; heun, edm_churn arXiv:2206.00364 (alg. 1, 2); dpm2 arXiv:2206.00927; dpmpp_2m
+arXiv:2211.01095; dpmpp_2m_sde the same (app. B.2, its midpoint form); unipc arXiv:2302.04867; euler_maruyama, pc arXiv:2011.13456 (alg. 2).
 
 A row's noise is keyed by (row key, step), so a sample does not depend on its batch.
 """
@@ -303,7 +306,7 @@ def sample(denoise: Denoise, solver: Solver, grid: Grid, x: Array, keys: Key) ->
       keys: [B], one a sample.
 
     Returns:
-      x at the end of the grid ([B, ...], x0_hat if grid.final is "denoise"), and the number of calls of `denoise`.
+      Solution; its x is x0_hat if grid.final is "denoise", and x at the last point otherwise.
     """
 
     def noise(index, draw):

@@ -14,7 +14,7 @@ from genjax.config import require, to_json
 from genjax.evaluation import baselines, edits, pictures
 from genjax.evaluation.evaluator import Evaluator
 from genjax.evaluation.judge import Judge
-from genjax.evaluation.trained import load
+from genjax.evaluation.trained import Trained, load
 from genjax.training.workdir import Workdir, writing
 
 
@@ -22,9 +22,7 @@ def sample(path: str, overrides: Mapping[str, str], *, out: str | None, label: i
     """Draws `sample.count` samples of a run and writes them as a picture and an array; returns the array's path."""
     trained = load(path, overrides, weights=weights, step=step)
     spec, count = trained.run.source.spec, trained.run.config.sample.count
-    if label is not None:
-        require(trained.run.config.conditioning.label and spec.num_classes > 0, f"--label={label}, but the model of {path} knows no classes")
-        require(0 <= label < spec.num_classes, f"--label={label}, but the classes of {spec.name} are 0 to {spec.num_classes - 1}")
+    _check_label(trained, path, label)
     started = time.monotonic()
     drawn = Evaluator(trained.run).draw(trained.params, count, label=label)
     seconds = time.monotonic() - started
@@ -50,7 +48,7 @@ def film(path: str, overrides: Mapping[str, str], *, out: str | None, step: int 
     """Writes how a run's model works as strips (a row an example, time from left to right) and as GIFs; returns their paths."""
     trained = load(path, overrides, weights=weights, step=step)
     spec, written = trained.run.source.spec, []
-    require(spec.key == "image", f"--film: the model of {path} knows no images")
+    require(spec.key == "image" and trained.run.objective.generates, f"--film: the model of {path} makes no images")
     target = Path(out) if out else Workdir(path).samples / f"film_step{trained.step}"
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -79,6 +77,7 @@ def edit(
     trained = load(path, overrides, weights=weights, step=step)
     spec = trained.run.source.spec
     require(spec.key == "image", f"--image: the model of {path} knows no images")
+    _check_label(trained, path, label)
     if image == "held_out":
         held_out = trained.run.source.splits["eval"]
         rows = held_out.rows(np.arange(min(trained.run.config.sample.count, len(held_out))))
@@ -113,19 +112,20 @@ def evaluate(path: str, overrides: Mapping[str, str], *, step: int | None, weigh
     """
     trained = load(path, overrides, weights=weights, step=step)
     run = trained.run
+    judge = None if classifier is None else Judge(load(classifier, {}))
+    require(
+        judge is None or judge.spec == run.source.spec,
+        f"--classifier={classifier} was not trained on the data of this model, {run.source.spec.name}",
+    )
     bits = Evaluator(run).bits(trained.params, run.config.evaluate.examples)
     print(f"{run.config.objective} on {run.source.spec.name}, step {trained.step}, {weights} weights, {bits.examples:,} held-out examples")
     print(f"  bits/dim   {bits.value:.4f} ± {bits.stderr:.4f}   {bits.kind.replace('_', ' ')}")
     for name, value in bits.terms.items():
         print(f"    {name:<14} {value:.4f}")
-    for baseline in baselines.table(run.source):
+    for baseline in baselines.table(run.source) if run.objective.generates else []:
         print(f"  {baseline.value:.4f}     {baseline.name}")
     record = {"step": trained.step, "weights": weights, "config": to_json(run.config), "bits_per_dim": bits._asdict()}
-    if classifier is not None:
-        judge = Judge(load(classifier, {}))
-        require(
-            judge.spec == run.source.spec, f"--classifier={classifier} was trained on {judge.spec.name}, and this model on {run.source.spec.name}"
-        )
+    if judge is not None:
         drawn = Evaluator(run).draw(trained.params, run.config.sample.count)
         record["judged"] = {
             "classifier": judge.name,
@@ -140,3 +140,10 @@ def evaluate(path: str, overrides: Mapping[str, str], *, step: int | None, weigh
     workdir.write_json(f"evaluation_step{trained.step}.json", record)
     print(f"  written    {workdir.path / f'evaluation_step{trained.step}.json'}")
     return record
+
+
+def _check_label(trained: Trained, path: str, label: int | None) -> None:
+    if label is not None:
+        spec = trained.run.source.spec
+        require(trained.run.config.conditioning.label and spec.num_classes > 0, f"--label={label}, but the model of {path} knows no classes")
+        require(0 <= label < spec.num_classes, f"--label={label}, but the classes of {spec.name} are 0 to {spec.num_classes - 1}")

@@ -74,7 +74,7 @@ def test_bound_of_the_ideal_denoiser_is_the_entropy():
     levels = zip(*quadrature(np.linspace(PROCESS.logsnr_min, PROCESS.logsnr_max, 7)), strict=True)
     diffusion = sum(width / 2 * mean(error(logsnr)) for logsnr, width in levels)
     prior = mean(likelihood.prior_kl(PROCESS, x0, QUANTIZER.bin_width))
-    reconstruction = mean(likelihood.decoder_nats(PROCESS, QUANTIZER, ints, eps))
+    reconstruction = mean(likelihood.decoder_nats(QUANTIZER, ints, eps, PROCESS.logsnr_max))
     assert bits_per_dim(prior + diffusion + reconstruction, 1) == pytest.approx(ENTROPY, abs=2e-6)
 
 

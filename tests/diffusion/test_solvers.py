@@ -158,11 +158,14 @@ def test_euler_is_euler_in_flow_time():
     process = Process("flow", "flow", -7.0, 8.0)
     points = grid.make("uniform_t", process, 5, "stop")
     denoise, x = jax.jit(bent("flow")), normal(4, 3)
-    end = run(denoise, "euler", points, x)
+    solution = jax.jit(lambda x: solvers.sample(denoise, solvers.make("euler"), points, x, keys(4)))(x)
+    path = [x]
     for here, there, logsnr in zip(points.sigma[:-1], points.sigma[1:], points.logsnr[:-1], strict=True):
         x0 = denoise(x, jnp.full(4, logsnr))
         x = x + (there - here) * (x - x0) / here
-    np.testing.assert_allclose(end, x, atol=1e-13)
+        path.append(x)
+    np.testing.assert_allclose(solution.x, x, atol=1e-13)
+    np.testing.assert_allclose(solution.path, path, atol=1e-13)
 
 
 def test_noise_does_not_depend_on_the_batch():

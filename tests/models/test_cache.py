@@ -111,18 +111,18 @@ def test_rows_of_different_lengths_decode_as_if_alone(decoder):
     np.testing.assert_array_equal(cache.index, lengths + 4)
 
 
-def test_a_full_cache_is_left_as_it_is(decoder):
+def test_a_full_cache_is_left_as_it_is(plain):
     """Rows 0-2 are full, one slot short and two slots short; a chunk of two is written. What does not fit is dropped, never moved."""
-    x, at, ids, _ = rows_of(decoder, CAUSAL[:1])
-    cache = decoder.trunk.empty_cache(len(x), 4)
-    _, cache = decoder.chunk(x[:, :4], at[:, :4], part(ids, 0, 4), cache)
+    x, at, ids, _ = rows_of(plain, CAUSAL[:1])
+    cache = plain.trunk.empty_cache(len(x), 4)
+    _, cache = plain.chunk(x[:, :4], at[:, :4], part(ids, 0, 4), cache)
     cache = cache._replace(index=jnp.array([4, 3, 2, 4, 4], jnp.int32))
-    _, after = decoder.chunk(x[:, 4:6], at[:, 4:6], part(ids, 4, 6), cache)
+    _, after = plain.chunk(x[:, 4:6], at[:, 4:6], part(ids, 4, 6), cache)
     for row, kept in enumerate([4, 3, 2, 4, 4]):
         before_row, after_row = (jax.tree.map(lambda leaf: leaf[..., row, :kept, :, :], (c.keys, c.values)) for c in (cache, after))  # noqa: B023
         assert_trees_equal(after_row, before_row)
         np.testing.assert_array_equal(after.ids.block_ids[row], ([0, 1, 2, 3][:kept] + [4, 5])[:4])
-    _, roomy = decoder.chunk(x[:, 4:6], at[:, 4:6], part(ids, 4, 6), cache._replace(index=jnp.full((5,), 2, jnp.int32)))
+    _, roomy = plain.chunk(x[:, 4:6], at[:, 4:6], part(ids, 4, 6), cache._replace(index=jnp.full((5,), 2, jnp.int32)))
     np.testing.assert_array_equal(after.keys[:, 2], roomy.keys[:, 2])
     assert np.any(np.asarray(after.keys[:, 1, 3]) != np.asarray(cache.keys[:, 1, 3]))
 

@@ -11,13 +11,13 @@ from PIL import Image
 from genjax.evaluation.monitors import monitors
 from genjax.training.loop import train
 
-OBJECTIVES = ("next_token", "noise_prediction")
+GENERATORS = ("next_token", "noise_prediction")
 
 
 @pytest.fixture(scope="module")
 def trained(toy_run, tmp_path_factory):
-    """A finished toy run of both objectives."""
-    runs = {objective: toy_run(objective, tmp_path_factory.mktemp("trained") / objective) for objective in OBJECTIVES}
+    """A finished toy run of every objective."""
+    runs = {objective: toy_run(objective, tmp_path_factory.mktemp("trained") / objective) for objective in (*GENERATORS, "classifier")}
     for run in runs.values():
         train(run.config, run.path, monitors)
     return runs
@@ -28,7 +28,7 @@ def arrays(path):
         return dict(archive)
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("objective", GENERATORS)
 def test_samples(objective, trained, run_script):
     run = trained[objective]
     before = run.files
@@ -53,7 +53,7 @@ def test_samples(objective, trained, run_script):
     np.testing.assert_array_equal(picture[5:40:10, 5:40:10], np.round(made["image"][0, :, :, 0] * 255 / 4))
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("objective", GENERATORS)
 def test_a_sample_depends_on_its_number_alone(objective, trained, run_script, start_script, tmp_path):
     """On the seed and the model too; not on how many are drawn, in which batches, or in which process."""
 
@@ -89,7 +89,7 @@ def test_guidance_costs_twice_and_changes_the_samples(trained, run_script, tmp_p
     assert (arrays(tmp_path / "plain.npz")["image"] != arrays(tmp_path / "guided.npz")["image"]).any()
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("objective", GENERATORS)
 def test_evaluation_is_what_the_training_measured(objective, trained, run_script, tmp_path):
     """The same examples, the same averaged parameters, the same draws: the same digits."""
     path = tmp_path / "copy"
@@ -123,6 +123,11 @@ def test_evaluation_is_what_the_training_measured(objective, trained, run_script
         ("sample", ["--label=-1"], 2, ["--label=-1, but the classes of npz:", "are 0 to 2"]),
         ("sample", ["--config.model.width=32"], 2, ["'model.width' is part of what was trained", "sample.count"]),
         ("evaluate", ["--config.seed=1"], 2, ["'seed' is part of what was trained"]),
+        ("sample", ["--image=held_out", "--redraw=0,0,2,4", "--label=3"], 2, ["are 0 to 2"]),
+        ("sample", ["--image=held_out", "--redraw=0,0,9,9"], 2, ["no box in images of 4x4"]),
+        ("sample", ["--image=held_out"], 2, ["say which part to draw anew with --redraw"]),
+        ("sample", ["--image=nothing.png", "--label=1"], 65, ["nothing.png cannot be read as a picture"]),
+        ("evaluate", ["--classifier=nothing"], 65, ["nothing/config.json cannot be read"]),
         ("evaluate", ["--step=17"], 65, ["there is no checkpoint 17 in ", "there is 16, 24"]),
         ("sample", ["--step=-1"], 65, ["checkpoint -1"]),
         ("sample", ["--config.parallel.data=3"], 2, ["do not multiply to the 1 devices here"]),
@@ -133,10 +138,73 @@ def test_what_a_run_cannot_do(script, flags, code, fragments, trained, run_scrip
     run = trained["next_token"]
     before = run.files
     ended = run_script(script, f"--workdir={run.path}", *flags)
-    assert ended.code == code
+    assert (ended.code, ended.out) == (code, "")
     assert len(ended.err.splitlines()) == 1
     assert all(fragment in ended.err for fragment in fragments)
     assert run.files == before
+
+
+@pytest.mark.parametrize("objective", GENERATORS)
+def test_a_part_of_an_image_is_drawn_anew(objective, trained, run_script, toy_data, tmp_path):
+    ended = run_script("sample", f"--workdir={trained[objective].path}", f"--out={tmp_path / 'edited'}", "--image=held_out", "--redraw=0,0,2,4")
+    assert (ended.code, ended.err) == (0, "")
+    made, given = arrays(tmp_path / "edited.npz"), arrays(toy_data)["eval_image"][:9, ..., None]
+    np.testing.assert_array_equal(made["before"], given)
+    np.testing.assert_array_equal(made["image"][:, 2:], given[:, 2:], err_msg="the lower half is kept")
+    assert (made["image"][:, :2] != given[:, :2]).any()
+    assert Image.open(tmp_path / "edited.png").size[0] > 0
+
+
+def test_a_picture_of_ones_own(trained, run_script, tmp_path):
+    levels = np.arange(16).reshape(4, 4) % 5
+    Image.fromarray((levels * 255 // 4).astype(np.uint8)).save(tmp_path / "mine.png")
+    flags = (f"--workdir={trained['noise_prediction'].path}", f"--out={tmp_path / 'edited'}", f"--image={tmp_path / 'mine.png'}")
+    assert "needs --label" in run_script("sample", *flags).err
+    assert run_script("sample", *flags, "--label=2").code == 0
+    np.testing.assert_array_equal(arrays(tmp_path / "edited.npz")["before"][0, ..., 0], levels)
+
+
+@pytest.mark.parametrize(("objective", "films"), [("next_token", ["writing"]), ("noise_prediction", ["denoising", "noising"])])
+def test_films(objective, films, trained, run_script, tmp_path):
+    assert run_script("sample", f"--workdir={trained[objective].path}", f"--out={tmp_path / 'film'}", "--film").code == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"film_{name}.{kind}" for name in films for kind in ("gif", "png")]
+    for path in tmp_path.glob("*.gif"):
+        assert Image.open(path).n_frames > 1
+
+
+def test_a_classifier_judges(trained, run_script, tmp_path):
+    path = tmp_path / "copy"
+    shutil.copytree(trained["next_token"].path, path)
+    ended = run_script("evaluate", f"--workdir={path}", f"--classifier={trained['classifier'].path}", "--config.sample.count=12")
+    assert (ended.code, ended.err) == (0, "")
+    judged = json.loads((path / "evaluation_step24.json").read_text())["judged"]
+    assert judged["samples"]["count"] == 12
+    assert judged["held_out"]["count"] == 10, "there are no more"
+    assert judged["samples"]["frechet"] > 0
+    assert (judged["samples"]["accuracy"] * 12) % 1 == pytest.approx(0, abs=1e-9)
+    assert "12 samples judged by a 16-wide classifier" in ended.out
+
+
+def test_a_classifier_is_not_measured_like_a_generator(trained, run_script, tmp_path):
+    path = tmp_path / "copy"
+    shutil.copytree(trained["classifier"].path, path)
+    ended = run_script("evaluate", f"--workdir={path}")
+    assert ended.code == 0
+    assert "uniform over 5 levels" not in ended.out, "bits of a class and bits of a pixel are not to be compared"
+
+
+@pytest.mark.parametrize(
+    ("script", "flags", "code", "fragments"),
+    [
+        ("sample", [], 2, ["a classifier draws no samples"]),
+        ("sample", ["--film"], 2, ["makes no images"]),
+    ],
+)
+def test_what_a_classifier_cannot_do(script, flags, code, fragments, trained, run_script):
+    ended = run_script(script, f"--workdir={trained['classifier'].path}", *flags)
+    assert ended.code == code
+    assert len(ended.err.splitlines()) == 1
+    assert all(fragment in ended.err for fragment in fragments)
 
 
 @pytest.mark.parametrize("script", ["sample", "evaluate"])
