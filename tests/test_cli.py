@@ -105,7 +105,7 @@ MISTAKES = [
     (("sample", "--workdir=run", "--config.sample.count=many"), "config field 'sample.count' cannot be 'many'"),
     (("sample", "--workdir=run", "--config.sample.count=0"), "config field 'sample.count' cannot be '0': expected at least 1"),
     (("sample", "--workdir=run", "--config.noise_prediction.grid=fine"), "config field 'noise_prediction.grid' cannot be 'fine'"),
-    (("sample", "--workdir=run", "--config.noise_prediction.solver=ddmi"), "did you mean 'ddim'?"),
+    (("sample", "--workdir=run", "--config.noise_prediction.solver=dpmpp2m"), "did you mean 'dpmpp_2m'?"),
     (("sample", "--workdir=run", "--config.noise_prediction.solver=ddim(eta)"), "config field 'noise_prediction.solver' cannot be 'ddim(eta)'"),
     (("sample", "--workdir=run", "--redraw=0,0,2,2"), "--redraw is a part of --image: give both"),
     (("sample", "--workdir=run", "--film", "--label=1"), "--film shows the model at work on held-out data: give no --image or --label"),

@@ -5,7 +5,7 @@ repaint   after every step, put the known part in at its own noise level; to let
           up and repeat the step (resamples times, 1 is the replacement method of arXiv:2011.13456)     arXiv:2201.09865
 dps       guide with the likelihood of a measurement m = A(x0) + N(0, r^2) at x0_hat,
           log p(m | x) = -|m - A(D)|^2 / (2 (r^2 + v)),  v = sd^2 s^2/(sd^2 + s^2)                      arXiv:2209.14687
-          v is the spread of x0 given x for data of standard deviation sd, s = sigma/alpha (as in arXiv:2305.04391): with it
+          v is the spread of x0 given x for data of standard deviation sd, s = sigma/alpha (as in pseudoinverse guidance, ICLR 2023): with it
           the guidance is exact for Gaussian data seen through a mask, without it far too strong at high noise.
 invert    a deterministic solver on `grid.reverse(grid)` turns data into its latent                     arXiv:2010.02502
 slerp     the latents between two latents that keep the length of Gaussian noise

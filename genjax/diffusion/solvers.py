@@ -22,7 +22,7 @@ names the variable it integrates in, because a second-order step is another step
     pc                  a Langevin corrector at s, then euler_maruyama
 
 ddim arXiv:2010.02502; ddpm arXiv:2006.11239; heun, edm_churn arXiv:2206.00364 (alg. 1, 2); dpm2 arXiv:2206.00927; dpmpp_2m
-arXiv:2211.01095; dpmpp_2m_sde the same (app. B.2, its midpoint form); unipc arXiv:2302.04867; euler_maruyama, pc arXiv:2011.13456 (alg. 2).
+arXiv:2211.01095; dpmpp_2m_sde the same, in its midpoint form; unipc arXiv:2302.04867; euler_maruyama, pc arXiv:2011.13456 (app. G).
 
 A row's noise is keyed by (row key, step), so a sample does not depend on its batch.
 """
@@ -61,14 +61,14 @@ class Step(NamedTuple):
     """One step of a grid as a solver sees it.
 
     Attributes:
-      index: scalar, 0 for the first step.
+      number: scalar, 0 for the first step.
       nodes: the number of points of the grid.
       logsnr, logsnr_next: scalars, lambda before and after the step.
       model: (y [B, ...], scalar lambda) -> D of equation (1).
       noise: number of the draw -> N(0, 1) in the shape of y.
     """
 
-    index: Array
+    number: Array
     nodes: int
     logsnr: Array
     logsnr_next: Array
@@ -253,7 +253,7 @@ def unipc() -> Solver:
         return jnp.exp(-past.h) * past.y + power_0 * past.x0 + power_1 * slope + bend * curvature
 
     def step(y, past, at):
-        first = at.index == 0
+        first = at.number == 0
         x0 = at.model(y, at.logsnr)
         y = jnp.where(first, y, corrected(past, x0))
         h_last = jnp.where(first, jnp.inf, past.h)

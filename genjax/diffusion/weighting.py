@@ -4,7 +4,7 @@
 
 w weighs the squared error of eps, p is the density of the time sampler over lambda: by the division the value of L does not depend on
 the sampler, only its variance does. w = 1 is the (negative) evidence lower bound in nats. Published objectives in these coordinates,
-up to a constant (Kingma & Gao, arXiv:2303.00848, table 1, re-derived by the tests from target, sampler and coefficient):
+up to a constant (Kingma & Gao, arXiv:2303.00848, re-derived by the tests from target, sampler and coefficient):
 
     elbo          1                                                     arXiv:2107.00630
     simple        sech(lambda/2)                                        eps-MSE, cosine t, arXiv:2006.11239, 2102.09672
@@ -97,6 +97,6 @@ def implied(prediction: str, logsnr: Array, density: Array, scaling: str, data_s
 def uncertainty(loss: Array, log_variance: Array) -> Array:
     """EDM2's learned weighting, loss / e^u + u with u = log_variance(lambda) from a small network: both [B].
 
-    At its optimum u = log E[loss | lambda], so every noise level sends gradients of the same size (arXiv:2312.02696, eq. 14, 15).
+    At its optimum u = log E[loss | lambda], so every noise level sends gradients of the same size (arXiv:2312.02696).
     """
     return loss * jnp.exp(-log_variance) + log_variance

@@ -22,7 +22,9 @@ from genjax.config import require
 from genjax.training.step import Step, several
 from genjax.types import Array, Batch, PyTree
 
-ROWS = ("data", "fsdp")
+# The order matters: with rows over ("data", "fsdp"), the partitioner of jax 0.10.2 computes a product of matrices wrongly on a mesh where data,
+# fsdp and tensor are all above 1 (tests/training/test_parallel.py would show it). The mesh has the same order, so that a process's rows lie together.
+ROWS = ("fsdp", "data")
 
 # Logical axis of a parameter -> axis of the mesh that splits it; None leaves it whole. Every axis must be listed.
 RULES: dict[str, str | None] = {
@@ -68,7 +70,7 @@ class Parallel:
             f"use data.batch_size={max(1, micro // rows) * rows * accumulation}",
         )
         require(config.mode == "jit" or jax.process_count() == 1, "parallel.mode=pmap runs in one process: use parallel.mode=jit")
-        axes = {"data": data, "fsdp": config.fsdp, "tensor": config.tensor}
+        axes = {"fsdp": config.fsdp, "data": data, "tensor": config.tensor}
         return cls(config.mode, jax.make_mesh(tuple(axes.values()), tuple(axes), axis_types=(AxisType.Auto,) * 3))
 
     @property
