@@ -2,11 +2,11 @@
 
 constant      beta = min(decay, (1 + n)/(10 + n)) after n updates: the warm-up forgets the initialisation
 power         beta = (1 - 1/n)^(gamma + 1) at the n-th update: a profile p(m) ~ m^gamma over past updates m <= n, whose width
-              relative to n never changes (EDM2, arXiv:2312.02696, eq. 3, 4); the first update copies theta
-sigma_rel     that width, sigma_rel^2 = (gamma + 1) / ((gamma + 2)^2 (gamma + 3))                       (1)    (app. C.2, eq. 126)
-post-hoc      any other profile as a linear combination of stored averages: least squares between profiles on [0, n],
+              relative to n never changes (EDM2, arXiv:2312.02696, sec. 3.1); the first update copies theta
+sigma_rel     that width, sigma_rel^2 = (gamma + 1) / ((gamma + 2)^2 (gamma + 3))                       (1)
+post-hoc      any other profile as a linear combination of stored averages (sec. 3.2): least squares between profiles on [0, n],
               <p_a, p_b> = (g_a + 1)(g_b + 1) min(n_a, n_b)^(g_a + g_b + 1)
-                           / ((g_a + g_b + 1) n_a^(g_a + 1) n_b^(g_b + 1))                              (2)    (alg. 3)
+                           / ((g_a + g_b + 1) n_a^(g_a + 1) n_b^(g_b + 1))                              (2)
               taken relative to the larger n, so that nothing overflows. The system is nearly singular: float64, on the host.
 """
 

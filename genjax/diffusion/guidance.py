@@ -36,7 +36,7 @@ def classifier_free(
 
     Args:
       denoise_cond, denoise_uncond: (x [B, ...], logsnr [B]) -> x0_hat [B, ...]; the second is D_base of (1).
-      scale: 1 is off, 0 is D_base.
+      scale: a Python number; 1 is off, 0 is D_base.
       interval: (low, high) in log-SNR, or None for everywhere.
       rescale: phi in [0, 1].
     """

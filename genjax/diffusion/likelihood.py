@@ -8,7 +8,7 @@
 x_1 is x at logsnr_min, with p(x_1) = N(0, prior_std^2); x_0 is x at logsnr_max, with the decoder P(k | x_0) of `quantizer`, centred on
 x_0/alpha with standard deviation sigma/alpha. (2) does not depend on the curve between the ends: that is only a density p of noise levels for
 the Monte-Carlo estimate, mean of |eps - eps_hat|^2 / (2 p(lambda)). (3) is the bound of ancestral sampling on that grid, and larger:
-(e^h - 1)/h > 1. VDM, arXiv:2107.00630 (eq. 11-14, 18).
+(e^h - 1)/h > 1. VDM, arXiv:2107.00630.
 
 The standard error of a mean over K evenly spread noise levels, with the draws f_1 .. f_K in the order of lambda, is
 

@@ -7,7 +7,7 @@ Sources of u, all keyed by the row's id so that a row meets the same noise level
     rows         u_i from the row's own key, independent
     pairs        u_2k = v_k, u_2k+1 = 1 - v_k, antithetic
     lattice      u_i = frac(v + i phi), phi = 0.6180.. the golden ratio: one offset v a call, and consecutive ids fill [0, 1) evenly
-                 at every length (VDM's low-discrepancy sampler, arXiv:2107.00630 app. I.1, without knowing the batch size).
+                 at every length (VDM's low-discrepancy sampler, arXiv:2107.00630, without knowing the batch size).
                  Computed in uint32, where frac is the wrap-around: id * 2654435769 mod 2^32.
 
 Quantiles Q, all cut to [logsnr_min, logsnr_max] and normalised there:

@@ -17,7 +17,7 @@ def weights_of(decay, updates):
 
 @pytest.mark.parametrize("sigma_rel, gamma", [(0.05, 16.972), (0.10, 6.937), (0.15, 3.558), (0.20, 1.826), (0.25, 0.720)])
 def test_gamma_of_a_relative_width(sigma_rel, gamma):
-    """Design page 2b.6."""
+    """Roots of equation (1), rounded in print."""
     assert ema.gamma(sigma_rel) == pytest.approx(gamma, abs=5e-4)
 
 

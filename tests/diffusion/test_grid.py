@@ -16,7 +16,7 @@ EDM = Process("karras", "ve", -2 * math.log(80.0), -2 * math.log(0.002))
 
 
 def test_edm_grid_of_18_points():
-    """arXiv:2206.00364 with N = 18: design page 5f; 35 evaluations with Heun."""
+    """arXiv:2206.00364 with N = 18; 35 evaluations with Heun."""
     points = grid.make("karras", EDM, 17)
     want = [80, 57.586, 40.7856, 28.3746, 19.3525]
     np.testing.assert_allclose(points.sigma[:5], want, rtol=1e-5)

@@ -45,7 +45,7 @@ def loss_rows(params, logsnr, slope):
 
 
 def test_the_bound_does_not_depend_on_the_curve():
-    """5.9560146336 (design page 2b.4) for any learned curve too."""
+    """5.9560146336 for any learned curve too."""
     t, dt = quadrature(np.linspace(0.0, 1.0, 101))
     rows = jax.jit(loss_rows)
     for seed in (0, 1):

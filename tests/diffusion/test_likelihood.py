@@ -30,7 +30,7 @@ def expected_error(logsnr):
 
 @pytest.mark.parametrize("curve", CURVES)
 def test_diffusion_loss_does_not_depend_on_the_curve(curve):
-    """5.9560146336 nats a dimension for data N(0, .25) and gamma from -13.3 to 5 (design page 2b.4), on every curve."""
+    """5.9560146336 nats a dimension for data N(0, .25) and gamma from -13.3 to 5, on every curve."""
     process = Process(curve, "vp", -5.0, 13.3)
     t, dt = quadrature(process.time(np.linspace(13.3, -5.0, 41)))  # pieces of t, short where the curve is steep
     loss = np.sum(dt * 0.5 * np.asarray(jax.jit(process.slope)(t)) * expected_error(process.logsnr(t)))
@@ -41,14 +41,14 @@ def test_diffusion_loss_does_not_depend_on_the_curve(curve):
 
 @pytest.mark.parametrize("steps, want", [(10, 15.7276), (100, 6.4857), (1000, 6.00624)])
 def test_discrete_time_loss(steps, want):
-    """VDM's L_T on the linear curve (design page 2b.4), the sum of equation (3)."""
+    """VDM's L_T on the linear curve, the sum of equation (3)."""
     logsnr = grid.make("uniform_t", VDM, steps).logsnr
     loss = np.sum(0.5 * np.expm1(np.diff(logsnr)) * expected_error(logsnr[:-1]))
     assert float(loss) == pytest.approx(want, rel=5e-6)
 
 
 def test_prior_term():
-    """8.48e-4 nats a dimension (design page 2b.4), against N(0, 1)."""
+    """8.48e-4 nats a dimension, against N(0, 1)."""
     kl = likelihood.prior_kl(VDM, jnp.asarray(X0), 1.0)[0] / 4
     assert float(kl) == pytest.approx(8.48e-4, abs=5e-7)
 
@@ -56,7 +56,7 @@ def test_prior_term():
 QUANTIZER = Quantizer(16)
 PROBABILITIES = quantised_gaussian(16, 1.0)
 PROCESS = Process("cosine", "vp", -9.0, 2 * math.log(1 / (0.1 * QUANTIZER.bin_width)))
-ENTROPY = 2.104833  # bits, design page 5f
+ENTROPY = 2.104833  # bits
 
 
 def test_bound_of_the_ideal_denoiser_is_the_entropy():

@@ -17,7 +17,7 @@ from .oracles import bent, gaussian, keys, mixture_16d, normal, quadrature, quan
 
 
 def test_mixture_with_the_exact_trace():
-    """16 dimensions, three components, sigma 80 -> .002, tolerance 1e-5 (design page 5f: within 1e-3 nats).
+    """16 dimensions, three components, sigma 80 -> .002, tolerance 1e-5.
 
     With the exact density at the noise end the error is the solver's alone.
     """
@@ -80,7 +80,7 @@ TOTAL = math.sqrt(STD**2 + math.exp(-PROCESS.logsnr_max))  # the model's data de
 
 
 def test_bits_of_a_quantised_gaussian():
-    """Data of one level's standard deviation: 2.167320 bits uniformly dequantised, 2.104833 exactly (design page 5f)."""
+    """Data of one level's standard deviation: 2.167320 bits uniformly dequantised, 2.104833 exactly."""
     std = math.sqrt(STD**2 - math.exp(-PROCESS.logsnr_max))  # so that the model's data density is N(0, STD^2)
     model = lambda y, rows: ode_likelihood.continuous(gaussian(std, "vp"), PROCESS, y, rows, data_std=STD, num_probes=0).nats
     y, width = quadrature((np.arange(17) - 8) * QUANTIZER.bin_width, nodes=6)  # the bins

@@ -86,7 +86,7 @@ def test_dequantised_uniform_fills_the_bin():
 
 @pytest.mark.parametrize("std, exact, dequantised", [(25, 6.691044, 6.691143), (1, 2.104833, 2.167320)])
 def test_bits_of_a_quantised_gaussian(std, exact, dequantised):
-    """Design page 5f. The Gaussian that was rounded, used as the continuous model in equation (2) of `quantizer`."""
+    """The Gaussian that was rounded, used as the continuous model in equation (2) of `quantizer`."""
     quantizer = Quantizer(256)
     probabilities = quantised_gaussian(256, std)
     _, minus_log_q = jax.jit(quantizer.dequantize_uniform)(np.arange(256)[:, None], keys(256))

@@ -27,7 +27,7 @@ def walk(denoise, name, points, x, z, **options):
     return jax.jit(lambda x: solvers.walk(denoise, solvers.make(name, **options), points, x, noise).x)(x)
 
 
-# ---- order of accuracy: design page 2b.1 ---------------------------------------------------------------------------
+# ---- order of accuracy ---------------------------------------------------------------------------------------------
 
 
 def flow_error(name, steps):
@@ -54,11 +54,11 @@ def test_order_and_error_on_the_exact_flow(name, rms, order, within):
     assert math.log(coarse / fine, 4) == pytest.approx(order, abs=within)
     if rms is not None:
         assert coarse == pytest.approx(rms, rel=0.02)
-    else:  # the page gives DPM-2 at other N
+    else:  # known at other N
         assert [flow_error(name, 8), fine] == pytest.approx([2.13e-2, 1.83e-5], rel=0.02)
 
 
-# ---- exact variances: design page 2b.3 -----------------------------------------------------------------------------
+# ---- exact variances -----------------------------------------------------------------------------------------------
 
 
 def variance(name, points, process, std=0.5, **options):
@@ -142,7 +142,7 @@ def test_corrector_step_size_is_of_each_sample():
 
 @pytest.mark.parametrize("name", solvers.SOLVERS)
 def test_one_trajectory_for_every_scaling(name):
-    """Same lambda grid, same noise: vp, ve, flow and sub-VP give the same samples (design page 2b.2: 2.2e-15 there)."""
+    """Same lambda grid, same noise: vp, ve, flow and sub-VP give the same samples."""
     y, z = 30.0 * normal(4, 3), normal(20, 2, 4, 3, seed=1)
     scalings = SCALINGS if name in ("ddim", "dpmpp_2m") else ("vp", "flow")
     ends = []

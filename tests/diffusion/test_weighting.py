@@ -61,7 +61,7 @@ def test_sigmoid_is_centred_on_its_bias():
 
 @pytest.mark.parametrize("name", time_sampling.TIME_SAMPLERS)
 def test_the_loss_does_not_depend_on_the_time_sampler(name):
-    """Sigmoid weight b = 2, lambda in [-10, 12], data N(0, .25): .66899 by quadrature (design page 5f)."""
+    """Sigmoid weight b = 2, lambda in [-10, 12], data N(0, .25): .66899 by quadrature."""
     process = Process("cosine", "vp", -10.0, 12.0)
     options = {"table": jnp.linspace(1.0, 3.0, 11)} if name == "importance" else {}
     rows = 1 << 14

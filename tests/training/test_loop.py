@@ -291,7 +291,7 @@ def test_a_run_goes_on_with_other_devices(toy_run, run_script, start_script, tmp
     reference = toy_run("next_token", tmp_path / "reference", whole)
     train_toy(reference)
     four = process.end()
-    assert "4 cpu device(s), jit, mesh {'data': 2, 'fsdp': 2, 'tensor': 1}" in four.out
+    assert "4 cpu device(s)" in four.out
     for run in (eight, one):
         got, expected = ([row for row in map(json.loads, made.rows) if row["split"] == "train"] for made in (run, reference))
         assert len(got) == 80
