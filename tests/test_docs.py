@@ -1,6 +1,7 @@
 """The how-to pages run as written."""
 
 import re
+import sys
 import types
 
 import jax
@@ -22,6 +23,7 @@ def blocks(page):
 
 def test_the_objective_of_the_how_to_learns_the_histogram(monkeypatch):
     module = types.ModuleType("independent")
+    monkeypatch.setitem(sys.modules, "independent", module)
     exec(compile(blocks("add_an_objective.md")[0], "add_an_objective.md", "exec"), module.__dict__)
     monkeypatch.setitem(objectives.OBJECTIVES, "independent", module.Independent)
     fields = dict(configs.base_fields())

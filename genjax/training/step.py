@@ -14,6 +14,7 @@ import optax
 
 from genjax import rng
 from genjax.objectives.base import Objective
+from genjax.training import ema
 from genjax.training.state import TrainState
 from genjax.types import Array, Batch, Params, PyTree
 
@@ -59,12 +60,11 @@ def make_train_step(
 
         updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        decay = jnp.minimum(ema_decay, (1.0 + state.step) / (10.0 + state.step))
-        ema = jax.tree.map(lambda average, new: decay * average + (1.0 - decay) * new, state.ema, params)
+        average = ema.update(state.ema, params, ema.constant(ema_decay, state.step))
 
         metrics = {"loss": sums.loss / sums.weight, "gradient_norm": optax.global_norm(gradient)}
         metrics |= {name: total / weight for name, (total, weight) in sums.metrics.items()}
-        return TrainState(state.step + 1, params, ema, opt_state), metrics
+        return TrainState(state.step + 1, params, average, opt_state), metrics
 
     return step
 

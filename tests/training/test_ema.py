@@ -5,8 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from genjax.diffusion import ema
 from genjax.errors import UsageError
+from genjax.training import ema
+
+
+@pytest.fixture(autouse=True)
+def float64():
+    with jax.enable_x64(True):
+        yield
 
 
 def weights_of(decay, updates):
@@ -85,7 +91,7 @@ def test_posthoc_average_is_the_average_that_was_not_tracked():
         ema.posthoc_weights(counts, gammas, 1025, gammas[0])
 
 
-def test_types_are_kept(float32):
+def test_types_are_kept():
     average, params = {"w": jnp.zeros(3, jnp.float32)}, {"w": jnp.ones(3, jnp.bfloat16)}
     assert ema.update(average, params, ema.constant(0.999, 10_000))["w"].dtype == jnp.float32
     assert ema.posthoc([average, average], np.array([0.5, 0.5]))["w"].dtype == np.float32
