@@ -48,3 +48,28 @@ def test_the_objective_of_the_how_to_learns_the_histogram(monkeypatch):
     # Adam on a convex problem comes near the smoothed counts, whose smoothing was chosen to be best.
     assert learned.value == pytest.approx(baselines.histogram(open_source("digits"), by_class=True).value, abs=0.1)
     assert evaluator.draw(state.ema, 20).data.shape == (20, 8, 8, 1)
+
+
+def test_the_solver_of_the_how_to_is_of_second_order():
+    """On data N(0, 1) the flow is y(s) = y(S) sqrt((1 + s^2) / (1 + S^2)), and halving the steps divides the error by four."""
+    import jax.numpy as jnp
+
+    from genjax.diffusion import grid, solvers
+    from genjax.diffusion.process import Process, bcast
+
+    scope = {"Solver": solvers.Solver, "jnp": jnp}
+    exec(blocks("diffusion.md")[0], scope)
+    process = Process("linear", "ve", -4.0, 4.0)
+
+    def denoise(x, logsnr):
+        return x / (1 + bcast(jnp.exp(-logsnr), x))
+
+    with jax.enable_x64(True):
+        x = jnp.ones((1, 1))
+        exact = np.sqrt((1 + np.exp(-4.0)) / (1 + np.exp(4.0)))
+        keys = jax.random.split(jax.random.key(0), 1)
+        errors = [
+            abs(float(solvers.sample(denoise, scope["midpoint"](), grid.make("uniform_logsnr", process, n, "stop"), x, keys).x[0, 0]) - exact)
+            for n in (64, 128)
+        ]
+    assert np.log2(errors[0] / errors[1]) == pytest.approx(2.0, abs=0.1)
