@@ -43,8 +43,8 @@ TOY = {
     "model.dropout": 0.1,
     "noise_prediction.steps": 3,
     "noise_prediction.eval_times": 2,
-    "optimizer.schedule": "constant",  # the compiled step does not depend on the duration
-    "optimizer.warmup": "2 steps",
+    "optimizer.schedule": "constant",  # with it the compiled step does not depend on the duration; the rate rises all the while
+    "optimizer.warmup": "200 steps",
     "train.duration": "24 steps",
     "train.accumulation": 2,
     "train.steps_per_dispatch": 4,

@@ -176,16 +176,21 @@ class Recorder:
 
 
 def test_every_field_is_read(toy_run, tmp_path):
-    """By a training with everything in it. A field that is handed on with others, f(**config.group), must be an attribute that somebody reads."""
+    """By what is made of every objective and network, and by a training. A field that is handed on with others, f(**config.group), must be
+    an attribute that somebody reads.
+    """
     from genjax.evaluation.monitors import monitors
     from genjax.training.loop import train
+    from genjax.training.setup import Run
 
     read = set()
     runs = [(objective, {}) for objective in FIELDS["objective"].choices]
     runs.append(("noise_prediction", {"noise_prediction.network": "unet", "unet.channels": 8, "unet.multipliers": "1"}))
-    for number, (objective, overrides) in enumerate(runs):
-        run = toy_run(objective, tmp_path / str(number), overrides)
-        train(Recorder(run.config, read), run.path, monitors)
+    for objective, overrides in runs:
+        run = toy_run(objective, tmp_path / "run", overrides)
+        assert Run.build(Recorder(run.config, read)).abstract_state is not None
+    run = toy_run("noise_prediction", tmp_path / "run")
+    train(Recorder(run.config, read), run.path, monitors)
     attributes = {
         node.attr for path in LIBRARY for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)
     }

@@ -45,7 +45,8 @@ def write(path: Path, plan: Plan, command: str, arms: Sequence[Arm], floor: Sequ
             "the standard error is over examples.",
             "train_flops counts loops as often as they run (genjax.training.flops); "
             "xla_train_flops is XLA's cost analysis of the step without loops.",
-            f"Load average at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; with other work on the machine, rates and seconds are too slow.",
+            f"Load average at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; "
+            "with other work on the machine, rates and seconds are worse than they could be.",
             f"The whole command took {seconds:.0f} s, with what was already trained taken from its run.",
         ],
     }

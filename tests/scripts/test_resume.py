@@ -7,7 +7,6 @@ import pytest
 
 # Long enough to be stopped twice on the way.
 LONG = {
-    "optimizer.schedule": "cosine",
     "train.duration": "160 steps",
     "train.checkpoint_every": "32 steps",
     "train.evaluate_every": "64 steps",

@@ -238,9 +238,8 @@ def test_a_second_signal_ends_the_process_at_once():
 # ---- numbers that are not finite -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("where", ["loss", "gradient"])
-def test_no_poisoned_state_is_saved(where, trained, toy_run, tmp_path, monkeypatch):
-    """From step 9 on the loss, or only its gradient, is not a number; a step is saved after every four."""
+def test_no_poisoned_state_is_saved(trained, toy_run, tmp_path, monkeypatch):
+    """From step 9 on the gradient is not a number, though the loss is; a step is saved after every four."""
     run = toy_run("next_token", tmp_path / "run", {"train.checkpoint_every": "4 steps"})
     loss = NextToken.loss
 
@@ -249,8 +248,7 @@ def test_no_poisoned_state_is_saved(where, trained, toy_run, tmp_path, monkeypat
         late = jnp.max(batch["id"]) >= 8 * 16
         zero = 0.0 * sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(params))
         # sqrt(0) is 0, and its slope there is infinite; 0 times that is not a number.
-        poison = jnp.where(late, jnp.nan, 0.0) if where == "loss" else jnp.sqrt(jnp.where(late, 0.0, 1.0) + zero) - jnp.where(late, 0.0, 1.0)
-        return sums._replace(loss=sums.loss + poison)
+        return sums._replace(loss=sums.loss + jnp.sqrt(jnp.where(late, 0.0, 1.0) + zero) - jnp.where(late, 0.0, 1.0))
 
     with monkeypatch.context() as patched:
         patched.setattr(NextToken, "loss", poisoned_loss)
@@ -264,7 +262,7 @@ def test_no_poisoned_state_is_saved(where, trained, toy_run, tmp_path, monkeypat
 
 
 def test_a_diverging_training_ends_with_a_sentence(toy_run, run_script, tmp_path):
-    run = toy_run("noise_prediction", tmp_path / "run", {"optimizer.learning_rate": 1e30, "optimizer.warmup": 0})
+    run = toy_run("next_token", tmp_path / "run", {"optimizer.learning_rate": 1e30})
     ended = run_script("train", *run.flags)
     assert ended.code == 70
     (sentence,) = ended.err.splitlines()
@@ -278,8 +276,8 @@ def test_a_diverging_training_ends_with_a_sentence(toy_run, run_script, tmp_path
 
 def test_a_run_goes_on_with_other_devices(toy_run, run_script, start_script, tmp_path):
     """Eight devices that split parameters too, stopped by Ctrl-C, then four, then one."""
-    split = {"parallel.fsdp": 2, "train.duration": "80 steps"}
-    whole = {"train.duration": "80 steps", "train.checkpoint_every": "80 steps"}
+    whole = {"train.duration": "80 steps", "train.evaluate_every": "80 steps", "train.sample_every": "80 steps"}
+    split = whole | {"parallel.fsdp": 2}
     eight = toy_run("next_token", tmp_path / "run", split)
     process = start_script("train", *eight.flags, devices=8)
     process.wait_for(lambda: eight.saved > 0, "a checkpoint")
