@@ -107,6 +107,8 @@ def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stoppe
     restored = checkpoints.latest()
     state = run.create_state() if restored is None else checkpoints.restore(restored, run.abstract_state)
     step = restored or 0
+    if restored is not None:  # the time that the run has taken so far is its own, however often it was stopped
+        seconds.update(checkpoints.read_meta(restored)["seconds"])
     jax.block_until_ready(state)
     clock.lap("restore")
 
@@ -147,7 +149,7 @@ def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stoppe
                 if due("save") or (stopping and step > before):
                     if waiting is not None:
                         last, waiting = _log(log, waiting, every["log"], total, clock), None
-                    checkpoints.save(step, state, _meta(config, step))
+                    checkpoints.save(step, state, _meta(config, step, seconds))
                 checkpoints.poll()
                 clock.lap("save")
             if stopping:
@@ -203,11 +205,12 @@ def _log(log: Logger, waiting: tuple[int, dict[str, Any]], every: int, total: in
     return rows[-1]
 
 
-def _meta(config: Any, step: int) -> dict[str, Any]:
+def _meta(config: Any, step: int, seconds: dict[str, float]) -> dict[str, Any]:
     return {
         "schema_version": 1,
         "step": step,
         "data_position": step,
+        "seconds": seconds,
         "config": to_json(config),
         "versions": {"genjax": __version__, "jax": jax.__version__},
         "backend": jax.default_backend(),

@@ -21,15 +21,30 @@ from genjax.training.setup import Run
 from genjax.training.state import TrainState
 from tests.helpers import IMAGES, TOKENS, build, config, make_batch, make_source, quick_options, random_params
 
-NAMES = {"next_token": TOKENS, "noise_prediction": IMAGES}
+UNET = {"noise_prediction__network": "unet", "unet__channels": 8, "unet__multipliers": "(1, 2)"}
+ARMS = {  # objective, data, settings
+    "next_token": ("next_token", TOKENS, {}),
+    "noise_prediction": ("noise_prediction", IMAGES, {}),
+    "noise_prediction with a U-Net": ("noise_prediction", IMAGES, UNET),
+}
 ROWS, DISPATCHES, STEPS = 16, 3, 2  # three dispatches of two steps
-MODEL = {"model__dropout": 0.2, "data__batch_size": ROWS}
+# Moderate noise levels: a last digit of log-SNR is magnified by the frequencies of its embedding. Small steps: Adam divides by the gradient's
+# size, so that where a gradient is nothing but rounding, the step is too.
+SETTINGS = {
+    "model__dropout": 0.2,
+    "data__batch_size": ROWS,
+    "noise_prediction__logsnr_min": -2.0,
+    "noise_prediction__logsnr_max": 2.0,
+    "optimizer__learning_rate": 1e-4,
+}
 LAYOUTS = {
     "one device": {},
     "jit": {"parallel__mode": "jit", "train__accumulation": 2},
     "pmap": {"parallel__mode": "pmap"},
     "mesh": {"parallel__data": 2, "parallel__fsdp": 2, "parallel__tensor": 2, "train__accumulation": 2},
 }
+# A U-Net has nothing more for the other two to do, and takes long to compile.
+PAIRS = [(arm, layout) for arm in ARMS for layout in LAYOUTS if arm in ("next_token", "noise_prediction") or layout in ("one device", "mesh")]
 
 
 def make_mesh(**axes: int) -> jax.sharding.Mesh:
@@ -38,13 +53,12 @@ def make_mesh(**axes: int) -> jax.sharding.Mesh:
     return jax.make_mesh(tuple(sizes.values()), tuple(sizes), axis_types=(AxisType.Auto,) * 3, devices=devices)
 
 
-def make_run(name: str, layout: str = "one device") -> Run:
-    settings = config(name, **MODEL, **LAYOUTS[layout])
-    if layout == "one device":
-        parallel = Parallel("jit", make_mesh())
-    else:
-        parallel = Parallel.build(settings.parallel, ROWS, settings.train.accumulation)
-    return Run(settings, make_source(NAMES[name]), build(name, NAMES[name], **MODEL), parallel)
+def make_run(arm: str, layout: str) -> Run:
+    objective, spec, settings = ARMS[arm]
+    settings = SETTINGS | settings | LAYOUTS[layout]
+    whole = config(objective, **settings)
+    parallel = Parallel("jit", make_mesh()) if layout == "one device" else Parallel.build(whole.parallel, ROWS, whole.train.accumulation)
+    return Run(whole, make_source(spec), build(objective, spec, **settings), parallel)
 
 
 def dispatch(spec, number: int) -> dict[str, np.ndarray]:
@@ -96,17 +110,15 @@ def report(folder: Path) -> dict:
     told: dict[str, Any] = {"devices": jax.device_count()}
     for layout in ("one device", "mesh"):
         save(folder / f"fresh {layout}.npz", make_run("next_token", layout).create_state())
-    for name in NAMES:
-        for layout in LAYOUTS:
-            run = make_run(name, layout)
-            state, metrics, compiled = train(run)
-            save(folder / f"{name} {layout}.npz", (state, metrics))
+    for arm, layout in PAIRS:
+        run = make_run(arm, layout)
+        state, metrics, compiled = train(run)
+        save(folder / f"{arm} {layout}.npz", (state, metrics))
+        told[f"{arm} {layout}"] = {"compiled": compiled}
+        if arm == "next_token":
             kernel, moment = (tree["trunk"]["blocks"]["mlp"]["gate"]["kernel"] for tree in (state.params, moments(state)))  # layers, embed, mlp
-            told[f"{name} {layout}"] = {
-                "compiled": compiled,
-                "kernel": [kernel.shape, kernel.addressable_shards[0].data.shape, len(kernel.addressable_shards)],
-                "moment": moment.addressable_shards[0].data.shape,
-            }
+            shards = [kernel.addressable_shards[0].data.shape, moment.addressable_shards[0].data.shape]
+            told[f"{arm} {layout}"] |= {"kernel": kernel.shape, "shards": shards, "count": len(kernel.addressable_shards)}
     return told
 
 
@@ -121,43 +133,40 @@ def eight(tmp_path_factory):
     return json.loads(done.stdout.splitlines()[-1]), folder
 
 
-@pytest.mark.parametrize("layout", ["jit", "pmap", "mesh"])
-@pytest.mark.parametrize("name", NAMES)
-def test_eight_devices_train_as_one(name, layout, eight):
-    """Four steps of AdamW with dropout, hidden labels, uneven weights and micro-batches: parameters, average, moments, metrics."""
+@pytest.mark.parametrize(("arm", "layout"), [pair for pair in PAIRS if pair[1] != "one device"])
+def test_eight_devices_train_as_one(arm, layout, eight):
+    """Six steps of AdamW with dropout, hidden labels, uneven weights and micro-batches: parameters, average, moments, metrics."""
     told, folder = eight
     assert told["devices"] == 8
-    assert_close(folder / f"{name} {layout}.npz", folder / f"{name} one device.npz", rtol=1e-4, atol=2e-6)
+    assert_close(folder / f"{arm} {layout}.npz", folder / f"{arm} one device.npz", tolerance=1e-4)
 
 
 def test_a_fresh_state_does_not_depend_on_where_it_lies(eight):
-    assert_close(eight[1] / "fresh mesh.npz", eight[1] / "fresh one device.npz", rtol=1e-6, atol=1e-7)
+    assert_close(eight[1] / "fresh mesh.npz", eight[1] / "fresh one device.npz", tolerance=1e-6)
 
 
-def assert_close(got: Path, expected: Path, **tolerance) -> None:
+def assert_close(got: Path, expected: Path, tolerance: float) -> None:
+    """Every leaf within `tolerance` of its largest value."""
     got, expected = np.load(got), np.load(expected)
     assert sorted(got.files) == sorted(expected.files)
     for leaf in expected.files:
-        np.testing.assert_allclose(got[leaf], expected[leaf], err_msg=leaf, **tolerance)
+        np.testing.assert_allclose(got[leaf], expected[leaf], rtol=0, atol=tolerance * np.abs(expected[leaf]).max(), err_msg=leaf)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("name", NAMES)
-def test_a_step_is_compiled_once(name, layout, eight):
+@pytest.mark.parametrize(("arm", "layout"), PAIRS)
+def test_a_step_is_compiled_once(arm, layout, eight):
     """The state that comes out of a step is one that the next step was compiled for."""
-    first, *later = eight[0][f"{name} {layout}"]["compiled"]
+    first, *later = eight[0][f"{arm} {layout}"]["compiled"]
     assert first > 0
     assert later == [0] * (DISPATCHES - 1)
 
 
 def test_a_mesh_splits_parameters_and_what_the_optimizer_keeps_for_them(eight):
-    told = eight[0]["next_token mesh"]
-    shape, shard, count = told["kernel"]
-    layers, embed, mlp = shape
-    assert shard == told["moment"] == [layers, embed // 2, mlp // 2]
-    assert count == 8
-    whole = eight[0]["next_token jit"]
-    assert whole["kernel"][1] == whole["moment"] == shape
+    mesh, rows = (eight[0][f"next_token {layout}"] for layout in ("mesh", "jit"))
+    layers, embed, mlp = mesh["kernel"]
+    assert mesh["shards"] == [[layers, embed // 2, mlp // 2]] * 2
+    assert mesh["count"] == 8
+    assert rows["shards"] == [rows["kernel"]] * 2
 
 
 # ---- layouts, without devices --------------------------------------------------------------------------------------
