@@ -12,7 +12,7 @@ demo: $(VENV)/.installed  ## Train both families on the embedded digits and writ
 results: $(VENV)/.installed  ## Run the demo anew and write the README's table from it
 	rm -rf runs/results && mkdir -p runs
 	$(BIN)/python scripts/compare.py --config=configs/compare/digits.py --workdir=runs/results
-	cp runs/results/results.json results/digits.json
+	mkdir -p results && cp runs/results/results.json results/digits.json
 	$(BIN)/python scripts/results.py
 
 test: $(VENV)/.installed  ## The default tests

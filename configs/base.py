@@ -6,7 +6,7 @@ Durations are text: "2000" or "2000 steps", "10 epochs", "1e6 examples", "5 perc
 from genjax.config import Choice, Duration, field
 
 FIELDS = {
-    "seed": field(0, "root of every random number: parameters, data order, noise, dropout, samples", at_least=0),
+    "seed": field(0, "root of every random number: parameters, data order, noise, dropout, samples", at_least=0, at_most=2**32 - 1),
     "objective": field("next_token", "what is learned", choices=("next_token", "noise_prediction", "classifier")),
     "data": {
         "source": field("digits", "digits (embedded) | tfds:<name> | npz:<file>"),

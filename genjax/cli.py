@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NoReturn
 
 from genjax import config as configs
-from genjax.errors import GenjaxError, UsageError, did_you_mean
+from genjax.errors import GenjaxError, SaveError, UsageError, did_you_mean
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +62,11 @@ def run(
     except BrokenPipeError:  # the reader of our output (less, head) has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        if os.environ.get("GENJAX_DEBUG"):
+            traceback.print_exc()
+        print(f"error: {error.filename or 'a file'} could not be read or written: {error.strerror or error}", file=sys.stderr)
+        sys.exit(SaveError.exit_code)
     sys.exit(0)
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib.machinery
+import importlib.util
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -181,7 +182,14 @@ def open_defaults(fields: Mapping[str, Field]) -> ml_collections.ConfigDict:
 def load(name: str, fields: Mapping[str, Field], overrides: Mapping[str, str] | None = None) -> ml_collections.FrozenConfigDict:
     """The recipe `file.py[:variant]` with command-line overrides {dotted path: text}, each value checked against its field."""
     config = check(recipe(name, open_defaults(fields)), fields)
-    return check(apply(config, fields, overrides or {}), fields)
+    values = dict(leaves(check(apply(config, fields, overrides or {}), fields)))
+    # A run must find its data from whatever folder it is used in.
+    kind, _, file = values.get("data.source", "").partition(":")
+    if kind == "npz" and file:
+        values["data.source"] = f"npz:{Path(file).expanduser().resolve()}"
+    if values.get("data.dir"):
+        values["data.dir"] = str(Path(values["data.dir"]).expanduser().resolve())
+    return check(_nested(values), fields)
 
 
 def apply(config: Any, fields: Mapping[str, Field], overrides: Mapping[str, str]) -> ml_collections.ConfigDict:
@@ -275,6 +283,15 @@ def validate(config: Any) -> None:
     require(
         Duration(config.train.duration).parts[1] != "percent",
         "train.duration cannot be a percentage of itself: use steps, epochs or examples",
+    )
+    require(
+        config.logging.wandb is None or importlib.util.find_spec("wandb") is not None,
+        "logging.wandb needs the package wandb: install genjax[wandb], or set logging.wandb=None",
+    )
+    low, high = diffusion.guidance_logsnr_min, diffusion.guidance_logsnr_max
+    require(
+        low is None or high is None or low < high,
+        f"noise_prediction.guidance_logsnr_min={low} must be below guidance_logsnr_max={high}: guidance would never be on",
     )
     require(
         config.data.source != "npz:" and config.data.source != "tfds:",

@@ -370,6 +370,8 @@ CLASHES = [
     ({"train.duration": "50 percent"}, "train.duration cannot be a percentage of itself"),
     ({"data.source": "npz:"}, "data.source='npz:' names no data set"),
     ({"data.source": "tfds:"}, "data.source='tfds:' names no data set"),
+    ({"noise_prediction.guidance_logsnr_min": 5, "noise_prediction.guidance_logsnr_max": -5}, "guidance would never be on"),
+    ({"logging.wandb": "project"}, "logging.wandb needs the package wandb"),
 ]
 
 

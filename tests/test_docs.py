@@ -14,6 +14,9 @@ from genjax.config import REPOSITORY
 from genjax.data.sources import open_source
 from genjax.evaluation import baselines
 from genjax.evaluation.evaluator import Evaluator
+from genjax.evaluation.monitors import monitors
+from genjax.training.checkpoint import Checkpoints
+from genjax.training.loop import train
 from genjax.training.setup import Run
 
 
@@ -21,7 +24,7 @@ def blocks(page):
     return re.findall(r"```python\n(.*?)```", (REPOSITORY / "docs" / page).read_text(), re.DOTALL)
 
 
-def test_the_objective_of_the_how_to_learns_the_histogram(monkeypatch):
+def test_the_objective_of_the_how_to_learns_the_histogram(monkeypatch, tmp_path):
     module = types.ModuleType("independent")
     monkeypatch.setitem(sys.modules, "independent", module)
     exec(compile(blocks("add_an_objective.md")[0], "add_an_objective.md", "exec"), module.__dict__)
@@ -36,13 +39,11 @@ def test_the_objective_of_the_how_to_learns_the_histogram(monkeypatch):
     config = configs.check(configs.apply(config, fields, values), fields)
 
     run = Run.build(config)
-    state, evaluator = run.create_state(), Evaluator(run)
-    assert evaluator.bits(state.ema).value == pytest.approx(np.log2(17), abs=1e-6)
-    from genjax.data.loader import train_batches
-
-    batches = train_batches(run.source, config.data.batch_size, config.seed)
-    state, _ = run.compile_step()(state, run.parallel.put(batches.take(240), stacked=True))
-    batches.close()
+    evaluator = Evaluator(run)
+    assert evaluator.bits(run.create_state().ema).value == pytest.approx(np.log2(17), abs=1e-6)
+    monkeypatch.setattr(configs, "base_fields", lambda table="FIELDS": fields)
+    train(config, tmp_path / "run", monitors)
+    state = Checkpoints(tmp_path / "run" / "checkpoints", keep=None).restore(240, run.abstract_state)
     learned = evaluator.bits(jax.device_get(state.ema))
     assert learned.kind == "exact"
     # Adam on a convex problem comes near the smoothed counts, whose smoothing was chosen to be best.

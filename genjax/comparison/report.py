@@ -16,9 +16,9 @@ from PIL import Image
 
 from genjax import config as configs
 from genjax.comparison.plan import Plan
-from genjax.data.sources import Source
 from genjax.evaluation import pictures
 from genjax.evaluation.baselines import Baseline
+from genjax.training.setup import Run
 from genjax.training.workdir import replace
 
 if TYPE_CHECKING:
@@ -32,17 +32,17 @@ COLOURS = ("#2563a8", "#c2571a", "#3a7d44", "#7b4b94", "#8a6d1d", "#555555")
 READING = {
     ("exact", "upper_bound"): (
         "An exact likelihood and an upper bound stand side by side, and they are not ranked. The bound says that the model needs at most this many "
-        "bits; it may need fewer, by an amount that this page does not measure. If the bound lies below the exact figure, the diffusion model is "
-        "better in bits. If it lies above, bits alone cannot tell how much of the gap is the model and how much the bound."
+        "bits; it may need fewer, by an amount that this page does not measure. If the bound lies below the exact figure, the model with the "
+        "bound is better in bits. If it lies above, bits alone cannot tell how much of the gap is the model and how much the bound."
     ),
 }
 
 
-def write_report(folder: Path, plan: Plan, record: dict[str, Any], arms: Sequence[Arm], floor: Sequence[Baseline], source: Source) -> Path:
+def write_report(folder: Path, plan: Plan, record: dict[str, Any], arms: Sequence[Arm], floor: Sequence[Baseline], run: Run) -> Path:
     """Writes report.html and the PNGs it shows into `folder`, prints the table, and returns the report's path."""
     sheets = []
-    if source.spec.key == "image":
-        sheets = sample_sheets(plan, arms, source)
+    if run.source.spec.key == "image":
+        sheets = sample_sheets(plan, arms, run)
         for sheet in sheets:
             replace(folder / f"{sheet['name']}.png", sheet["bytes"])
     figures = {"bits": bits_figure(arms, floor), "curves": curves_figure(arms)}
@@ -54,7 +54,7 @@ def write_report(folder: Path, plan: Plan, record: dict[str, Any], arms: Sequenc
     page = environment.get_template("report.html.j2").render(
         record=record,
         question=plan.config.question,
-        classes=source.spec.num_classes,
+        classes=run.classes,
         sheets=[{"caption": sheet["caption"], "png": base64.b64encode(sheet["bytes"]).decode()} for sheet in sheets],
         bits_figure=base64.b64encode(figures["bits"]).decode(),
         curves_figure=base64.b64encode(figures["curves"]).decode(),
@@ -74,14 +74,16 @@ def write_report(folder: Path, plan: Plan, record: dict[str, Any], arms: Sequenc
     return report
 
 
-def sample_sheets(plan: Plan, arms: Sequence[Arm], source: Source) -> list[dict[str, Any]]:
+def sample_sheets(plan: Plan, arms: Sequence[Arm], run: Run) -> list[dict[str, Any]]:
     """Real examples and the samples of every arm, in the same layout: one column a class."""
-    spec, per_class = source.spec, plan.config.samples_per_class
-    columns = spec.num_classes or 10
-    held_out = source.splits["eval"]
-    real = held_out.rows(np.arange(min(len(held_out), 200 * columns)))
-    order = pictures.class_order(real.get("label"), columns, per_class).reshape(columns, -1).T.reshape(-1)
-    sheets = [("real", "real, held-out", real["image"][order])]
+    spec, per_class, columns = run.source.spec, plan.config.samples_per_class, run.classes or 10
+    held_out = run.source.splits["eval"]
+    rows = held_out.rows(np.arange(min(len(held_out), 200 * columns)))
+    real = np.full((per_class, columns, *spec.shape), spec.levels - 1, np.uint8)  # white where a class has too few examples
+    for column in range(columns):
+        found = rows["image"][rows["label"] == column] if run.classes else rows["image"][column::columns]
+        real[: len(found[:per_class]), column] = found[:per_class]
+    sheets = [("real", "real, held-out", real.reshape(-1, *spec.shape))]
     for arm in arms:
         unit = f"{arm.drawn.nfe:g} network evaluations each"
         sheets.append((arm.name, f"{arm.name}: {unit}", arm.drawn.data[: per_class * columns]))

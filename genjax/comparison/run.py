@@ -16,6 +16,7 @@ from genjax import config as configs
 from genjax.comparison.plan import Plan
 from genjax.comparison.record import write
 from genjax.comparison.report import write_report
+from genjax.config import require
 from genjax.evaluation import baselines
 from genjax.evaluation.evaluator import Drawn, Evaluator
 from genjax.evaluation.monitors import monitors
@@ -68,19 +69,23 @@ def compare(plan: Plan, path: str | Path, command: str) -> Path:
     started = time.monotonic()
     folder = Workdir(path).path
     measured, arms = [], match(plan)
+    for name, (config, _) in arms.items():  # all of them, before any is trained
+        loop.refuse_other_config(Workdir(folder / "arms" / name), config, "a comparison keeps its settings; choose another --workdir")
     for number, (name, (config, budget)) in enumerate(arms.items(), 1):
         print(f"\narm {number} of {len(arms)}: {name}, {budget.steps:,} steps, {budget.flops:.3g} training FLOPs", flush=True)
         summary = loop.train(config, folder / "arms" / name, monitors)
         measured.append(measure(plan, name, config, budget, summary, folder / "arms" / name))
-    source = Run.build(measured[0].config).source
-    floor = baselines.table(source)
+    run = Run.build(measured[0].config)
+    floor = baselines.table(run.source)
     record = write(folder / "results.json", plan, command, measured, floor, time.monotonic() - started)
-    return write_report(folder, plan, record, measured, floor, source)
+    return write_report(folder, plan, record, measured, floor, run)
 
 
 def match(plan: Plan) -> dict[str, tuple[Any, Budget]]:
     """Every arm's config with the length of training that gives it the reference arm's budget, and what that costs."""
     runs = {name: Run.build(config) for name, config in plan.arms.items()}
+    for name, run in runs.items():
+        require(run.objective.generates, f"arm '{name}' is of objective {run.config.objective}, which draws no samples to compare")
     cost = {name: {"train_flops": step_flops(run), "examples": 1.0} for name, run in runs.items()}
     reference, matched = plan.config.reference, plan.config.match
     budget = runs[reference].total_steps * cost[reference][matched]
@@ -115,14 +120,13 @@ def measure(plan: Plan, name: str, config: Any, budget: Budget, summary: loop.Su
     evaluator = Evaluator(run)
     print(f"  measuring {name} ...", flush=True)
     bits = evaluator.bits(params, config.evaluate.examples)
-    spec = run.source.spec
-    count = plan.config.samples_per_class * (spec.num_classes or 10)
+    count = plan.config.samples_per_class * (run.classes or 10)
     drawn = evaluator.draw(params, count)
     started = time.monotonic()  # once more, now that it is compiled, in full batches
     evaluator.draw(params, evaluator.batch_size, first=count)
     seconds = time.monotonic() - started
     request = {"id": jax.ShapeDtypeStruct((1,), np.uint32)}
-    if spec.num_classes:
+    if run.classes:
         request["label"] = jax.ShapeDtypeStruct((1,), np.int32)
     sampling = flops.count(run.objective.sample, run.abstract_state.params, request, jax.eval_shape(lambda: jax.random.key(0)))
     parameters = {part: sum(leaf.size for leaf in jax.tree.leaves(tree)) for part, tree in run.abstract_state.params.items()}

@@ -16,7 +16,7 @@ def pick(table: Mapping[str, T], name: str, what: str) -> T:
     """The entry `name` of a table of `what`; raises UsageError that names the nearest entry and all of them."""
     if name in table:
         return table[name]
-    raise UsageError(f"there is no {what} '{name}'{did_you_mean(name, table)} Known: {', '.join(table)}.")
+    raise UsageError(f"there is no {what} '{name}'{did_you_mean(name, table) or '.'} Known: {', '.join(table)}.")
 
 
 def bind(table: Mapping[str, Callable], choice: tuple[str, Mapping[str, Any]], what: str) -> Callable:
@@ -26,5 +26,5 @@ def bind(table: Mapping[str, Callable], choice: tuple[str, Mapping[str, Any]], w
     known = [p.name for p in inspect.signature(function).parameters.values() if p.default is not p.empty]
     for option in options:
         if option not in known:
-            raise UsageError(f"the {what} '{name}' has no option '{option}'{did_you_mean(option, known)} It has {', '.join(known) or 'none'}.")
+            raise UsageError(f"the {what} '{name}' has no option '{option}'{did_you_mean(option, known) or '.'} It has {', '.join(known) or 'none'}.")
     return functools.partial(function, **options)

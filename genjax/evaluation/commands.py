@@ -37,7 +37,7 @@ def sample(path: str, overrides: Mapping[str, str], *, out: str | None, label: i
         )
         if spec.key == "image":
             picture = target.with_name(target.name + ".png")
-            columns = spec.num_classes if spec.num_classes and label is None else 10
+            columns = trained.run.classes if trained.run.classes and label is None else 10
             Image.fromarray(pictures.sheet(drawn.data, spec, columns)).save(picture)
             print(f"  picture  {picture}")
     print(f"  array    {target.with_name(target.name + '.npz')}")
@@ -84,7 +84,7 @@ def edit(
         before, labels = rows["image"], rows.get("label")
     else:
         before, labels = edits.read_image(image, spec)[None], None
-        require(label is not None or not trained.run.config.conditioning.label or not spec.num_classes, "--image=FILE needs --label, its class")
+        require(label is not None or trained.run.classes == 0, "--image=FILE needs --label, its class")
     given, keep = {"image": before}, None
     if redraw is not None:
         keep = ~edits.read_region(redraw, spec)
@@ -117,6 +117,8 @@ def evaluate(path: str, overrides: Mapping[str, str], *, step: int | None, weigh
         judge is None or judge.spec == run.source.spec,
         f"--classifier={classifier} was not trained on the data of this model, {run.source.spec.name}",
     )
+    require(judge is None or run.objective.generates, f"--classifier judges samples, and the model of {path} draws none")
+    require(judge is None or run.config.sample.count >= 2, "a Fréchet distance needs at least two samples: set sample.count")
     bits = Evaluator(run).bits(trained.params, run.config.evaluate.examples)
     print(f"{run.config.objective} on {run.source.spec.name}, step {trained.step}, {weights} weights, {bits.examples:,} held-out examples")
     print(f"  bits/dim   {bits.value:.4f} ± {bits.stderr:.4f}   {bits.kind.replace('_', ' ')}")
@@ -145,5 +147,5 @@ def evaluate(path: str, overrides: Mapping[str, str], *, step: int | None, weigh
 def _check_label(trained: Trained, path: str, label: int | None) -> None:
     if label is not None:
         spec = trained.run.source.spec
-        require(trained.run.config.conditioning.label and spec.num_classes > 0, f"--label={label}, but the model of {path} knows no classes")
+        require(trained.run.classes > 0, f"--label={label}, but the model of {path} knows no classes")
         require(0 <= label < spec.num_classes, f"--label={label}, but the classes of {spec.name} are 0 to {spec.num_classes - 1}")

@@ -89,7 +89,7 @@ class Evaluator:
         With classes, the class of sample i is `label` (one, or one a sample), or i modulo the number of classes when it is None.
         `given` [count, ...] goes into the request: the data to edit, and the mask of what to keep.
         """
-        classes = self.run.source.spec.num_classes
+        classes = self.run.classes
         ids = np.arange(first, first + count, dtype=np.uint32)
         labels = (ids % classes if label is None else np.broadcast_to(label, (count,))).astype(np.int32) if classes else None
         key = rng.stream(self.run.config.seed, "sample")

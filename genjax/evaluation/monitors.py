@@ -28,7 +28,7 @@ def monitors(run: Run) -> Sequence[Monitor]:
 
     def samples(run: Run, state: TrainState, step: int, log: Logger) -> None:
         spec = run.source.spec
-        columns = spec.num_classes or 10
+        columns = run.classes or 10
         drawn = evaluator.draw(state.ema, min(run.config.sample.count, 10 * columns))
         path = log.picture(step, "samples", pictures.sheet(drawn.data, spec, columns))
         log.line(f"  samples   {path}")

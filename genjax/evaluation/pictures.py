@@ -25,10 +25,3 @@ def to_uint8(images: np.ndarray, levels: int) -> np.ndarray:
     """Levels [..., C] in [0, levels) as uint8 with 1 or 3 channels, the highest level white."""
     pixels = np.round(np.asarray(images, np.float64) * (255.0 / (levels - 1))).astype(np.uint8)
     return pixels if pixels.shape[-1] in (1, 3) else pixels[..., :1]
-
-
-def class_order(label: np.ndarray | None, num_classes: int, per_class: int) -> np.ndarray:
-    """Indices that put the first `per_class` rows of every class side by side, class by class; the rows' own order without labels."""
-    if label is None:
-        return np.arange(num_classes * per_class)
-    return np.concatenate([np.flatnonzero(label == number)[:per_class] for number in range(num_classes)])

@@ -62,7 +62,7 @@ class PatchOut(nn.Module):
 class NoiseLevelEmbed(nn.Module):
     """log-SNR [B] -> [B, width] through sinusoids and a small MLP, in float32.
 
-    Frequencies are spaced geometrically from one period over the whole range of log-SNR to a period of about a tenth of a unit.
+    Frequencies are spaced geometrically from periods far longer than the range of log-SNR (126) to periods of a third of a unit.
     """
 
     width: int

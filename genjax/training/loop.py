@@ -84,19 +84,19 @@ def move_aside(workdir: Workdir) -> None:
             print(f"the old run is now {aside}")
 
 
-def refuse_other_config(workdir: Workdir, config: Any) -> None:
-    """UsageError where the directory holds a run of another config."""
+ADVICE = "choose another --workdir, move the old run aside with --overwrite, or go on with the new config with --force"
+
+
+def refuse_other_config(workdir: Workdir, config: Any, advice: str = ADVICE) -> None:
+    """UsageError where the directory holds a run of another config; one that never reached a checkpoint holds nothing."""
     path = workdir.path
-    if not (path / "config.json").exists():
+    if not (path / "config.json").exists() or not any((workdir.checkpoints / "integrity").glob("*.json")):
         return
     other = from_json(workdir.read_json("config.json"), base_fields())
     changed = difference(config, other)
     if changed:
         listed = ", ".join(f"{name} was {old!r} and is {new!r}" for name, (new, old) in list(changed.items())[:4])
-        raise UsageError(
-            f"{path} holds a run of another config ({listed}{', ...' if len(changed) > 4 else ''}): "
-            "choose another --workdir, move the old run aside with --overwrite, or go on with the new config with --force"
-        )
+        raise UsageError(f"{path} holds a run of another config ({listed}{', ...' if len(changed) > 4 else ''}): " + advice)
 
 
 def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stopper, monitors: Sequence[Monitor]) -> Summary:
@@ -146,7 +146,7 @@ def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stoppe
 
                 # 3. Save. The stopper is asked once: a signal that comes later waits for the next step, and is saved there.
                 stopping = stopper.received is not None
-                if due("save") or (stopping and step > before):
+                if due("save") or stopping:  # a step that is saved already is left as it is
                     if waiting is not None:
                         last, waiting = _log(log, waiting, every["log"], total, clock), None
                     checkpoints.save(step, state, _meta(config, step, seconds))

@@ -38,6 +38,11 @@ class Run:
         return cls(config, source, objective, Parallel.build(config.parallel, config.data.batch_size, config.train.accumulation))
 
     @property
+    def classes(self) -> int:
+        """Classes that the model is conditioned on; 0 for none."""
+        return self.source.spec.num_classes if self.config.conditioning.label else 0
+
+    @property
     def total_steps(self) -> int:
         """Optimizer steps of the whole training."""
         return self.steps(self.config.train.duration)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from genjax.evaluation.pictures import class_order, sheet, to_uint8
+from genjax.evaluation.pictures import sheet, to_uint8
 from genjax.types import DataSpec
 
 
@@ -34,9 +34,3 @@ def test_levels_go_from_black_to_white():
 def test_other_numbers_of_channels_show_the_first():
     images = np.random.default_rng(0).integers(0, 256, (2, 3, 3, 5))
     np.testing.assert_array_equal(to_uint8(images, 256), images[..., :1])
-
-
-def test_classes_lie_side_by_side():
-    label = np.array([2, 0, 1, 0, 2, 1, 0])
-    np.testing.assert_array_equal(class_order(label, 3, 2), [1, 3, 2, 5, 0, 4])
-    np.testing.assert_array_equal(class_order(None, 3, 2), np.arange(6))

@@ -82,7 +82,7 @@ def test_one_class(trained, run_script, tmp_path):
 def test_guidance_costs_twice_and_changes_the_samples(trained, run_script, tmp_path):
     plain, guided = (
         run_script("sample", f"--workdir={trained['noise_prediction'].path}", f"--out={tmp_path / name}", f"--config.sample.guidance_scale={scale}")
-        for name, scale in (("plain", 1), ("guided", 3))
+        for name, scale in (("plain", 1), ("guided", 100))  # a model this little trained hardly knows its classes
     )
     assert "4 network evaluations each" in plain.out
     assert "8 network evaluations each" in guided.out
