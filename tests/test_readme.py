@@ -40,6 +40,7 @@ def test_every_command_is_a_script_a_make_target_or_the_environment():
             assert words == ["source", ".venv/bin/activate"]
 
 
+@pytest.mark.timeout(900)  # a dozen processes, one after the other
 def test_the_scripts_run_in_the_order_of_the_readme(tmp_path):
     scripts = [words for words in commands() if words[0] == "python"]
     assert {Path(words[1]).stem for words in scripts} == {"train", "sample", "evaluate", "compare"}
