@@ -81,6 +81,7 @@ class Likelihood:
       stderr: [B] standard error of the row's own Monte-Carlo estimate; 0 where nothing was sampled.
       terms: name -> [B] the parts that nats is the sum of.
       kind: "exact", "upper_bound" (in expectation never below the exact value) or "estimate".
+      unit: what `units` counts, for people: "dim" for a value of the data, "label" for a class.
     """
 
     nats: Array
@@ -88,6 +89,7 @@ class Likelihood:
     stderr: Array
     terms: dict[str, Array]
     kind: LikelihoodKind = dataclasses.field(metadata={"static": True})
+    unit: str = dataclasses.field(default="dim", metadata={"static": True})
 
 
 @jax.tree_util.register_dataclass

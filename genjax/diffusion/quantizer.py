@@ -79,8 +79,3 @@ class Quantizer:
         log_norm = jnp.log(std * jax.scipy.special.erf(edge / math.sqrt(2))) + 0.5 * math.log(2 * math.pi)
         per_dim = 0.5 * z**2 + log_norm
         return self.encode(ints) + std * z, jnp.sum(per_dim, axis=inner(per_dim))
-
-
-def bits_per_dim(nats: Array, num_dims: Array | int) -> Array:
-    """nats / (num_dims log 2): the one place where nats become bits per dimension, for every kind of model."""
-    return nats / (num_dims * math.log(2))

@@ -121,12 +121,12 @@ def evaluate(path: str, overrides: Mapping[str, str], *, step: int | None, weigh
     require(judge is None or run.config.sample.count >= 2, "a Fréchet distance needs at least two samples: set sample.count")
     bits = Evaluator(run).bits(trained.params, run.config.evaluate.examples)
     print(f"{run.config.objective} on {run.source.spec.name}, step {trained.step}, {weights} weights, {bits.examples:,} held-out examples")
-    print(f"  bits/dim   {bits.value:.4f} ± {bits.stderr:.4f}   {bits.kind.replace('_', ' ')}")
+    print(f"  bits/{bits.unit:<5} {bits.value:.4f} ± {bits.stderr:.4f}   {bits.kind.replace('_', ' ')}")
     for name, value in bits.terms.items():
         print(f"    {name:<14} {value:.4f}")
     for baseline in baselines.table(run.source) if run.objective.generates else []:
         print(f"  {baseline.value:.4f}     {baseline.name}")
-    record = {"step": trained.step, "weights": weights, "config": to_json(run.config), "bits_per_dim": bits._asdict()}
+    record = {"step": trained.step, "weights": weights, "config": to_json(run.config), f"bits_per_{bits.unit}": bits._asdict()}
     if judge is not None:
         drawn = Evaluator(run).draw(trained.params, run.config.sample.count)
         record["judged"] = {

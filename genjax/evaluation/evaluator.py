@@ -55,7 +55,7 @@ class Evaluator:
         """Bits a unit on the first `examples` of the held-out split, or on all of it. Equal parameters give equal numbers."""
         key = rng.stream(self.run.config.seed, "likelihood")
         parts: list[dict[str, np.ndarray]] = []
-        kind = ""
+        kind, unit = "", ""
         processes = {"process_index": jax.process_index(), "process_count": jax.process_count()}
         for batch in eval_batches(self.run.source, self.batch_size, limit=examples, **processes):
             batch = self.run.parallel.put(batch)
@@ -63,10 +63,10 @@ class Evaluator:
             kept = np.asarray(self.run.parallel.gather(batch["weight"])) > 0
             columns = {"nats": result.nats, "units": result.units, "draws": result.stderr} | {f"term/{k}": v for k, v in result.terms.items()}
             parts.append({name: np.asarray(column, np.float64)[kept] for name, column in columns.items()})
-            kind = result.kind
+            kind, unit = result.kind, result.unit
         columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         terms = {name.removeprefix("term/"): column for name, column in columns.items() if name.startswith("term/")}
-        return bits_per_unit(columns["nats"], columns["units"], columns["draws"], terms, kind)
+        return bits_per_unit(columns["nats"], columns["units"], columns["draws"], terms, kind, unit)
 
     def film(self, params: Params, count: int) -> dict[str, np.ndarray]:
         """The films of the objective for the first `count` held-out examples: name -> frames [F, count, ...]."""

@@ -20,10 +20,11 @@ def monitors(run: Run) -> Sequence[Monitor]:
     def bits(run: Run, state: TrainState, step: int, log: Logger) -> None:
         started = time.monotonic()
         measured = evaluator.bits(state.ema, run.config.evaluate.examples)
-        values = {"bits_per_dim": measured.value, "stderr": measured.stderr, "kind": measured.kind}
+        values = {f"bits_per_{measured.unit}": measured.value, "stderr": measured.stderr, "kind": measured.kind}
         log.scalars(step, "held_out", values | {f"bits_{name}": value for name, value in measured.terms.items()}, took=time.monotonic() - started)
         log.line(
-            f"  held-out  {measured.value:.4f} ± {measured.stderr:.4f} bits/dim ({measured.kind.replace('_', ' ')}, {measured.examples:,} examples)"
+            f"  held-out  {measured.value:.4f} ± {measured.stderr:.4f} bits/{measured.unit} "
+            f"({measured.kind.replace('_', ' ')}, {measured.examples:,} examples)"
         )
 
     def samples(run: Run, state: TrainState, step: int, log: Logger) -> None:

@@ -19,6 +19,7 @@ class Bits(NamedTuple):
       kind: "exact", "upper_bound" or "estimate".
       examples: how many there were.
       terms: name -> bits a unit, the parts that the value is the sum of.
+      unit: what the units are, "dim" or "label".
     """
 
     value: float
@@ -27,9 +28,10 @@ class Bits(NamedTuple):
     kind: str
     examples: int
     terms: dict[str, float]
+    unit: str
 
 
-def bits_per_unit(nats: np.ndarray, units: np.ndarray, draws: np.ndarray, terms: dict[str, np.ndarray], kind: str) -> Bits:
+def bits_per_unit(nats: np.ndarray, units: np.ndarray, draws: np.ndarray, terms: dict[str, np.ndarray], kind: str, unit: str = "dim") -> Bits:
     """Bits a unit of n examples.
 
     Args:
@@ -37,7 +39,7 @@ def bits_per_unit(nats: np.ndarray, units: np.ndarray, draws: np.ndarray, terms:
       units: [n], units of each example. The value is the ratio of the sums, its error that of a ratio estimator (Cochran 1977, 6.4).
       draws: [n], standard error of each example's own Monte-Carlo estimate.
       terms: name -> [n], parts of nats.
-      kind: what the nats are.
+      kind, unit: what the nats are, and what they are for.
     """
     n, total = len(nats), float(np.sum(units))
     ratio = float(np.sum(nats)) / total
@@ -49,4 +51,5 @@ def bits_per_unit(nats: np.ndarray, units: np.ndarray, draws: np.ndarray, terms:
         kind=kind,
         examples=n,
         terms={name: float(np.sum(part)) / total / math.log(2) for name, part in terms.items()},
+        unit=unit,
     )

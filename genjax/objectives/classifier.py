@@ -58,7 +58,7 @@ class Classifier:
         """-log p(y | x): one unit an example, its class."""
         _, logits = self.features_and_logits(params, batch["image"], None)
         nats = optax.softmax_cross_entropy_with_integer_labels(logits, batch["label"])
-        return Likelihood(nats, jnp.ones_like(nats), jnp.zeros_like(nats), {}, "exact")
+        return Likelihood(nats, jnp.ones_like(nats), jnp.zeros_like(nats), {}, "exact", "label")
 
     def sample(self, params: Params, request: Batch, key: Key) -> Samples:
         raise UsageError("a classifier draws no samples: give the --workdir of a generator")
