@@ -106,6 +106,20 @@ class Cost:
     sequential_depth: Array | int
 
 
+class Work(NamedTuple):
+    """What the loss of one example asks for, as far as it can be told from the objective; accounts of a training are made from it.
+
+    Attributes:
+      positions: positions of the shared trunk that are processed; 0 where the network is another.
+      visible: the share of (query, key) pairs that attention may see: 1 without a mask, (T + 1) / 2T when causal.
+      targets: values of the data that the loss supervises, in expectation. Masked positions that are not predicted do not count.
+    """
+
+    positions: int
+    visible: float
+    targets: float
+
+
 class Samples(NamedTuple):
     """Generated rows in the units of the data (integer levels), and what each of them cost."""
 

@@ -75,12 +75,15 @@ class TrainBatches(Iterator[Arrays]):
         self._iterator.close()
 
 
-def eval_batches(source: Source, batch_size: int, *, limit: int | None = None, process_index: int = 0, process_count: int = 1) -> Iterator[Arrays]:
-    """The eval split once, in order.
+def eval_batches(
+    source: Source, batch_size: int, *, split: str = "eval", limit: int | None = None, process_index: int = 0, process_count: int = 1
+) -> Iterator[Arrays]:
+    """A split once, in order.
 
     Args:
       source: an opened data set.
       batch_size: rows of a global batch, over all processes; a multiple of `process_count`.
+      split: "eval", or "train" to measure what was learned from.
       limit: only the first `limit` rows, >= 1; None means all.
       process_index, process_count: which slice of every batch this process takes.
 
@@ -94,7 +97,7 @@ def eval_batches(source: Source, batch_size: int, *, limit: int | None = None, p
     share = _share(batch_size, process_index, process_count)
     if limit is not None and limit < 1:
         raise UsageError(f"the limit of evaluated rows is {limit}; it must be at least 1")
-    rows = source.splits["eval"]
+    rows = source.splits[split]
     size = len(rows) if limit is None else min(limit, len(rows))
     return (_eval_batch(rows, size, start + np.arange(share.start, share.stop)) for start in range(0, size, batch_size))
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from genjax import rng
 from genjax.data.loader import eval_batches
-from genjax.evaluation.statistics import Bits, bits_per_unit
+from genjax.evaluation.statistics import Bits, PerExample
 from genjax.training.setup import Run
 from genjax.types import Params
 
@@ -53,11 +53,15 @@ class Evaluator:
 
     def bits(self, params: Params, examples: int | None = None) -> Bits:
         """Bits a unit on the first `examples` of the held-out split, or on all of it. Equal parameters give equal numbers."""
-        key = rng.stream(self.run.config.seed, "likelihood")
+        return self.likelihoods(params, examples).total()
+
+    def likelihoods(self, params: Params, examples: int | None = None, *, split: str = "eval", repeat: int = 0) -> PerExample:
+        """The likelihoods of the first `examples` of a split, or of all of it; a bound's own draws are others for another `repeat`."""
+        key = rng.stream(self.run.config.seed, "likelihood", repeat)
         parts: list[dict[str, np.ndarray]] = []
         kind, unit = "", ""
         processes = {"process_index": jax.process_index(), "process_count": jax.process_count()}
-        for batch in eval_batches(self.run.source, self.batch_size, limit=examples, **processes):
+        for batch in eval_batches(self.run.source, self.batch_size, split=split, limit=examples, **processes):
             batch = self.run.parallel.put(batch)
             result = self.likelihood(params, batch, key)
             kept = np.asarray(self.run.parallel.gather(batch["weight"])) > 0
@@ -66,7 +70,7 @@ class Evaluator:
             kind, unit = result.kind, result.unit
         columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         terms = {name.removeprefix("term/"): column for name, column in columns.items() if name.startswith("term/")}
-        return bits_per_unit(columns["nats"], columns["units"], columns["draws"], terms, kind, unit)
+        return PerExample(columns["nats"], columns["units"], columns["draws"], terms, kind, unit)
 
     def film(self, params: Params, count: int) -> dict[str, np.ndarray]:
         """The films of the objective for the first `count` held-out examples: name -> frames [F, count, ...]."""

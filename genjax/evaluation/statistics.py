@@ -1,11 +1,37 @@
-"""From sums over examples to a number with its error."""
+"""From sums over examples to a number with its error, and from numbers of several seeds to what may be said of a difference.
+
+A quantity is measured as v_si for seeds s = 1..S and items i = 1..n (held-out examples that every seed is measured on, or one number a seed, n = 1):
+
+    v_si = m + a_s + b_i + e_si                                                                     (1)
+
+Its mean is an estimate for other seeds and other items. The two-level bootstrap draws seeds and items anew and adds what both move,
+
+    v* = m + sqrt(S / (S-1)) (mean_s* - m) + sqrt(n / (n-1)) (mean_i* - m)                          (2)
+
+with mean_s* the mean of S seeds' means drawn with replacement, mean_i* that of n items' means. The roots make its variance unbiased but for the
+part of e, which is counted twice: with much of it the interval is wider than it need be, never narrower. Five seeds have few distinct resamples and
+the tails of Student's t, not of the normal: the ends are taken at the quantiles Phi(t_q) (expanded percentiles, Hesterberg, The American
+Statistician 69, 2015), with Satterthwaite's degrees of freedom
+
+    df = (V_s + V_i)^2 / (V_s^2 / (S-1) + V_i^2 / (n-1)),   V the variances of the two means.       (3)
+
+A difference of two arms is measured pairwise, v_si = x_si - y_si with the same seed and the same item: what both share cancels, and the variance
+falls by the factor 1 - rho of their correlation.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy import stats
+
+DRAWS = 10_000  # of the bootstrap
+LEVEL = 0.95
+_CHUNK = 4_000_000  # numbers that are resampled at once
 
 
 class Bits(NamedTuple):
@@ -53,3 +79,105 @@ def bits_per_unit(nats: np.ndarray, units: np.ndarray, draws: np.ndarray, terms:
         terms={name: float(np.sum(part)) / total / math.log(2) for name, part in terms.items()},
         unit=unit,
     )
+
+
+class PerExample(NamedTuple):
+    """The likelihoods of n examples, one row each, as `bits_per_unit` takes them."""
+
+    nats: np.ndarray
+    units: np.ndarray
+    draws: np.ndarray
+    terms: dict[str, np.ndarray]
+    kind: str
+    unit: str
+
+    def total(self) -> Bits:
+        """Bits a unit over all of them."""
+        return bits_per_unit(self.nats, self.units, self.draws, self.terms, self.kind, self.unit)
+
+    @property
+    def bits(self) -> np.ndarray:
+        """[n] with the mean total bits over total units; where units differ, the residuals of the ratio, so that the scatter is its error too."""
+        ratio = float(np.sum(self.nats)) / float(np.sum(self.units))
+        return (ratio + (self.nats - ratio * self.units) / np.mean(self.units)) / math.log(2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Effect:
+    """An estimate with its bootstrap distribution, and what may be concluded from it.
+
+    Attributes:
+      value: the estimate, the mean over seeds and items.
+      draws: [DRAWS], equation (2), sorted.
+      df: equation (3).
+      seeds, items: S and n.
+      may_be_lower, may_be_higher: the value is a bound: the true one may lie below (above) it by any amount. An upper bound less an exact figure
+        may be lower; an exact figure less an upper bound may be higher; of two bounds the difference says nothing.
+    """
+
+    value: float
+    draws: np.ndarray
+    df: float
+    seeds: int
+    items: int
+    may_be_lower: bool = False
+    may_be_higher: bool = False
+
+    def interval(self, level: float = LEVEL) -> tuple[float, float]:
+        """The ends of the interval; infinite on a side where only a bound was measured."""
+        tail = stats.norm.cdf(stats.t.ppf((1 - level) / 2, self.df))
+        low, high = np.quantile(self.draws, [tail, 1 - tail])
+        return (-math.inf if self.may_be_lower else float(low)), (math.inf if self.may_be_higher else float(high))
+
+    def p_above(self, bound: float) -> float:
+        """The p-value, one-sided, of "the true value is at most `bound`": small means that it is above. The interval inverted."""
+        return 1.0 if self.may_be_lower else self._p(np.searchsorted(self.draws, bound, side="right"))
+
+    def p_below(self, bound: float) -> float:
+        """The p-value, one-sided, of "the true value is at least `bound`"."""
+        return 1.0 if self.may_be_higher else self._p(len(self.draws) - np.searchsorted(self.draws, bound, side="left"))
+
+    def _p(self, against: int) -> float:
+        share = (against + 0.5) / (len(self.draws) + 1)
+        return float(stats.t.cdf(stats.norm.ppf(share), self.df))
+
+
+def two_level(values: np.ndarray, *, seed: int = 0, draws: int = DRAWS, may_be_lower: bool = False, may_be_higher: bool = False) -> Effect:
+    """The mean of values [S, n] by equations (1) to (3). With one seed nothing is known of other seeds, and the interval is for this one."""
+    values = np.asarray(values, np.float64)
+    seeds, items = values.shape
+    random, mean = np.random.default_rng([seed, seeds, items]), float(values.mean())
+    total, parts = np.full(draws, mean), []
+    for means in (values.mean(axis=1), values.mean(axis=0)):
+        if (n := len(means)) > 1:
+            total += math.sqrt(n / (n - 1)) * (_resampled_means(means, draws, random) - mean)
+            parts.append((float(means.var(ddof=1)) / n, n - 1))
+    variance = sum(part for part, _ in parts)
+    df = variance**2 / sum(part**2 / free for part, free in parts) if variance > 0 else math.inf
+    return Effect(mean, np.sort(total), df, seeds, items, may_be_lower, may_be_higher)
+
+
+def _resampled_means(values: np.ndarray, draws: int, random: np.random.Generator) -> np.ndarray:
+    """Means [draws] of as many values [n], drawn with replacement."""
+    rows = max(1, _CHUNK // len(values))
+    return np.concatenate(
+        [values[random.integers(0, len(values), (min(rows, draws - start), len(values)))].mean(axis=1) for start in range(0, draws, rows)]
+    )
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """p-values of a family, adjusted so that the chance of any false finding stays below the level (Holm 1979): the k-th smallest times m - k + 1,
+    and never less than a smaller one's.
+    """
+    adjusted, worst = [0.0] * len(p), 0.0
+    for rank, index in enumerate(np.argsort(p, kind="stable")):
+        worst = max(worst, min(1.0, (len(p) - rank) * p[index]))
+        adjusted[index] = worst
+    return adjusted
+
+
+def wilson(hits: int, count: int, level: float = LEVEL) -> tuple[float, float]:
+    """Wilson's interval of a share, hits of count."""
+    z = float(stats.norm.ppf((1 + level) / 2))
+    centre, spread = (hits + z**2 / 2) / (count + z**2), z * math.sqrt(hits * (count - hits) / count + z**2 / 4) / (count + z**2)
+    return max(0.0, centre - spread), min(1.0, centre + spread)

@@ -91,6 +91,11 @@ class PatchNetwork(nn.Module):
         """Patches down and across."""
         return self.shape[0] // self.patch_size, self.shape[1] // self.patch_size
 
+    @property
+    def positions(self) -> int:
+        """Positions of the trunk."""
+        return self.grid[0] * self.grid[1]
+
     @nn.compact
     def __call__(self, x: Array, logsnr: Array, label: Array | None, dropout_keys: Key | None = None) -> Array:
         """x float32 [B, H, W, C], logsnr [B], label int32 [B] -> float32 [B, H, W, C]."""

@@ -188,6 +188,11 @@ class UNet(nn.Module):
     dtype: str
     num_classes: int
 
+    @property
+    def positions(self) -> int:
+        """Positions of the shared trunk: there is none here."""
+        return 0
+
     def __post_init__(self) -> None:
         check(self.shape, self.multipliers, self.attention)
         for level, multiplier in enumerate(self.multipliers):

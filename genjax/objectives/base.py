@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from genjax import rng
 from genjax.config import require
 from genjax.models.trunk import Trunk
-from genjax.types import Array, Batch, DataSpec, Key, Likelihood, LossSums, Params, Samples
+from genjax.types import Array, Batch, DataSpec, Key, Likelihood, LossSums, Params, Samples, Work
 
 
 class Objective(Protocol):
@@ -39,6 +39,9 @@ class Objective(Protocol):
 
     def sample(self, params: Params, request: Batch, key: Key) -> Samples:
         """One new row for each row of the request, which has `id` and, with classes, `label`; the same id gives the same row."""
+
+    def work(self) -> Work:
+        """What the loss of one example asks for: the ledger of a comparison is made from it."""
 
     def film(self, params: Params, batch: Batch, key: Key) -> dict[str, Array]:
         """How this objective works, as films in the units of the data: name -> frames [F, B, ...], of a batch and of samples like it."""

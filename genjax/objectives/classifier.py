@@ -19,7 +19,7 @@ from genjax.diffusion.quantizer import Quantizer
 from genjax.errors import UsageError
 from genjax.models.networks import ClassifierNetwork
 from genjax.objectives.base import trunk_from
-from genjax.types import Array, Batch, DataSpec, Key, Likelihood, LossSums, Params, Samples
+from genjax.types import Array, Batch, DataSpec, Key, Likelihood, LossSums, Params, Samples, Work
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +65,10 @@ class Classifier:
 
     def film(self, params: Params, batch: Batch, key: Key) -> dict[str, Array]:
         return {}
+
+    def work(self) -> Work:
+        height, width, _ = self.spec.shape
+        return Work(positions=(height // self.network.patch_size) * (width // self.network.patch_size), visible=1.0, targets=1)
 
     def features_and_logits(self, params: Params, image: Array, dropout_keys: Key | None) -> tuple[Array, Array]:
         """Features [B, width] and logits [B, classes] of integer images [B, H, W, C]."""

@@ -22,7 +22,7 @@ from genjax.decoding.sampling import SamplingRule, guide
 from genjax.models import adapters, masks
 from genjax.models.networks import TokenNetwork
 from genjax.objectives.base import classes_from, hide_labels, trunk_from
-from genjax.types import Array, Batch, Cost, DataSpec, Key, Likelihood, LossSums, Params, Samples
+from genjax.types import Array, Batch, Cost, DataSpec, Key, Likelihood, LossSums, Params, Samples, Work
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,6 +101,10 @@ class NextToken:
         tokens = self._tokens({self.spec.key: self.sample(params, {k: v for k, v in batch.items() if k in ("id", "label")}, key).data})
         written = jnp.arange(tokens.shape[1])[None, :] < jnp.arange(tokens.shape[1] + 1)[:, None]
         return {"writing": jnp.where(written[:, None], tokens, 0).reshape(-1, tokens.shape[0], *self.spec.shape)}
+
+    def work(self) -> Work:
+        length = self.spec.num_dims
+        return Work(positions=length, visible=(length + 1) / (2 * length), targets=length)
 
     def _tokens(self, batch: Batch) -> Array:
         values = batch[self.spec.key]

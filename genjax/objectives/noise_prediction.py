@@ -28,7 +28,7 @@ from genjax.diffusion.registry import bind
 from genjax.models.networks import PatchNetwork
 from genjax.models.unet import UNet
 from genjax.objectives.base import classes_from, hide_labels, trunk_from
-from genjax.types import Array, Batch, Cost, DataSpec, Key, Likelihood, LossSums, Params, Samples
+from genjax.types import Array, Batch, Cost, DataSpec, Key, Likelihood, LossSums, Params, Samples, Work
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,6 +160,9 @@ class NoisePrediction:
         denoising = [] if isinstance(found, adaptive.AdaptiveSolution) else [found.path]
         frames = {"noising": noising, "denoising": jnp.concatenate([*denoising, found.x[None]])}
         return {name: self.quantizer.decode(x) for name, x in frames.items()}
+
+    def work(self) -> Work:
+        return Work(positions=self.network.positions, visible=1.0, targets=self.spec.num_dims)
 
     def _solve(self, params: Params, request: Batch, key: Key) -> tuple[solvers.Solution | adaptive.AdaptiveSolution, int]:
         """The solver's solution for a request as in `sample`, and the network evaluations of one call of its denoiser."""

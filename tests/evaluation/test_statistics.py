@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from genjax.evaluation.statistics import bits_per_unit
+from genjax.evaluation.statistics import PerExample, bits_per_unit, holm, two_level, wilson
 
 
 def measure(nats, units=None, draws=None, terms=None):
@@ -81,3 +82,115 @@ def test_terms_add_up_to_the_value():
 def test_a_uniform_model_has_the_log_of_its_levels(levels):
     measured = measure(np.full(5, 12 * math.log(levels)), np.full(5, 12))
     np.testing.assert_allclose(measured.value, math.log2(levels), rtol=1e-12)
+
+
+# ---- effects over seeds and items ----------------------------------------------------------------------------------
+
+
+def crossed(random, seeds, items, of_seed, of_item, of_both):
+    """Values [S, n] of equation (1) around 0."""
+    return of_seed * random.normal(size=(seeds, 1)) + of_item * random.normal(size=(1, items)) + of_both * random.normal(size=(seeds, items))
+
+
+@pytest.mark.parametrize(
+    "seeds, items, sizes",
+    [
+        (5, 60, (1.0, 1.0, 0.5)),  # seeds decide: five of them, tails of Student's t
+        (5, 60, (0.02, 1.0, 0.5)),  # items decide
+        (3, 40, (1.0, 4.0, 0.0)),  # both
+        (8, 1, (1.0, 0.0, 0.0)),  # one number a seed
+    ],
+)
+def test_the_interval_holds_the_truth_in_95_of_100_experiments(seeds, items, sizes):
+    random, held, repeats = np.random.default_rng(0), 0, 500
+    for repeat in range(repeats):
+        low, high = two_level(crossed(random, seeds, items, *sizes), seed=repeat, draws=1500).interval()
+        held += low <= 0.0 <= high
+    # Never much below 95 %; the scatter of both alone is counted twice, which can only widen.
+    assert 0.95 - 3 * math.sqrt(0.95 * 0.05 / repeats) <= held / repeats <= 0.985
+
+
+def test_a_percentile_interval_of_five_seeds_would_not_hold_it():
+    """Why the ends are expanded: the plain 2.5 and 97.5 percentiles of resampled seeds miss the truth more than one time in ten."""
+    random, held = np.random.default_rng(0), 0
+    for _ in range(400):
+        values = random.normal(size=5)
+        low, high = np.quantile(values[random.integers(0, 5, (1000, 5))].mean(1), [0.025, 0.975])
+        held += low <= 0.0 <= high
+    assert held / 400 < 0.90
+
+
+def test_with_normal_seeds_the_interval_is_students():
+    values = stats.norm.ppf((np.arange(12) + 0.5) / 12)  # a sample without skew: the bootstrap would show it
+    low, high = two_level(values[:, None], draws=200_000).interval()
+    half = stats.t.ppf(0.975, 11) * values.std(ddof=1) / math.sqrt(12)
+    np.testing.assert_allclose([low, high], [-half, half], atol=0.03 * half)
+
+
+def test_the_variance_of_the_draws_is_that_of_both_means():
+    values = crossed(np.random.default_rng(2), 6, 200, 0.3, 2.0, 0.5)
+    found = two_level(values, draws=100_000)
+    expected = values.mean(axis=1).var(ddof=1) / 6 + values.mean(axis=0).var(ddof=1) / 200
+    np.testing.assert_allclose(found.draws.var(), expected, rtol=0.02)
+    assert (found.value, found.seeds, found.items) == (pytest.approx(values.mean()), 6, 200)
+
+
+def test_pairing_gains_the_known_factor():
+    """Two arms with variance 1 and correlation rho: the variance of the paired difference is 2 (1 - rho), of the unpaired one 2."""
+    random, rho, items = np.random.default_rng(3), 0.9, 4000
+    shared = math.sqrt(rho) * random.normal(size=(1, items))
+    a, b = (shared + math.sqrt(1 - rho) * random.normal(size=(1, items)) for _ in range(2))
+    paired = two_level(a - b).draws.var()
+    unpaired = two_level(a).draws.var() + two_level(b).draws.var()
+    np.testing.assert_allclose(paired / unpaired, 1 - rho, rtol=0.15)  # of 4,000 items and 10,000 draws
+
+
+def test_one_seed_gives_the_interval_over_items():
+    values = np.random.default_rng(4).normal(2.0, 3.0, (1, 500))
+    low, high = two_level(values).interval()
+    half = 1.96 * values.std(ddof=1) / math.sqrt(500)
+    np.testing.assert_allclose([low, high], [values.mean() - half, values.mean() + half], atol=0.05 * half)
+
+
+def test_p_values_are_the_interval_inverted():
+    found = two_level(np.random.default_rng(5).normal(1.0, 1.0, (6, 30)))
+    low, high = found.interval()
+    np.testing.assert_allclose([found.p_above(low), found.p_below(high)], 0.025, rtol=0.05)
+    assert found.p_above(found.value) == pytest.approx(0.5, abs=0.03)
+    assert found.p_above(high) > 0.95 and found.p_below(low) > 0.95
+
+
+def test_equal_values_leave_no_doubt():
+    found = two_level(np.full((4, 7), 1.5))
+    assert found.interval() == (1.5, 1.5)
+    assert found.p_above(1.0) < 1e-3 and found.p_below(1.0) > 0.99
+
+
+def test_the_same_values_give_the_same_interval():
+    values = np.random.default_rng(6).normal(size=(3, 20))
+    assert two_level(values).interval() == two_level(values).interval()
+
+
+def test_holm_agrees_with_a_worked_example():
+    """p = 0.01, 0.04, 0.03, 0.005 at 5 %: the fourth and the first are rejected, the second and third are not (R's p.adjust gives these numbers)."""
+    np.testing.assert_allclose(holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02], rtol=1e-12)
+    assert holm([0.7]) == [0.7] and holm([0.6, 0.9]) == [1.0, 1.0] and holm([]) == []
+
+
+def test_holm_finds_nothing_in_noise_too_often():
+    random = np.random.default_rng(7)
+    false = np.mean([min(holm(random.uniform(size=10))) < 0.05 for _ in range(4000)])
+    assert false < 0.05 + 3 * math.sqrt(0.05 * 0.95 / 4000)
+
+
+def test_wilson_agrees_with_the_published_interval():
+    """81 of 263, from Newcombe (Statistics in Medicine 17, 1998), table I, method 3."""
+    np.testing.assert_allclose(wilson(81, 263), [0.2553, 0.3662], atol=5e-5)
+    np.testing.assert_allclose(wilson(0, 20), [0.0, 0.1611], atol=5e-5)
+
+
+def test_examples_of_uneven_length_average_to_the_ratio_with_its_error():
+    units, nats = population(500, np.random.default_rng(8))
+    each = PerExample(nats, units, np.zeros(500), {}, "exact", "dim")
+    np.testing.assert_allclose(each.bits.mean(), each.total().value, rtol=1e-12)
+    np.testing.assert_allclose(each.bits.std(ddof=1) / math.sqrt(500), each.total().stderr, rtol=1e-12)
