@@ -3,7 +3,7 @@
 Durations are text: "2000" or "2000 steps", "10 epochs", "1e6 examples", "5 percent" of the whole training.
 """
 
-from genjax.config import Choice, Duration, field
+from genjax.config import Choice, Duration, Names, field
 
 FIELDS = {
     "seed": field(0, "root of every random number: parameters, data order, noise, dropout, samples", at_least=0, at_most=2**32 - 1),
@@ -134,12 +134,21 @@ FIELDS = {
     },
 }
 
-# A comparison (configs/compare/): which arms, and what is made equal. Its `arms` are {name: "recipe.py:variant --config.field=value ..."},
-# each the command line of one training.
+# A comparison (configs/compare/): which arms, what is made equal and what is meant to differ. Beside these fields it has
+#   arms      {name: "recipe.py:variant --config.field=value ..."}, each the command line of one training
+#   waive     ["field: reason", ...], what differs although it should not; printed in the report
+#   frontier  {arm: ["field=value,value,... field=value,...", ...]}, the settings that scripts/frontier.py samples with, every combination of a line
 COMPARISON = {
     "title": field("", "the report's title"),
     "question": field("", "what the comparison is to tell, in a sentence or two"),
     "reference": field("", "the arm whose budget the others are given"),
-    "match": field("train_flops", "what is made equal, by the length of training", choices=("train_flops", "examples")),
+    "match": field(
+        Names("train_flops"),
+        "what is made equal; the first that the length of training decides sets it, the others are checked",
+        choices=("train_flops", "parameters", "wall_clock", "supervised_targets", "examples"),
+    ),
+    "varies": field(Names(""), "what is meant to differ: config fields, groups of them, and quantities; anything else that differs is refused"),
+    "tolerance": field(0.02, "relative difference up to which two quantities count as equal", above=0.0, at_most=0.5),
+    "seeds": field(1, "trainings of every arm, with seeds from `seed` on and the same for each arm", at_least=1),
     "samples_per_class": field(8, "samples of each class in the report, or of each column without classes", at_least=1),
 }

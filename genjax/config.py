@@ -70,6 +70,15 @@ class Choice(str):
         return match[1], {option.strip(): _number(number) for option, _, number in pairs}
 
 
+class Names(str):
+    """A list of names as text: "train_flops, parameters"; empty for none."""
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The names in order."""
+        return tuple(name.strip() for name in self.split(",") if name.strip())
+
+
 @dataclasses.dataclass(frozen=True)
 class Field:
     """One key of a config: what it means, its type, and what it may be.
@@ -119,11 +128,15 @@ class Field:
             return self._check_numbers(tuple(value))
         if self.kind is Choice and isinstance(value, str):
             value = Choice(value)
+        if self.kind is Names and isinstance(value, str):
+            value = Names(value)
         if type(value) is not self.kind:
             raise ValueError(f"expected {self.type_name}")
-        name = value.parts[0] if isinstance(value, Choice) else value
-        if self.choices and name not in self.choices:
-            raise ValueError(f"expected one of {', '.join(self.choices)}{did_you_mean(name, self.choices)}")
+        named = value.parts if isinstance(value, Names) else (value.parts[0] if isinstance(value, Choice) else value,)
+        for name in named if self.choices else ():
+            if name not in self.choices:
+                number = "some" if isinstance(value, Names) else "one"
+                raise ValueError(f"expected {number} of {', '.join(self.choices)}{did_you_mean(name, self.choices)}")
         if isinstance(value, int | float):
             self._check_range(value)
         return value

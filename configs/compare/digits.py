@@ -15,4 +15,7 @@ def get_config(config, variant):
         "noise_prediction": "configs/digits.py:noise_prediction",
     }
     config.reference = "next_token"
+    # What is learned, and what was tuned for each by hand on this data. Parameters differ by 2.1 %: embedding and head of 17 levels on one side,
+    # patches and the noise level on the other. With equal FLOPs a model of 16 patches sees four times as many examples as one of 64 pixels.
+    config.varies = "objective, model.dropout, optimizer.learning_rate, parameters, examples, supervised_targets"
     return config

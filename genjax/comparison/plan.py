@@ -1,4 +1,4 @@
-"""What is compared: arms, each the command line of one training, and the budget that is made equal. Read and checked before jax."""
+"""What is compared: arms, each the command line of one training, what is made equal and what may differ. Read and checked before jax."""
 
 from __future__ import annotations
 
@@ -10,42 +10,66 @@ from typing import Any
 import ml_collections
 
 from genjax import config as configs
+from genjax.comparison import fairness
+from genjax.comparison.fairness import Rules
 from genjax.config import require
 
-# Arms may differ in anything but these: then they see the same examples in the same order.
+# Arms may differ in what they declare, but never in these: then they see the same examples in the same order.
 SHARED = ("seed", "data.source", "data.batch_size", "conditioning.label")
+# What a comparison has beside the fields of COMPARISON in configs/base.py.
+OPEN = ("arms", "waive", "frontier")
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """A comparison: its own fields (`COMPARISON` in configs/base.py), and the checked config of every arm by name."""
+    """A comparison: its own fields (`COMPARISON` in configs/base.py), the checked config of every arm by name, and what it declares.
+
+    frontier: name of an arm -> lines of settings to sample with, see `comparison.frontier`.
+    """
 
     recipe: str
     config: Any
     arms: dict[str, ml_collections.FrozenConfigDict]
+    rules: Rules
+    frontier: dict[str, tuple[str, ...]]
+
+    @property
+    def seeds(self) -> range:
+        """The seeds that every arm is trained with."""
+        first = self.arms[self.config.reference].seed
+        return range(first, first + self.config.seeds)
 
 
-def load(recipe: str, overrides: Mapping[str, str]) -> Plan:
-    """The comparison `file.py[:variant]`, with overrides {training field: text} that hold for every arm."""
+def load(recipe: str, overrides: Mapping[str, str], seeds: int | None = None) -> Plan:
+    """The comparison `file.py[:variant]`, with overrides {training field: text} that hold for every arm, and another number of seeds."""
     fields = configs.base_fields("COMPARISON")
     tree = configs.recipe(recipe, configs.open_defaults(fields))
     arms = {name: str(line) for name, line in (tree.get("arms") or {}).items()}
-    config = configs.check({name: value for name, value in tree.items() if name != "arms"}, fields)
+    config = configs.check({name: value for name, value in tree.items() if name not in OPEN}, fields)
+    if seeds is not None:
+        config = configs.check(configs.apply(config, fields, {"seeds": str(seeds)}), fields)
     require(len(arms) >= 1, f"the comparison '{recipe}' has no arms: set config.arms = {{name: 'configs/digits.py:next_token'}}")
     require(config.reference in arms, f"the comparison '{recipe}' has no arm '{config.reference}' to be its reference: it has {', '.join(arms)}")
-    checked = {name: _arm(name, line, overrides) for name, line in arms.items()}
-    reference = dict(configs.leaves(checked[config.reference]))
-    for name, arm in checked.items():
-        for path, value in configs.leaves(arm):
+    checked = {name: load_arm(name, line, overrides) for name, line in arms.items()}
+    flat = {name: dict(configs.leaves(arm)) for name, arm in checked.items()}
+    for name, values in flat.items():
+        for path in SHARED:
             require(
-                path not in SHARED or value == reference[path],
-                f"arm '{name}' has {path}={value!r} and arm '{config.reference}' {reference.get(path)!r}: "
+                values[path] == flat[config.reference][path],
+                f"arm '{name}' has {path}={values[path]!r} and arm '{config.reference}' {flat[config.reference][path]!r}: "
                 "arms must see the same data in the same order",
             )
-    return Plan(recipe, config, checked)
+    rules = Rules(config.match.parts, config.varies.parts, fairness.read_waivers(tree.get("waive") or ()), config.tolerance)
+    fairness.check_names(rules, configs.base_fields())
+    fairness.check_fields(flat, rules)
+    frontier = {name: tuple(map(str, lines)) for name, lines in (tree.get("frontier") or {}).items()}
+    for name in frontier:
+        require(name in arms, f"the comparison '{recipe}' has a frontier of '{name}', which is no arm: it has {', '.join(arms)}")
+    return Plan(recipe, config, checked, rules, frontier)
 
 
-def _arm(name: str, line: str, overrides: Mapping[str, str]) -> ml_collections.FrozenConfigDict:
+def load_arm(name: str, line: str, overrides: Mapping[str, str]) -> ml_collections.FrozenConfigDict:
+    """The config that a command line "recipe.py:variant --config.field=value ..." stands for."""
     recipe, *flags = shlex.split(line)
     require(
         all(flag.startswith("--config.") and "=" in flag for flag in flags), f"arm '{name}': after the recipe come --config.field=value, not '{line}'"

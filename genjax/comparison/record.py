@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import importlib.metadata
+import itertools
 import os
 import platform
 import subprocess
@@ -12,22 +13,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
+import numpy as np
 
 from genjax import config as configs
+from genjax.comparison import ledger
 from genjax.comparison.plan import Plan
+from genjax.comparison.verdict import order
 from genjax.config import REPOSITORY
 from genjax.evaluation.baselines import Baseline
+from genjax.evaluation.statistics import Effect, two_level
 from genjax.training.workdir import Workdir
 
 if TYPE_CHECKING:
-    from genjax.comparison.run import Arm
+    from genjax.comparison.run import Arm, Trained
 
 PACKAGES = ("genjax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
 
 
 def write(path: Path, plan: Plan, command: str, arms: Sequence[Arm], floor: Sequence[Baseline], seconds: float) -> dict[str, Any]:
     """Writes the record of a comparison and returns it."""
-    metrics = [row for arm in arms for row in arm_metrics(arm)]
+    metrics = [row for arm in arms for cell in arm.cells for row in cell_metrics(arm, cell)]
+    metrics += [row for arm in arms for row in arm_metrics(arm)]
     metrics += [metric(baseline.name, "bits_per_dim", baseline.value, "bits/dim", None, stderr=baseline.stderr, kind="exact") for baseline in floor]
     record = {
         "name": path.parent.name,
@@ -37,12 +43,21 @@ def write(path: Path, plan: Plan, command: str, arms: Sequence[Arm], floor: Sequ
         "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         "hardware": hardware(),
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES} | {"python": platform.python_version()},
-        "seeds": sorted({arm.config.seed for arm in arms}),
+        "seeds": list(plan.seeds),
         "config": {"comparison": configs.to_json(plan.config), "arms": {arm.name: configs.to_json(arm.config) for arm in arms}},
         "metrics": metrics,
+        "intervals": {arm.name: interval(arm.effect) for arm in arms},
+        "differences": [
+            {"first": first, "second": second, "metric": "bits_per_dim", **interval(effect), "says": order(effect, first, second)}
+            for first, second, effect in differences(arms)
+        ],
+        "rules": {"match": plan.rules.match, "varies": plan.rules.varies, "waive": plan.rules.waive, "tolerance": plan.rules.tolerance},
+        "ledger": [row._asdict() for row in ledger.table(arms, plan.rules)],
+        "evaluation_set": arms[0].evaluation_set,
         "notes": [
-            f"Every arm: one seed, averaged parameters of the last step, {arms[0].bits.examples} held-out examples; "
-            "the standard error is over examples.",
+            f"Every arm: {'one seed' if len(plan.seeds) == 1 else f'{len(plan.seeds)} seeds'}, averaged parameters of the last step, {arms[0].items} "
+            f"held-out examples; the standard error is over examples{' and seeds' * (len(plan.seeds) > 1)}.",
+            "Intervals are of 95 %, by the bootstrap over seeds and examples (genjax.evaluation.statistics); differences are paired by both.",
             "train_flops counts loops as often as they run (genjax.training.flops); "
             "xla_train_flops is XLA's cost analysis of the step without loops.",
             f"Load average at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; "
@@ -50,24 +65,48 @@ def write(path: Path, plan: Plan, command: str, arms: Sequence[Arm], floor: Sequ
             f"The whole command took {seconds:.0f} s, with what was already trained taken from its run.",
         ],
     }
+    np.savez_compressed(path.parent / "items.npz", arms=np.array([arm.name for arm in arms]), bits=np.stack([arm.values for arm in arms]))
     Workdir(path.parent).write_json(path.name, record)
     return record
 
 
-def arm_metrics(arm: Arm) -> list[dict[str, Any]]:
-    """The rows of one arm."""
-    seed = arm.config.seed
-    bits = [metric(arm.name, "bits_per_dim", arm.bits.value, "bits/dim", seed, stderr=arm.bits.stderr, kind=arm.bits.kind)]
-    bits += [metric(arm.name, f"bits_per_dim_{term}", value, "bits/dim", seed, kind=arm.bits.kind) for term, value in arm.bits.terms.items()]
-    budget = arm.budget
+def differences(arms: Sequence[Arm]) -> list[tuple[str, str, Effect]]:
+    """Every pair of arms, in their order, with the paired difference in bits."""
     return [
-        *bits,
-        metric(arm.name, "parameters", sum(arm.parameters.values()), "parameters", seed),
-        metric(arm.name, "train_steps", budget.steps, "steps", seed),
-        metric(arm.name, "train_examples", budget.examples, "examples", seed),
-        metric(arm.name, "train_flops", budget.flops, "flop", seed),
-        metric(arm.name, "xla_train_flops", budget.xla_flops_per_step * budget.steps, "flop", seed),
-        metric(arm.name, "train_seconds", arm.summary.seconds["train"], "s", seed),
+        (first.name, second.name, two_level(first.values - second.values, may_be_lower=first.kind != "exact", may_be_higher=second.kind != "exact"))
+        for first, second in itertools.combinations(arms, 2)
+    ]
+
+
+def interval(effect: Effect) -> dict[str, Any]:
+    """An effect as numbers; an end that is not bounded is "inf"."""
+    low, high = effect.interval()
+    return {"value": effect.value, "low": low, "high": high, "seeds": effect.seeds, "items": effect.items}
+
+
+def cell_metrics(arm: Arm, cell: Trained) -> list[dict[str, Any]]:
+    """The rows of one training."""
+    bits, seed = cell.bits, cell.seed
+    return [
+        metric(arm.name, f"bits_per_{bits.unit}", bits.value, f"bits/{bits.unit}", seed, stderr=bits.stderr, kind=bits.kind),
+        *[metric(arm.name, f"bits_per_{bits.unit}_{term}", value, f"bits/{bits.unit}", seed, kind=bits.kind) for term, value in bits.terms.items()],
+        metric(arm.name, "train_seconds", cell.seconds, "s", seed),
+    ]
+
+
+def arm_metrics(arm: Arm) -> list[dict[str, Any]]:
+    """The rows that are the same for every seed, or measured with the first."""
+    seed, account = arm.cells[0].seed, arm.account
+    return [
+        metric(arm.name, "parameters", sum(account.parameters.values()), "parameters", seed),
+        metric(arm.name, "train_steps", account.steps, "steps", seed),
+        metric(arm.name, "train_examples", account.examples, "examples", seed),
+        metric(arm.name, "train_passes", account.examples / account.unique, "passes", seed),
+        metric(arm.name, "supervised_targets", account.targets, "targets", seed),
+        metric(arm.name, "train_flops", account.flops, "flop", seed),
+        metric(arm.name, "mask_aware_train_flops", account.mask_aware_flops, "flop", seed),
+        metric(arm.name, "xla_train_flops", account.xla_flops, "flop", seed),
+        *([] if account.formula_flops is None else [metric(arm.name, "formula_train_flops", account.formula_flops, "flop", seed)]),
         metric(arm.name, "network_evaluations_per_sample", arm.drawn.nfe, "evaluations", seed),
         metric(arm.name, "sequential_depth", arm.drawn.sequential_depth, "evaluations", seed),
         metric(arm.name, "flops_per_sample", arm.flops_per_sample, "flop", seed),

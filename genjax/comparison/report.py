@@ -14,7 +14,8 @@ import matplotlib
 import numpy as np
 from PIL import Image
 
-from genjax import config as configs
+from genjax.comparison import ledger
+from genjax.comparison.ledger import Row
 from genjax.comparison.plan import Plan
 from genjax.evaluation import pictures
 from genjax.evaluation.baselines import Baseline
@@ -36,6 +37,7 @@ READING = {
         "bound is better in bits. If it lies above, bits alone cannot tell how much of the gap is the model and how much the bound."
     ),
 }
+TWO_BOUNDS = "Two upper bounds are not ranked either: the smaller may be the tighter bound of the worse model."
 
 
 def write_report(folder: Path, plan: Plan, record: dict[str, Any], arms: Sequence[Arm], floor: Sequence[Baseline], run: Run) -> Path:
@@ -50,7 +52,8 @@ def write_report(folder: Path, plan: Plan, record: dict[str, Any], arms: Sequenc
         replace(folder / f"{name}.png", content)
 
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined)
-    bits, table = bits_rows(arms, floor), ledger(arms)
+    bits, table = bits_rows(arms, floor), ledger.table(arms, plan.rules)
+    kinds = [arm.kind for arm in arms]
     page = environment.get_template("report.html.j2").render(
         record=record,
         question=plan.config.question,
@@ -58,13 +61,16 @@ def write_report(folder: Path, plan: Plan, record: dict[str, Any], arms: Sequenc
         sheets=[{"caption": sheet["caption"], "png": base64.b64encode(sheet["bytes"]).decode()} for sheet in sheets],
         bits_figure=base64.b64encode(figures["bits"]).decode(),
         curves_figure=base64.b64encode(figures["curves"]).decode(),
-        examples=arms[0].bits.examples,
+        examples=arms[0].items,
         bits=bits,
-        reading=[READING[pair] for pair in READING if set(pair) <= {arm.bits.kind for arm in arms}],
-        matched=plan.config.match.replace("_", " ").replace("flops", "FLOPs"),
+        reading=[READING[pair] for pair in READING if set(pair) <= set(kinds)] + [TWO_BOUNDS] * (kinds.count("upper_bound") > 1),
+        matched=[people(name) for name in plan.rules.match],
+        tolerance=f"{plan.rules.tolerance:.0%}",
+        varies=[people(name) for name in plan.rules.varies],
+        waived=plan.rules.waive,
         arms=[arm.name for arm in arms],
         ledger=table,
-        differences=differences(arms),
+        differences=ledger.config_differences({arm.name: arm.config for arm in arms}, plan.rules),
         configs=json.dumps(record["config"], indent=2),
     )
     report = folder / "report.html"
@@ -95,9 +101,9 @@ def bits_rows(arms: Sequence[Arm], floor: Sequence[Baseline]) -> list[dict[str, 
     models = [
         {
             "name": arm.name,
-            "value": f"{'≤ ' if arm.bits.kind == 'upper_bound' else ''}{arm.bits.value:.3f}",
-            "stderr": f"± {arm.bits.stderr:.3f}",
-            "kind": arm.bits.kind.replace("_", " "),
+            "value": f"{'≤ ' if arm.kind == 'upper_bound' else ''}{arm.effect.value:.3f}",
+            "stderr": f"± {arm.stderr:.3f}",
+            "kind": arm.kind.replace("_", " "),
             "model": True,
         }
         for arm in arms
@@ -107,76 +113,52 @@ def bits_rows(arms: Sequence[Arm], floor: Sequence[Baseline]) -> list[dict[str, 
     ]
 
 
-def ledger(arms: Sequence[Arm]) -> list[dict[str, Any]]:
-    """What each arm cost, row by row."""
-    parts = list(dict.fromkeys(part for arm in arms for part in arm.parameters))
-    rows: list[tuple[str, list[str]]] = [
-        ("training FLOPs", [f"{arm.budget.flops:.4g}" for arm in arms]),
-        ("  by XLA's cost analysis", [f"{arm.budget.xla_flops_per_step * arm.budget.steps:.4g}" for arm in arms]),
-        ("training steps", [f"{arm.budget.steps:,}" for arm in arms]),
-        ("examples seen", [f"{arm.budget.examples:,}" for arm in arms]),
-        ("seconds in training steps", [f"{arm.summary.seconds['train']:.0f}" for arm in arms]),
-        ("parameters", [f"{sum(arm.parameters.values()):,}" for arm in arms]),
-        *[(f"  {part}", [f"{arm.parameters.get(part, 0):,}" for arm in arms]) for part in parts],
-        ("network evaluations a sample", [f"{arm.drawn.nfe:g}" for arm in arms]),
-        ("  one after the other", [f"{arm.drawn.sequential_depth:g}" for arm in arms]),
-        ("FLOPs a sample", [f"{arm.flops_per_sample:.3g}" for arm in arms]),
-        ("samples a second", [f"{arm.samples_per_second:.1f}" for arm in arms]),
-    ]
-    return [{"name": name, "cells": cells} for name, cells in rows]
-
-
-def differences(arms: Sequence[Arm]) -> list[dict[str, Any]]:
-    """The config fields whose values are not the same in every arm."""
-    flat = [dict(configs.leaves(arm.config)) for arm in arms]
-    return [{"name": path, "cells": [str(values[path]) for values in flat]} for path in flat[0] if len({str(values[path]) for values in flat}) > 1]
+def people(name: str) -> str:
+    """A declared name for people."""
+    return name.replace("_", " ").replace("flops", "FLOPs")
 
 
 def bits_figure(arms: Sequence[Arm], floor: Sequence[Baseline]) -> bytes:
-    """Bits per dimension of every arm and baseline on one axis, with standard errors; an upper bound has an arrow to the left."""
+    """Bits per dimension of every arm and baseline on one axis: the 95 % interval, every seed as a point; an upper bound has an arrow to the left."""
     rows = len(arms) + len(floor)
     figure, axes = plt.subplots(figsize=(8, 0.55 * rows + 1.0), dpi=140)
     for position, arm in enumerate(arms):
-        colour = COLOURS[position % len(COLOURS)]
-        axes.errorbar(arm.bits.value, position, xerr=arm.bits.stderr, fmt="o", color=colour, capsize=4, markersize=7)
-        text = f"{arm.bits.value:.3f}"
-        if arm.bits.kind == "upper_bound":
-            axes.annotate(
-                "", xy=(arm.bits.value - 0.22, position), xytext=(arm.bits.value - 0.03, position), arrowprops={"arrowstyle": "->", "color": colour}
-            )
+        colour, (low, high), value = COLOURS[position % len(COLOURS)], arm.effect.interval(), arm.effect.value
+        axes.errorbar(value, position, xerr=[[value - low], [high - value]], fmt="o", color=colour, capsize=4, markersize=7)
+        if len(arm.cells) > 1:
+            axes.plot([cell.bits.value for cell in arm.cells], [position + 0.22] * len(arm.cells), "|", color=colour, markersize=8, alpha=0.8)
+        text = f"{value:.3f}"
+        if arm.kind == "upper_bound":
+            axes.annotate("", xy=(low - 0.2, position), xytext=(low - 0.01, position), arrowprops={"arrowstyle": "->", "color": colour})
             text = "≤ " + text
-        axes.annotate(text, (arm.bits.value, position), xytext=(0, 9), textcoords="offset points", ha="center", fontsize=9, color=colour)
+        axes.annotate(text, (value, position), xytext=(0, 9), textcoords="offset points", ha="center", fontsize=9, color=colour)
     for position, baseline in enumerate(floor, len(arms)):
         axes.errorbar(baseline.value, position, xerr=baseline.stderr, fmt="|", color="#777777", capsize=3, markersize=12)
         axes.annotate(
             f"{baseline.value:.3f}", (baseline.value, position), xytext=(0, 8), textcoords="offset points", ha="center", fontsize=9, color="#555555"
         )
-    labels = [f"{arm.name} ({arm.bits.kind.replace('_', ' ')})" for arm in arms] + [baseline.name for baseline in floor]
+    labels = [f"{arm.name} ({arm.kind.replace('_', ' ')})" for arm in arms] + [baseline.name for baseline in floor]
     axes.set_yticks(range(rows), labels)
     axes.set_ylim(rows - 0.5, -0.7)
-    axes.set_xlabel("bits per dimension on the held-out split (± standard error)")
+    over = "examples" if len(arms[0].cells) == 1 else f"{len(arms[0].cells)} seeds (ticks) and examples"
+    axes.set_xlabel(f"bits per dimension on the held-out split, 95 % intervals over {over}")
     return finish(figure, axes)
 
 
 def curves_figure(arms: Sequence[Arm]) -> bytes:
-    """Held-out bits and training loss of every arm against the FLOPs spent."""
+    """Held-out bits and training loss of every arm and seed against the FLOPs spent."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), dpi=140)
     for number, arm in enumerate(arms):
-        colour = COLOURS[number % len(COLOURS)]
-        held_out = [row for row in arm.history if row["split"] == "held_out"]
-        flops = [row["step"] * arm.budget.flops_per_step for row in held_out]
-        left.plot(
-            flops,
-            [row["bits_per_dim"] for row in held_out],
-            "o-",
-            color=colour,
-            markersize=4,
-            label=f"{arm.name} ({arm.bits.kind.replace('_', ' ')})",
-        )
-        train = [row for row in arm.history if row["split"] == "train"]
-        right.plot(
-            [row["step"] * arm.budget.flops_per_step for row in train], [row["loss"] / np.log(2) for row in train], color=colour, label=arm.name
-        )
+        colour, step = COLOURS[number % len(COLOURS)], arm.account.flops / max(1, arm.account.steps)
+        for cell in arm.cells:
+            first = cell is arm.cells[0]
+            held_out = [row for row in cell.history if row["split"] == "held_out"]
+            label = f"{arm.name} ({arm.kind.replace('_', ' ')})" if first else None
+            left.plot(
+                [row["step"] * step for row in held_out], [row["bits_per_dim"] for row in held_out], "o-", color=colour, markersize=4, label=label
+            )
+            rows = [row for row in cell.history if row["split"] == "train"]
+            right.plot([row["step"] * step for row in rows], [row["loss"] / np.log(2) for row in rows], color=colour)
     left.set(xlabel="training FLOPs", ylabel="bits per dimension", title="held-out split")
     right.set(xlabel="training FLOPs", ylabel="bits per dimension", title="training loss (each objective's own)")
     left.legend(frameon=False)
@@ -202,13 +184,16 @@ def png(pixels: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def print_table(record: dict[str, Any], bits: Sequence[dict[str, Any]], table: Sequence[dict[str, Any]], names: Sequence[str]) -> None:
+def print_table(record: dict[str, Any], bits: Sequence[dict[str, Any]], table: Sequence[Row], names: Sequence[str]) -> None:
     """The report's tables as text."""
-    wide = max(len(row["name"]) for row in [*bits, *table]) + 2
+    wide = max(len(name) for name in [*(row["name"] for row in bits), *(row.name for row in table)]) + 2
     print(f"\n{record['title']}\n")
     print(f"{'bits/dim on the held-out split':<{wide}}{'':>12}{'':>10}  kind")
     for row in bits:
         print(f"{row['name']:<{wide}}{row['value']:>12}{row['stderr']:>10}  {row['kind']}")
+    for pair in record["differences"]:
+        print(pair["says"])
     print(f"\n{'':<{wide}}" + "".join(f"{name:>20}" for name in names))
     for row in table:
-        print(f"{row['name']:<{wide}}" + "".join(f"{cell:>20}" for cell in row["cells"]))
+        if all(len(cell) < 20 for cell in row.cells):  # how each draws is told in the report
+            print(f"{row.name:<{wide}}" + "".join(f"{cell:>20}" for cell in row.cells) + f"  {row.status}")

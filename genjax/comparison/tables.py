@@ -5,6 +5,7 @@ A table stands between two comments, `<!-- results/NAME.json -->` and `<!-- end 
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -23,9 +24,13 @@ def markdown(record: dict[str, Any], name: str) -> str:
     """A comparison's record as a table with its protocol beneath it."""
     rows = [row for row in record["metrics"] if row["metric"] == "bits_per_dim"]
     lines = ["| | bits/dim | kind | training FLOPs | network evaluations a sample | samples a second |", "|---|---|---|---|---|---|"]
-    for row in rows:
+    for _, mine in itertools.groupby(rows, key=lambda row: row["arm"]):
+        row, *others = mine
         value = {m["metric"]: m["value"] for m in record["metrics"] if m["arm"] == row["arm"]}
-        bits = f"{'≤ ' if row['kind'] == 'upper_bound' else ''}{row['value']:.3f}" + (f" ± {row['stderr']:.3f}" if row["stderr"] else "")
+        figure = f"{row['value']:.3f}" + (f" ± {row['stderr']:.3f}" if row["stderr"] else "")
+        if others:  # seeds: the mean with its interval over seeds and examples
+            figure = "{value:.3f} [{low:.3f}, {high:.3f}]".format(**record["intervals"][row["arm"]])
+        bits = "≤ " * (row["kind"] == "upper_bound") + figure
         costs = [f"{value[name]:{form}}" if name in value else "" for name, form in COSTS.items()]
         lines.append("| " + " | ".join([row["arm"], bits, row["kind"].replace("_", " "), *costs]) + " |")
     protocol = [

@@ -131,11 +131,11 @@ class Effect:
 
     def p_above(self, bound: float) -> float:
         """The p-value, one-sided, of "the true value is at most `bound`": small means that it is above. The interval inverted."""
-        return 1.0 if self.may_be_lower else self._p(np.searchsorted(self.draws, bound, side="right"))
+        return 1.0 if self.may_be_lower else self._p(int(np.searchsorted(self.draws, bound, side="right")))
 
     def p_below(self, bound: float) -> float:
         """The p-value, one-sided, of "the true value is at least `bound`"."""
-        return 1.0 if self.may_be_higher else self._p(len(self.draws) - np.searchsorted(self.draws, bound, side="left"))
+        return 1.0 if self.may_be_higher else self._p(len(self.draws) - int(np.searchsorted(self.draws, bound, side="left")))
 
     def _p(self, against: int) -> float:
         share = (against + 0.5) / (len(self.draws) + 1)

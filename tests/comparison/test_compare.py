@@ -1,15 +1,17 @@
 """A whole comparison on tiny models, as its user runs it, and what its report and record say."""
 
+import dataclasses
+import hashlib
 import html.parser
 import io
 import json
-import types
 
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 
-from genjax.comparison import plan, record
+from genjax.comparison import ledger, plan, record
 from genjax.comparison.run import compare, match
 from genjax.data.sources import open_source
 
@@ -56,10 +58,11 @@ def test_the_counted_flops_are_xlas(compared):
             assert row["value"] == pytest.approx(counted[row["arm"]], rel=0.02)
 
 
-def test_match_examples_gives_equal_steps():
+def test_match_examples_gives_equal_steps(tmp_path):
     loaded = plan.load("configs/compare/digits.py", TINY)
-    loaded = plan.Plan(loaded.recipe, types.SimpleNamespace(match="examples", reference="next_token"), loaded.arms)
-    assert {budget.steps for _, budget in match(loaded).values()} == {8}
+    rules = loaded.rules._replace(match=("examples",), varies=(*loaded.rules.varies, "train_flops"))
+    loaded = dataclasses.replace(loaded, rules=rules)
+    assert {account.steps for _, account in match(loaded, tmp_path).values()} == {8}
 
 
 def test_the_record_has_the_schema_of_results(compared):
@@ -87,7 +90,7 @@ def test_a_second_call_trains_nothing_and_gives_the_same_numbers(compared, capsy
     before = [row for row in rows(folder) if row["metric"] not in clock]
     compare(loaded, folder, COMMAND)
     assert [row for row in rows(folder) if row["metric"] not in clock] == before
-    assert "from step 8" in capsys.readouterr().out
+    assert "training" not in capsys.readouterr().out.split("measuring")[0]
 
 
 class Page(html.parser.HTMLParser):
@@ -136,3 +139,73 @@ def test_an_arrow_marks_the_bound_and_figures_are_pictures(compared):
 def test_the_commit_is_named(tmp_path):
     name = record.commit()
     assert name == "unknown" or len(name.removesuffix("-dirty")) == 40
+
+
+# ---- the ledger ----------------------------------------------------------------------------------------------------
+
+
+def test_the_ledger_says_what_was_matched_and_what_was_declared_to_differ(compared):
+    folder, _, path = compared
+    found = {row["name"].strip(): row for row in json.loads((folder / "results.json").read_text())["ledger"]}
+    assert found["FLOPs (counted, dense)"]["status"] == "matched"
+    assert {found[name]["status"] for name in ("parameters", "examples seen", "dropout", "peak learning rate", "objective")} == {"varies"}
+    assert {found[name]["status"] for name in ("weight decay", "parameter average (EMA)", "dtype of the computation", "guidance", "trunk")} == {
+        "the same"
+    }
+    assert "matched" in path.read_text() and "Declared to differ" in path.read_text()
+
+
+def test_parameters_examples_and_targets_of_the_ledger_are_those_of_the_models(compared):
+    folder, loaded, _ = compared
+    from genjax.training.setup import Run
+
+    metrics = {(row["arm"], row["metric"]): row["value"] for row in rows(folder)}
+    for name, config in loaded.arms.items():
+        params = Run.build(config).abstract_state.params
+        assert metrics[name, "parameters"] == sum(leaf.size for leaf in jax.tree.leaves(params))
+        assert metrics[name, "train_examples"] == metrics[name, "train_steps"] * config.data.batch_size
+        assert metrics[name, "supervised_targets"] == metrics[name, "train_examples"] * 64  # every pixel, for both
+        assert metrics[name, "train_passes"] == pytest.approx(metrics[name, "train_examples"] / 1438)
+
+
+def test_causal_attention_is_cheaper_for_a_kernel_that_knows_and_full_attention_is_not(compared):
+    folder, _, _ = compared
+    metrics = {(row["arm"], row["metric"]): row["value"] for row in rows(folder)}
+    assert metrics["next_token", "mask_aware_train_flops"] < metrics["next_token", "train_flops"]
+    assert metrics["noise_prediction", "mask_aware_train_flops"] == metrics["noise_prediction", "train_flops"]
+
+
+def test_the_evaluation_set_is_known_by_its_rows():
+    source = open_source("digits")
+    rows = source.splits["eval"].rows(np.arange(50))
+    expected = hashlib.sha256()
+    for name in ("image", "label"):
+        expected.update(f"{name} {rows[name].dtype} {rows[name].shape}".encode() + rows[name].tobytes())
+    assert ledger.evaluation_set(source, 50) == expected.hexdigest()
+    assert ledger.evaluation_set(source, 49) != expected.hexdigest()
+    assert ledger.evaluation_set(source, None) == ledger.evaluation_set(source, 10**6)
+
+
+def test_an_exact_figure_and_a_bound_are_ordered_only_where_the_bound_allows_it(compared):
+    folder, _, _ = compared
+    (pair,) = json.loads((folder / "results.json").read_text())["differences"]
+    assert (pair["first"], pair["second"], pair["high"]) == ("next_token", "noise_prediction", "inf")  # the bound may be loose by any amount
+    items = np.load(folder / "items.npz")
+    assert list(items["arms"]) == ["next_token", "noise_prediction"] and items["bits"].shape == (2, 1, 32)
+    assert pair["value"] == pytest.approx((items["bits"][0] - items["bits"][1]).mean())
+
+
+@pytest.mark.slow
+def test_seeds_are_cells_of_their_own_trained_in_processes_and_taken_up_again(tmp_path):
+    loaded = plan.load("configs/compare/digits.py", TINY, seeds=2)
+    path = compare(loaded, tmp_path, COMMAND, workers=2)
+    written = json.loads((tmp_path / "results.json").read_text())
+    assert written["seeds"] == [0, 1] and np.load(tmp_path / "items.npz")["bits"].shape == (2, 2, 32)
+    bits = {(row["arm"], row["seed"]): row["value"] for row in written["metrics"] if row["metric"] == "bits_per_dim" and row["seed"] is not None}
+    assert len(set(bits.values())) == 4
+    assert written["intervals"]["next_token"]["value"] == pytest.approx((bits["next_token", 0] + bits["next_token", 1]) / 2)
+    assert "complete at step" in (tmp_path / "arms" / "next_token" / "seed_1" / "log.txt").read_text()
+    before = np.load(tmp_path / "items.npz")["bits"]
+    compare(loaded, tmp_path, COMMAND, workers=2)
+    np.testing.assert_array_equal(np.load(tmp_path / "items.npz")["bits"], before)
+    assert path.exists()

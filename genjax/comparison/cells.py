@@ -1,0 +1,89 @@
+"""The trainings of a comparison, arms times seeds: each a run's directory of its own, so that whatever stops, the same command goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import multiprocessing.connection
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from genjax import config as configs
+from genjax.errors import CheckpointError, GenjaxError, Preempted
+from genjax.evaluation.monitors import monitors
+from genjax.training import loop
+from genjax.training.checkpoint import Checkpoints
+from genjax.training.signals import Stopper
+from genjax.training.workdir import Workdir
+
+
+class Cell(NamedTuple):
+    """One training: an arm's config with a seed, in <folder>/arms/<arm>/seed_<seed>."""
+
+    arm: str
+    seed: int
+    config: Any
+    path: Path
+
+    @property
+    def complete(self) -> bool:
+        """Whether it was trained to its end."""
+        with contextlib.suppress(CheckpointError, TypeError, KeyError):
+            return Workdir(self.path).read_json("status.json")["state"] == "complete"
+        return False
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that a complete training has spent in its steps."""
+        checkpoints = Checkpoints(Workdir(self.path).checkpoints, keep=None)
+        step = checkpoints.latest()
+        assert step is not None, "a complete training has a checkpoint"
+        return float(checkpoints.read_meta(step)["seconds"]["train"])
+
+    def train(self) -> loop.Summary:
+        """Trains what is not yet trained."""
+        return loop.train(self.config, self.path, monitors)
+
+
+def train_ahead(cells: Sequence[Cell], workers: int) -> None:
+    """Trains the incomplete cells in `workers` processes; what each prints goes into <cell>/log.txt.
+
+    A signal is handed on: the trainings save themselves and the same command goes on later (Preempted). A training that fails stops the rest.
+    """
+    waiting, running, failed = [cell for cell in cells if not cell.complete], {}, []
+    context = multiprocessing.get_context("spawn")
+    with Stopper() as stopper:
+        while waiting or running:
+            while waiting and len(running) < workers and stopper.received is None and not failed:
+                cell = waiting.pop(0)
+                process = context.Process(target=_train, args=(configs.to_json(cell.config), cell.path), daemon=True)
+                process.start()
+                running[process] = cell
+                print(f"  training {cell.arm}, seed {cell.seed}: {cell.path / 'log.txt'}", flush=True)
+            multiprocessing.connection.wait([process.sentinel for process in running], timeout=1.0)
+            if stopper.received is not None or failed:
+                waiting = []
+                for process in running:
+                    process.terminate()  # SIGTERM: it saves what it has
+            for process in [process for process in running if not process.is_alive()]:
+                cell = running.pop(process)
+                if process.exitcode not in (0, Preempted.exit_code):
+                    failed.append(cell)
+        if stopper.received is not None:
+            raise Preempted("stopped; every training has saved itself: run the same command again to go on")
+    if failed:
+        raise GenjaxError(f"the training of arm '{failed[0].arm}', seed {failed[0].seed}, failed: {failed[0].path / 'log.txt'} tells why")
+
+
+def _train(config: Mapping[str, Any], path: Path) -> None:
+    """In a process of its own."""
+    Workdir(path).path.mkdir(parents=True, exist_ok=True)
+    checked = configs.from_json(config, configs.base_fields())
+    with (path / "log.txt").open("a") as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+        try:
+            loop.train(checked, path, monitors)
+        except GenjaxError as error:
+            print(f"error: {error}", flush=True)
+            sys.exit(error.exit_code)
