@@ -152,3 +152,39 @@ COMPARISON = {
     "seeds": field(1, "trainings of every arm, with seeds from `seed` on and the same for each arm", at_least=1),
     "samples_per_class": field(8, "samples of each class in the report, or of each column without classes", at_least=1),
 }
+
+# A claim (configs/claims/): a statement of the two posts as a hypothesis that is fixed before it is run.
+CLAIM = {
+    "number": field("", "the statement's number"),
+    "aspect": field("", "which side of the statement this is, in a few words"),
+    "statement": field("", "the idea of the posts, in our words"),
+    "hypothesis": field("", "what would have to be true, so that it can be found false"),
+    "confounds": field("", "what the statement mixes, if it does"),
+    "compare": field("", "the comparison that is trained"),
+    "training": field("", "training fields of every arm, as 'field=value field=value'"),
+    "first": field("", "an arm, and how it is used: 'arm --config.field=value ...'"),
+    "second": field("", "the arm that it is held against"),
+    "metric": field(
+        Choice("bits_per_dim"),
+        "what is measured; the effect is the first side's less the second's",
+        choices=(
+            "bits_per_dim",
+            "bound_per_dim",
+            "network_evaluations",
+            "sequential_depth",
+            "sample_flops",
+            "latency",
+            "throughput",
+            "pixel_frechet",
+            "vendi",
+            "near_copies",
+            "membership_tpr",
+            "membership_auc",
+            "disagreement",
+        ),
+    ),
+    "direction": field("greater", "the hypothesis about the effect, against the margin", choices=("greater", "less", "equal")),
+    "margin": field(0.0, "differences up to this do not matter", at_least=0.0),
+    "seeds": field(5, "trainings of every arm", at_least=2),
+    "family": field("digits", "claims that are corrected together"),
+}

@@ -59,11 +59,27 @@ class Account(NamedTuple):
         }
 
 
-def account(config: Any) -> Account:
-    """The account of a config's training; nothing is computed."""
-    run = Run.build(config)
+class Step(NamedTuple):
+    """What one step of a training costs, whatever the training's length: counted, and by XLA."""
+
+    operations: flops.Operations
+    xla_flops: float
+
+    @classmethod
+    def of(cls, run: Run) -> Step:
+        """Of a run; nothing is computed."""
+        return cls(flops.operations(run.make_step(), run.abstract_state, abstract_batch(run)), xla_step_flops(run.config))
+
+    def quantities(self, run: Run) -> dict[str, float]:
+        """What a step adds to each quantity that the length of a training decides, but for seconds."""
+        batch = run.config.data.batch_size
+        return {"train_flops": self.operations.total, "supervised_targets": batch * run.objective.work().targets, "examples": batch}
+
+
+def account(run: Run, step: Step) -> Account:
+    """The account of a run's training."""
+    config = run.config
     work, steps, batch, model = run.objective.work(), run.total_steps, config.data.batch_size, config.model
-    step = flops.operations(run.make_step(), run.abstract_state, abstract_batch(run))
     params = run.abstract_state.params
     formula = flops.formula(params, run.axes, positions=work.positions, depth=model.depth, width=model.width) if work.positions else None
     examples = steps * batch
@@ -73,22 +89,12 @@ def account(config: Any) -> Account:
         unique=run.source.spec.train_size,
         positions=examples * work.positions,
         targets=examples * work.targets,
-        flops=steps * step.total,
-        mask_aware_flops=steps * step.mask_aware(work.visible),
-        xla_flops=steps * xla_step_flops(config),
+        flops=steps * step.operations.total,
+        mask_aware_flops=steps * step.operations.mask_aware(work.visible),
+        xla_flops=steps * step.xla_flops,
         formula_flops=None if formula is None else examples * formula,
         parameters={part: sum(leaf.size for leaf in jax.tree.leaves(tree)) for part, tree in params.items()},
     )
-
-
-def step_quantities(run: Run) -> dict[str, float]:
-    """What one step of a training adds to each quantity that its length decides, but for seconds."""
-    batch = run.config.data.batch_size
-    return {
-        "train_flops": flops.count(run.make_step(), run.abstract_state, abstract_batch(run)),
-        "supervised_targets": batch * run.objective.work().targets,
-        "examples": batch,
-    }
 
 
 def xla_step_flops(config: Any) -> float:

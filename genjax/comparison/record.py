@@ -39,10 +39,7 @@ def write(path: Path, plan: Plan, command: str, arms: Sequence[Arm], floor: Sequ
         "name": path.parent.name,
         "title": plan.config.title,
         "command": command,
-        "commit": commit(),
-        "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-        "hardware": hardware(),
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES} | {"python": platform.python_version()},
+        **provenance(),
         "seeds": list(plan.seeds),
         "config": {"comparison": configs.to_json(plan.config), "arms": {arm.name: configs.to_json(arm.config) for arm in arms}},
         "metrics": metrics,
@@ -117,6 +114,16 @@ def arm_metrics(arm: Arm) -> list[dict[str, Any]]:
 def metric(arm: str, name: str, value: float, unit: str, seed: int | None, *, stderr: float | None = None, kind: str | None = None) -> dict[str, Any]:
     """One number with what it takes to read it."""
     return {"arm": arm, "metric": name, "value": value, "stderr": stderr, "kind": kind, "unit": unit, "seed": seed}
+
+
+def provenance() -> dict[str, Any]:
+    """What a number's reader must know of where it was made."""
+    return {
+        "commit": commit(),
+        "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        "hardware": hardware(),
+        "versions": {name: importlib.metadata.version(name) for name in PACKAGES} | {"python": platform.python_version()},
+    }
 
 
 def commit() -> str:

@@ -121,7 +121,8 @@ def match(plan: Plan, folder: Path) -> dict[str, tuple[Any, Account]]:
     runs = {name: Run.build(config) for name, config in plan.arms.items()}
     for name, run in runs.items():
         require(run.objective.generates, f"arm '{name}' is of objective {run.config.objective}, which draws no samples to compare")
-    cost = {name: ledger.step_quantities(run) for name, run in runs.items()}
+    step = {name: ledger.Step.of(run) for name, run in runs.items()}
+    cost = {name: step[name].quantities(run) for name, run in runs.items()}
     if "wall_clock" in plan.rules.match:
         for name, seconds in step_seconds(plan, runs, folder).items():
             cost[name]["wall_clock"] = seconds
@@ -132,7 +133,7 @@ def match(plan: Plan, folder: Path) -> dict[str, tuple[Any, Account]]:
         if matched is not None:
             steps = max(1, round(runs[reference].total_steps * cost[reference][matched] / cost[name][matched]))
             config = ledger.with_fields(config, {"train.duration": f"{steps} steps"})
-        arms[name] = config, ledger.account(config)
+        arms[name] = config, ledger.account(Run.build(config), step[name])
         quantities[name] = arms[name][1].quantities | {kind: steps * each for kind, each in cost[name].items()}
     slack = {kind: max(cost[name][kind] for name in cost) / 2 for kind in cost[reference]}  # steps are whole
     ordered = {reference: quantities[reference]} | quantities

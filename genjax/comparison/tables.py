@@ -1,6 +1,7 @@
 """The tables of README.md and docs/, written from results/*.json: no number there is typed by hand.
 
-A table stands between two comments, `<!-- results/NAME.json -->` and `<!-- end -->`; `rewrite` replaces what is between them.
+A table stands between two comments, `<!-- results/NAME.json -->` and `<!-- end -->`; `rewrite` replaces what is between them. `<!-- claims -->`
+stands for all records of claims.
 """
 
 from __future__ import annotations
@@ -11,12 +12,16 @@ import re
 from pathlib import Path
 from typing import Any
 
+from genjax.comparison import claims
+
 COSTS = {"train_flops": ".3g", "network_evaluations_per_sample": "g", "samples_per_second": ".0f"}
+_CLAIMS = re.compile(r"(<!-- claims -->\n).*?(<!-- end -->)", re.DOTALL)
 _PLACE = re.compile(r"(<!-- (results/[\w.-]+\.json) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def rewrite(text: str, root: Path) -> str:
     """The text with every table made anew from its file under `root`."""
+    text = _CLAIMS.sub(lambda match: match[1] + claims.markdown(root) + match[2], text)
     return _PLACE.sub(lambda match: match[1] + markdown(json.loads((root / match[2]).read_text()), match[2]) + match[3], text)
 
 

@@ -165,7 +165,7 @@ def _resampled_means(values: np.ndarray, draws: int, random: np.random.Generator
     )
 
 
-def holm(p: Sequence[float]) -> list[float]:
+def holm(p: Sequence[float] | np.ndarray) -> list[float]:
     """p-values of a family, adjusted so that the chance of any false finding stays below the level (Holm 1979): the k-th smallest times m - k + 1,
     and never less than a smaller one's.
     """

@@ -28,7 +28,9 @@ def test_the_digits_comparison_has_two_arms_that_differ_in_what_is_learned():
 
 
 def test_overrides_hold_for_every_arm_and_beat_an_arms_own(tmp_path):
-    path = write(tmp_path, {"a": "configs/digits.py:next_token --config.model.width=24", "b": "configs/digits.py:next_token"})
+    path = write(
+        tmp_path, {"a": "configs/digits.py:next_token --config.model.width=24", "b": "configs/digits.py:next_token"}, varies="model.width, parameters"
+    )
     assert [arm.model.width for arm in plan.load(path, {}).arms.values()] == [24, 64]
     assert [arm.model.width for arm in plan.load(path, {"model.width": "32"}).arms.values()] == [32, 32]
 
@@ -44,11 +46,28 @@ def test_overrides_hold_for_every_arm_and_beat_an_arms_own(tmp_path):
         ({"a": "configs/digits.py:next_tokens"}, {}, "did you mean 'next_token'"),
         ({"a": "configs/digits.py:next_token"}, {"match": "flops"}, "train_flops"),
         ({"a": "configs/digits.py:next_token"}, {"titel": "x"}, "title"),
+        ({"a": "configs/digits.py:next_token", "b": "configs/digits.py:next_token --config.model.width=32"}, {}, "does not declare: model.width"),
+        ({"a": "configs/digits.py:next_token"}, {"varies": "modle.width"}, "did you mean 'model.width'"),
+        ({"a": "configs/digits.py:next_token"}, {"match": "parameters", "varies": "parameters"}, "both to match and to differ"),
+        ({"a": "configs/digits.py:next_token"}, {"waive": ["model.width"]}, "no reason"),
+        ({"a": "configs/digits.py:next_token"}, {"frontier": {"c": ["next_token.temperature=1"]}}, "no arm"),
     ],
 )
 def test_what_cannot_be_compared_is_refused_with_a_sentence(tmp_path, arms, fields, says):
     with pytest.raises(UsageError, match=says):
         plan.load(write(tmp_path, arms, **fields), {})
+
+
+def test_a_waiver_lets_a_field_differ_and_keeps_its_reason(tmp_path):
+    arms = {"a": "configs/digits.py:next_token", "b": "configs/digits.py:next_token --config.optimizer.b2=0.95"}
+    loaded = plan.load(write(tmp_path, arms, waive=["optimizer.b2: as it was published"]), {})
+    assert loaded.rules.status("optimizer.b2") == "waived: as it was published"
+
+
+def test_seeds_follow_from_the_first_and_can_be_chosen(tmp_path):
+    path = write(tmp_path, {"a": "configs/digits.py:next_token"}, seeds=3)
+    assert list(plan.load(path, {}).seeds) == [0, 1, 2]
+    assert list(plan.load(path, {"seed": "7"}, seeds=2).seeds) == [7, 8]
 
 
 def test_a_plan_is_checked_without_jax():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from genjax.training import optimizer
-from genjax.training.flops import count
+from genjax.training.flops import count, formula, operations
 from genjax.training.state import create, logical_axes
 from genjax.training.step import make_train_step, several
 from tests.helpers import IMAGES, build, config, make_batch
@@ -111,3 +111,41 @@ def test_steps_in_one_dispatch_add_up(unrolled):
     _, counted, (step, state, batch) = unrolled
     stacked = {key: np.stack([rows] * 5) for key, rows in batch.items()}
     np.testing.assert_allclose(count(several(step), state, stacked), 5 * counted, rtol=1e-6)
+
+
+# ---- attention, masks and the formula ------------------------------------------------------------------------------
+
+
+def test_a_product_of_what_belongs_to_a_row_is_attention_and_one_with_weights_is_not():
+    found = operations(lambda x, w: jnp.einsum("btd,bsd->bts", x @ w, x), abstract(2, 5, 3), abstract(3, 3))
+    assert found.attention == 2 * 2 * 5 * 5 * 3
+    assert found.products == found.total == found.attention + 2 * 2 * 5 * 3 * 3
+
+
+def test_a_mask_saves_its_share_of_attention_and_nothing_else():
+    found = operations(lambda x: jnp.einsum("btd,bsd->bts", x, x) + 1, abstract(2, 5, 3))
+    assert found.mask_aware(1.0) == found.total
+    assert found.mask_aware((5 + 1) / 10) == found.total - 0.4 * found.attention
+
+
+@pytest.mark.parametrize("name", ["next_token", "noise_prediction"])
+def test_the_formula_is_the_products_of_a_training_step(name):
+    """6 N T and attention, to the operation for the next-token model; a patch model needs no gradient of its inputs, the noisy image and log-SNR."""
+    step, state, batch = train_step(name)
+    objective = build(name, IMAGES, model__width=96, model__depth=3, model__heads=2)
+    axes, positions = logical_axes(objective), objective.work().positions
+    found = operations(step, state, batch)
+    by_formula = 64 * formula(state.params, axes, positions=positions, depth=3, width=96)
+    unneeded = {"next_token": 0, "noise_prediction": 64 * 2 * (positions * 4 * 96 + 64 * 96)}[name]
+    assert found.products == by_formula - unneeded
+    assert found.attention == 64 * 3 * 3 * 4 * positions**2 * 96
+    assert 0.6 < found.products / found.total < 1  # narrow as it is, products are most of it
+
+
+def test_the_share_of_the_formula_grows_with_the_width():
+    shares = []
+    for width in (96, 384):
+        step, state, batch = train_step("next_token", model__width=width)
+        found = operations(step, state, batch)
+        shares.append(found.products / found.total)
+    assert shares[0] < shares[1] and shares[1] > 0.9

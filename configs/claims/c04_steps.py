@@ -1,0 +1,19 @@
+"""C4: how many steps does refinement need?
+
+python scripts/claims.py --name=c04_steps
+"""
+
+
+def get_config(config, variant):
+    config.number = "C4"
+    config.aspect = "sixteen steps against 256"
+    config.statement = "Diffusion refines in many steps, typically 50 to 1000."
+    config.hypothesis = "Sixteen steps of a second-order solver give samples as near to the data as 256 steps of it."
+    config.compare = "configs/compare/digits.py"
+    config.training = "model.width=32 model.depth=2 train.duration='200 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"
+    config.first = "noise_prediction --config.noise_prediction.solver=dpmpp_2m --config.noise_prediction.steps=16"
+    config.second = "noise_prediction --config.noise_prediction.solver=dpmpp_2m --config.noise_prediction.steps=256"
+    config.metric = "pixel_frechet(samples=500)"
+    config.direction = "equal"
+    config.margin = 0.1
+    return config

@@ -1,0 +1,20 @@
+"""C5: who makes more samples a second in batches of 64?
+
+python scripts/claims.py --name=c05_throughput
+"""
+
+
+def get_config(config, variant):
+    config.number = "C5"
+    config.aspect = "samples a second in batches of 64"
+    config.statement = "A language model needs one forward pass for each token, which makes it faster than diffusion with its many steps."
+    config.hypothesis = "In batches of 64 the next-token model makes more samples a second than diffusion in sixteen steps (by a factor above 1.19)."
+    config.confounds = "Quality is not equal; the frontier shows it."
+    config.compare = "configs/compare/digits.py"
+    config.training = "model.width=32 model.depth=2 train.duration='200 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"
+    config.first = "next_token"
+    config.second = "noise_prediction --config.noise_prediction.solver=dpmpp_2m --config.noise_prediction.steps=16"
+    config.metric = "throughput(batch=64)"
+    config.direction = "greater"
+    config.margin = 0.25
+    return config

@@ -1,0 +1,23 @@
+"""C8: which family gives away what it was trained on?
+
+python scripts/claims.py --name=c08_membership
+"""
+
+
+def get_config(config, variant):
+    config.number = "C8"
+    config.aspect = "membership inference at equal passes"
+    config.statement = "A language model is bound to the patterns it has seen; diffusion is not bound by previous associations."
+    config.hypothesis = (
+        "After as many passes over the data, the likelihood of the next-token model tells training examples from held-out "
+        "ones better (area under the curve larger by 0.05), for attacks of equal cost."
+    )
+    config.confounds = "Being bound to seen patterns is generalisation; what is measured here is what the likelihood reveals."
+    config.compare = "configs/compare/digits_epochs.py"
+    config.training = "model.width=32 model.depth=2 train.duration='200 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"
+    config.first = "next_token"
+    config.second = "noise_prediction"
+    config.metric = "membership_auc"
+    config.direction = "greater"
+    config.margin = 0.05
+    return config

@@ -1,0 +1,21 @@
+"""C8: which family draws its training examples again?
+
+python scripts/claims.py --name=c08_near_copies
+"""
+
+
+def get_config(config, variant):
+    config.number = "C8"
+    config.aspect = "near copies at equal passes"
+    config.statement = "A language model is bound to the patterns it has seen; diffusion is not bound by previous associations."
+    config.hypothesis = (
+        "After as many passes over the data, samples of the next-token model are near copies of training examples more often, by at least 5 points."
+    )
+    config.compare = "configs/compare/digits_epochs.py"
+    config.training = "model.width=32 model.depth=2 train.duration='200 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"
+    config.first = "next_token"
+    config.second = "noise_prediction"
+    config.metric = "near_copies(samples=500)"
+    config.direction = "greater"
+    config.margin = 0.05
+    return config

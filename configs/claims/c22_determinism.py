@@ -1,0 +1,23 @@
+"""C22: what is left to chance when both are as deterministic as they can be?
+
+python scripts/claims.py --name=c22_determinism
+"""
+
+
+def get_config(config, variant):
+    config.number = "C22"
+    config.aspect = "variety without randomness in the steps"
+    config.statement = "Sampling from diffusion is stochastic; a language model can be deterministic or probabilistic."
+    config.hypothesis = (
+        "With no randomness in any step, diffusion still varies with its first noise where greedy decoding gives one answer "
+        "a class: two samples of a class differ in at least 10 points more of their values."
+    )
+    config.confounds = "Both can be made deterministic: diffusion by fixing the first noise as well, which is an input and not a step."
+    config.compare = "configs/compare/digits.py"
+    config.training = "model.width=32 model.depth=2 train.duration='200 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"
+    config.first = "noise_prediction --config.noise_prediction.solver=ddim"
+    config.second = "next_token --config.next_token.temperature=0"
+    config.metric = "disagreement(pairs=100)"
+    config.direction = "greater"
+    config.margin = 0.1
+    return config

@@ -1,0 +1,237 @@
+"""The claims: statements with a hypothesis, a metric, a margin and a number of seeds that are fixed in configs/claims/ before they are run.
+
+    registered  ->  trainings (shared by all claims of a comparison)  ->  results/claims/<name>.json  ->  docs/claims.md
+
+A record holds what was registered, so that a margin that is changed later no longer fits its record (a test). The verdict is not in the record: it is
+read from all records of a family together (Holm), and a claim that was not yet run counts as one that may still be found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import ml_collections
+
+from genjax import config as configs
+from genjax.comparison import plan, verdict
+from genjax.config import REPOSITORY, Choice, require
+
+FOLDER = REPOSITORY / "configs" / "claims"
+RESULTS = Path("results") / "claims"
+
+
+class Claim(NamedTuple):
+    """A registered claim: its name and the checked fields of CLAIM in configs/base.py."""
+
+    name: str
+    config: ml_collections.FrozenConfigDict
+
+    @property
+    def sides(self) -> list[tuple[str, dict[str, str]]]:
+        """(arm, {field of use: text}) of the two sides."""
+        return [_side(self.name, line) for line in (self.config.first, self.config.second)]
+
+    def plan(self, overrides: Mapping[str, str]) -> plan.Plan:
+        """The comparison that the claim is measured on; its arms are those of the two sides and the reference."""
+        flags = dict(flag.split("=", 1) for flag in shlex.split(self.config.training))
+        loaded = plan.load(self.config.compare, flags | dict(overrides), self.config.seeds)
+        for arm, _ in self.sides:
+            require(arm in loaded.arms, f"claim {self.name} is about arm '{arm}', and {self.config.compare} has {', '.join(loaded.arms)}")
+        return loaded
+
+
+def names() -> list[str]:
+    """All registered claims."""
+    return sorted(path.stem for path in FOLDER.glob("*.py"))
+
+
+def load(name: str) -> Claim:
+    """A registered claim, checked; nothing is compiled."""
+    require(name in names(), f"there is no claim '{name}': there are {', '.join(names())}")
+    fields = configs.base_fields("CLAIM")
+    config = configs.check(configs.recipe(str(FOLDER / f"{name}.py"), configs.open_defaults(fields)), fields)
+    require(bool(config.statement and config.hypothesis and config.compare and config.metric), f"claim {name} has no statement, hypothesis, ...")
+    require(config.margin > 0, f"claim {name} has no margin: say which difference is too small to matter")
+    return Claim(name, config)
+
+
+def _side(name: str, line: str) -> tuple[str, dict[str, str]]:
+    arm, *flags = shlex.split(line)
+    require(
+        all(flag.startswith("--config.") and "=" in flag for flag in flags), f"claim {name}: after the arm come --config.field=value, not '{line}'"
+    )
+    return arm, dict(flag.removeprefix("--config.").split("=", 1) for flag in flags)
+
+
+def record_of(name: str, root: Path = REPOSITORY) -> dict[str, Any] | None:
+    """The record of a claim, or None where it has not been run as it is registered now."""
+    path = root / RESULTS / f"{name}.json"
+    if not path.exists():
+        return None
+    record = json.loads(path.read_text())
+    return record if record["registered"] == configs.to_json(load(name).config) else None
+
+
+def run(claim: Claim, folder: Path, command: str, overrides: Mapping[str, str], *, workers: int = 1) -> dict[str, Any]:
+    """Trains what is missing, measures both sides for every seed, and returns the record."""
+    import jax
+    import numpy as np
+
+    from genjax.comparison import metrics, record, run
+    from genjax.evaluation import memorisation
+    from genjax.evaluation.statistics import two_level
+    from genjax.evaluation.trained import load as load_trained
+
+    loaded = claim.plan(overrides)
+    arms = run.match(loaded, folder)
+    wanted = {arm: arms[arm] for arm, _ in claim.sides}
+    cells = {arm: run.lay_out(loaded, arm, config, folder) for arm, (config, _) in wanted.items()}
+    run.train(loaded, wanted, cells, workers)
+
+    name, numbers = Choice(claim.config.metric).parts
+    metric = metrics.METRICS[name]
+    values, kinds = [], []
+    costs = {str(side): run.ledger.likelihood_flops(load_trained(cells[arm][0].path, use).run) for side, (arm, use) in enumerate(claim.sides)}
+    repeats = memorisation.repeats(costs)
+    for side, (arm, use) in enumerate(claim.sides):
+        print(f"  measuring {claim.config.metric} of {arm} {use or ''}", flush=True)
+        rows = []
+        for cell in cells[arm]:
+            trained = load_trained(cell.path, use)
+            rows.append(metrics.measure(name, numbers, metrics.Subject(trained.run, trained.params, repeats[str(side)])))
+        values.append(np.stack(rows))
+        batch = run.ledger.abstract_batch(trained.run)
+        kinds.append(jax.eval_shape(trained.run.objective.likelihood, trained.params, batch, jax.eval_shape(lambda: jax.random.key(0))).kind)
+    loose = [metric.bounded and kind != "exact" for kind in kinds]
+    effect = two_level(values[0] - values[1], may_be_lower=loose[0], may_be_higher=loose[1])
+    found = verdict.evidence(effect, claim.config.direction, claim.config.margin)
+    return {
+        "name": claim.name,
+        "registered": configs.to_json(claim.config),
+        "command": command,
+        **record.provenance(),
+        "seeds": list(loaded.seeds),
+        "overrides": dict(overrides),
+        "rules": {"match": loaded.rules.match, "varies": loaded.rules.varies, "waive": loaded.rules.waive},
+        "budget": {arm: {"steps": account.steps, **account.quantities} for arm, (_, account) in wanted.items()},
+        "unit": metric.unit,
+        "kinds": kinds,
+        "attack_repeats": list(repeats.values()) if name.startswith("membership") else None,
+        "points": [[float(row.mean()) for row in side] for side in values],
+        "effect": record.interval(effect),
+        "evidence": found._asdict(),
+        "load": os.getloadavg()[0],
+    }
+
+
+def keep(record: Mapping[str, Any], folder: Path) -> Path:
+    """Writes a record as <folder>/<name>.json."""
+    from genjax.training.workdir import Workdir
+
+    folder.mkdir(parents=True, exist_ok=True)
+    Workdir(folder).write_json(f"{record['name']}.json", record)
+    return folder / f"{record['name']}.json"
+
+
+def workdir(claim: Claim, root: Path, overrides: Mapping[str, str]) -> Path:
+    """Where the trainings lie: one folder for all claims that train the same comparison in the same way."""
+    how = json.dumps([claim.config.compare, claim.config.training, dict(overrides)], sort_keys=True)
+    return root / f"{Path(claim.config.compare.partition(':')[0]).stem}_{hashlib.sha256(how.encode()).hexdigest()[:8]}"
+
+
+class Standing(NamedTuple):
+    """A claim with its record, if any, its p-value corrected for the family, and its verdict."""
+
+    claim: Claim
+    record: dict[str, Any] | None
+    p: float
+    word: str
+
+
+def standings(root: Path = REPOSITORY) -> list[Standing]:
+    """All claims in order, each family corrected by itself; what was not run counts with a p-value of 1."""
+    from genjax.evaluation.statistics import holm
+
+    claims = [load(name) for name in names()]
+    records = {claim.name: record_of(claim.name, root) for claim in claims}
+    found = {name: verdict.Evidence(**record["evidence"]) for name, record in records.items() if record is not None}
+    corrected: dict[str, float] = {}
+    for family in {claim.config.family for claim in claims}:
+        members = [claim.name for claim in claims if claim.config.family == family]
+        corrected |= dict(zip(members, holm([found[name].p if name in found else 1.0 for name in members]), strict=True))
+    return [
+        Standing(
+            claim,
+            records[claim.name],
+            corrected[claim.name],
+            verdict.verdict(found[claim.name], corrected[claim.name]) if claim.name in found else "not yet run",
+        )
+        for claim in claims
+    ]
+
+
+def markdown(root: Path = REPOSITORY) -> str:
+    """The claims of docs/claims.md: a table of verdicts, and a card for each."""
+    all_standings = standings(root)
+    lines = ["| claim | the statement, in our words | verdict | measured |", "|---|---|---|---|"]
+    for standing in all_standings:
+        config = standing.claim.config
+        lines.append(
+            f"| [{config.number}](#{standing.claim.name}) {config.aspect} | {config.statement} | **{standing.word}** | {_measured(standing)} |"
+        )
+    for standing in all_standings:
+        lines += ["", *_card(standing)]
+    return "\n".join([*lines, ""])
+
+
+def _measured(standing: Standing) -> str:
+    if standing.record is None:
+        return ""
+    effect = standing.record["effect"]
+    return f"{_number(effect['value'])} [{_number(effect['low'])}, {_number(effect['high'])}] {standing.record['unit']}"
+
+
+def _number(value: float | str) -> str:
+    return value.replace("inf", "∞").replace("-", "−") if isinstance(value, str) else f"{value:.3g}".replace("-", "−")
+
+
+def _card(standing: Standing) -> list[str]:
+    config, record, name = standing.claim.config, standing.record, standing.claim.name
+    relation = {"greater": "> +", "less": "< −", "equal": "within ±"}[config.direction]
+    lines = [
+        f'<a id="{name}"></a>',
+        f"### {config.number} {config.aspect}: {standing.word}",
+        "",
+        f"*Statement.* {config.statement}",
+        "",
+        f"*Hypothesis.* {config.hypothesis} Registered as: {config.metric} of `{config.first}` less that of `{config.second}` is "
+        f"{relation}{config.margin:g}; {config.seeds} seeds, family `{config.family}`.",
+    ]
+    if config.confounds:
+        lines += ["", f"*What the statement mixes.* {config.confounds}"]
+    if record is None:
+        return [*lines, "", f"Not yet run: `python scripts/claims.py --name={name}`."]
+    points = [", ".join(_number(value) for value in side) for side in record["points"]]
+    kinds = f" Likelihoods: {' against '.join(kind.replace('_', ' ') for kind in record['kinds'])}." if "bits" in config.metric else ""
+    return [
+        *lines,
+        "",
+        f"*Measured.* Difference {_measured(standing)} (95 % interval over seeds{' and items' * (record['effect']['items'] > 1)}; "
+        f"p = {standing.p:.2g} after Holm's correction). By seed: `{config.first}` {points[0]}; `{config.second}` {points[1]}.{kinds}",
+        "",
+        f"*Protocol.* `{record['command']}`, {record['date'][:10]}, {record['hardware']}, jax {record['versions']['jax']}, "
+        f"matched: {', '.join(record['rules']['match'])}; declared to differ: {', '.join(record['rules']['varies']) or 'nothing'}.",
+    ]
+
+
+def listing(all_standings: Sequence[Standing]) -> str:
+    """The claims for a terminal."""
+    return "\n".join(
+        f"{s.claim.name:<28} {s.claim.config.number:<5} {s.word:<13} {_measured(s):<42} {s.claim.config.hypothesis}" for s in all_standings
+    )

@@ -1,0 +1,143 @@
+"""What a claim is measured by: one function a metric, from a trained model to numbers that are averaged over seeds and items.
+
+A new metric is one function (subject, **numbers) -> values [n], one line in METRICS, and its name among the choices of `metric` in
+configs/base.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from genjax.comparison import ledger
+from genjax.evaluation import diversity, frechet, memorisation, timing
+from genjax.evaluation.evaluator import Drawn, Evaluator
+from genjax.training.setup import Run
+from genjax.types import Params
+
+_TRAIN = 10_000  # training examples that samples are held against
+
+
+class Subject(NamedTuple):
+    """A trained model as it is used: its run with the settings of use, parameters, and how often an attack may ask for its likelihood."""
+
+    run: Run
+    params: Params
+    repeats: int
+
+    def samples(self, count: float) -> Drawn:
+        """The first samples of the seed; one column a class."""
+        return Evaluator(self.run).draw(self.params, int(count))
+
+    def examples(self, split: str) -> np.ndarray:
+        rows = self.run.source.splits[split]
+        return rows.rows(np.arange(min(len(rows), _TRAIN)))[self.run.source.spec.key]
+
+
+class Metric(NamedTuple):
+    """A metric.
+
+    Attributes:
+      measure: (subject, **numbers) -> float64 [n]; n items that are the same for every arm and seed, or one number.
+      unit: of the numbers.
+      bounded: whether the kind of the model's likelihood says that the number may be higher than the truth.
+    """
+
+    measure: Callable[..., np.ndarray]
+    unit: str
+    bounded: bool = False
+
+
+def _bits(subject: Subject) -> np.ndarray:
+    config = subject.run.config
+    return Evaluator(subject.run).likelihoods(subject.params, config.evaluate.examples).bits
+
+
+def _evaluations(subject: Subject) -> np.ndarray:
+    return np.array([subject.samples(1).nfe])
+
+
+def _depth(subject: Subject) -> np.ndarray:
+    return np.array([subject.samples(1).sequential_depth])
+
+
+def _sample_flops(subject: Subject) -> np.ndarray:
+    return np.array([np.log2(ledger.sample_flops(subject.run))])
+
+
+def _latency(subject: Subject, batch: float = 1) -> np.ndarray:
+    return np.array([np.log2(timing.sampling(subject.run, subject.params, int(batch)).milliseconds)])
+
+
+def _rate(subject: Subject, batch: float = 64) -> np.ndarray:
+    return np.array([np.log2(timing.sampling(subject.run, subject.params, int(batch)).samples_per_second)])
+
+
+def pixel_frechet(samples: np.ndarray, reference: np.ndarray) -> float:
+    """Fréchet distance of the values themselves, on [0, 1]-like scales left as they are: no classifier is needed, and none can be fooled."""
+    return frechet.distance(*(frechet.moments(x.reshape(len(x), -1)) for x in (samples, reference)))
+
+
+def _frechet(subject: Subject, samples: float = 500) -> np.ndarray:
+    levels = subject.run.source.spec.levels - 1
+    return np.array([pixel_frechet(subject.samples(samples).data / levels, subject.examples("train") / levels)])
+
+
+def _vendi(subject: Subject, samples: float = 200) -> np.ndarray:
+    data = subject.samples(samples).data
+    return np.array([diversity.vendi(diversity.cosine_similarity(data + 1e-9))])
+
+
+def _near_copies(subject: Subject, samples: float = 500, quantile: float = 0.05) -> np.ndarray:
+    found = memorisation.near_copies(subject.samples(samples).data, subject.examples("train"), subject.examples("eval"), quantile)
+    return np.array([found.above_chance])
+
+
+def _membership(subject: Subject, fpr: float) -> memorisation.Attack:
+    evaluator = Evaluator(subject.run)
+    scores = {}
+    for split in ("train", "eval"):
+        drawn = [-evaluator.likelihoods(subject.params, _TRAIN, split=split, repeat=repeat).bits for repeat in range(subject.repeats)]
+        scores[split] = np.mean(drawn, axis=0)
+    return memorisation.attack(scores["train"], scores["eval"], fpr)
+
+
+def _membership_tpr(subject: Subject, fpr: float = 0.01) -> np.ndarray:
+    return np.array([_membership(subject, fpr).tpr])
+
+
+def _membership_auc(subject: Subject) -> np.ndarray:
+    return np.array([_membership(subject, 0.01).auc])
+
+
+def _disagreement(subject: Subject, pairs: float = 50) -> np.ndarray:
+    """Share of values in which two samples of the same class, from different random numbers, differ."""
+    run, count = subject.run, int(pairs)
+    label = np.arange(count) % run.classes if run.classes else None
+    evaluator = Evaluator(run)
+    one, other = (evaluator.draw(subject.params, count, label=label, first=first).data.reshape(count, -1) for first in (0, count))
+    return np.mean(one != other, axis=1)
+
+
+METRICS: dict[str, Metric] = {
+    "bits_per_dim": Metric(_bits, "bits/dim", bounded=True),
+    "bound_per_dim": Metric(_bits, "bits/dim"),  # the figure itself: for claims about a bound, not about the likelihood behind it
+    "network_evaluations": Metric(_evaluations, "evaluations"),
+    "sequential_depth": Metric(_depth, "evaluations"),
+    "sample_flops": Metric(_sample_flops, "log2 flop"),
+    "latency": Metric(_latency, "log2 ms"),
+    "throughput": Metric(_rate, "log2 samples/s"),
+    "pixel_frechet": Metric(_frechet, "distance"),
+    "vendi": Metric(_vendi, "effective samples"),
+    "near_copies": Metric(_near_copies, "share"),
+    "membership_tpr": Metric(_membership_tpr, "share"),
+    "membership_auc": Metric(_membership_auc, "area"),
+    "disagreement": Metric(_disagreement, "share of values"),
+}
+
+
+def measure(metric: str, numbers: dict[str, Any], subject: Subject) -> np.ndarray:
+    """The values [n] of a metric for one trained model."""
+    return np.asarray(METRICS[metric].measure(subject, **numbers), np.float64)

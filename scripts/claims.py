@@ -1,0 +1,47 @@
+"""Run a registered claim: train what is missing, measure, and keep the record from which docs/claims.md is written.
+
+  python scripts/claims.py --list
+  python scripts/claims.py --name=c05_latency
+  python scripts/claims.py --all --workers=2
+
+A claim that is recorded as it is registered is not run again (--again does). Trainings lie in --workdir, shared by the claims that need the same
+ones, and the same command goes on where a stopped one left off. With --config.FIELD=VALUE a claim is tried in another way, and not recorded.
+"""
+
+import shlex
+import sys
+from pathlib import Path
+
+from genjax import cli
+
+FLAGS = [
+    cli.Flag("name", "the claim, a file of configs/claims"),
+    cli.Flag("all", "every claim, one after the other", kind=bool),
+    cli.Flag("list", "print what is registered and what was found", kind=bool),
+    cli.Flag("again", "run although there is a record", kind=bool),
+    cli.Flag("workdir", "where trainings lie", default="runs/claims"),
+    cli.Flag("workers", "trainings at a time, each in a process of its own", default=1, kind=int),
+]
+
+
+def main(args):
+    from genjax.comparison import claims
+    from genjax.config import REPOSITORY, require
+
+    require(args.list + args.all + bool(args.name) == 1, "give one of --name=CLAIM, --all and --list")
+    chosen = [claims.load(name) for name in (claims.names() if args.all else [args.name] if args.name else [])]
+    for claim in chosen:
+        if claims.record_of(claim.name) and not args.again and not args.overrides:
+            print(f"{claim.name} is recorded as registered; --again runs it anew")
+            continue
+        print(f"\n{claim.name}: {claim.config.hypothesis}")
+        folder = claims.workdir(claim, Path(args.workdir), args.overrides)
+        command = f"python scripts/claims.py --name={claim.name}" if not args.overrides else shlex.join(["python", *sys.argv])
+        record = claims.run(claim, folder, command, args.overrides, workers=args.workers)
+        claims.keep(record, folder if args.overrides else REPOSITORY / claims.RESULTS)
+        print(f"  effect {record['effect']}\n  evidence {record['evidence']}")
+    print(claims.listing(claims.standings()))
+
+
+if __name__ == "__main__":
+    cli.run(main, __doc__, FLAGS, config="overrides")
