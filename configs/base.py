@@ -185,6 +185,6 @@ CLAIM = {
     ),
     "direction": field("greater", "the hypothesis about the effect, against the margin", choices=("greater", "less", "equal")),
     "margin": field(0.0, "differences up to this do not matter", at_least=0.0),
-    "seeds": field(5, "trainings of every arm", at_least=2),
+    "seeds": field(5, "trainings of every arm, each with the same seeds", at_least=2),
     "family": field("digits", "claims that are corrected together"),
 }

@@ -18,4 +18,13 @@ def get_config(config, variant):
     # What is learned, and what was tuned for each by hand on this data. Parameters differ by 2.1 %: embedding and head of 17 levels on one side,
     # patches and the noise level on the other. With equal FLOPs a model of 16 patches sees four times as many examples as one of 64 pixels.
     config.varies = "objective, model.dropout, optimizer.learning_rate, parameters, examples, supervised_targets"
+    config.frontier = {
+        "next_token": ["next_token.temperature=0.6,0.8,1.0", "sample.guidance_scale=2"],
+        "noise_prediction": [
+            "noise_prediction.solver=ddpm noise_prediction.steps=8,16,64",
+            "noise_prediction.solver=dpmpp_2m noise_prediction.steps=2,4,8,16",
+            "noise_prediction.solver=ddim(eta=0.5) noise_prediction.steps=16",
+            "noise_prediction.solver=dpmpp_2m noise_prediction.steps=8 sample.guidance_scale=2",
+        ],
+    }
     return config

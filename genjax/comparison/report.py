@@ -14,7 +14,7 @@ import matplotlib
 import numpy as np
 from PIL import Image
 
-from genjax.comparison import ledger
+from genjax.comparison import frontier, ledger
 from genjax.comparison.ledger import Row
 from genjax.comparison.plan import Plan
 from genjax.evaluation import pictures
@@ -51,6 +51,8 @@ def write_report(folder: Path, plan: Plan, record: dict[str, Any], arms: Sequenc
     for name, content in figures.items():
         replace(folder / f"{name}.png", content)
 
+    measured = folder / "frontier.json"
+    swept = json.loads(measured.read_text()) if measured.exists() else None
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined)
     bits, table = bits_rows(arms, floor), ledger.table(arms, plan.rules)
     kinds = [arm.kind for arm in arms]
@@ -61,6 +63,9 @@ def write_report(folder: Path, plan: Plan, record: dict[str, Any], arms: Sequenc
         sheets=[{"caption": sheet["caption"], "png": base64.b64encode(sheet["bytes"]).decode()} for sheet in sheets],
         bits_figure=base64.b64encode(figures["bits"]).decode(),
         curves_figure=base64.b64encode(figures["curves"]).decode(),
+        frontier=swept,
+        frontier_figure=base64.b64encode(frontier_figure(swept)).decode() if swept else "",
+        frontier_rows=frontier.text(frontier.read(swept)) if swept else [],
         examples=arms[0].items,
         bits=bits,
         reading=[READING[pair] for pair in READING if set(pair) <= set(kinds)] + [TWO_BOUNDS] * (kinds.count("upper_bound") > 1),
@@ -163,6 +168,41 @@ def curves_figure(arms: Sequence[Arm]) -> bytes:
     right.set(xlabel="training FLOPs", ylabel="bits per dimension", title="training loss (each objective's own)")
     left.legend(frameon=False)
     return finish(figure, left, right)
+
+
+def frontier_figure(written: dict[str, Any]) -> bytes:
+    """Quality against evaluations, operations and waiting time, and samples a second against the batch at equal quality."""
+    points = frontier.read(written)
+    arms = list(dict.fromkeys(point.arm for point in points))
+    figure, grid = plt.subplots(2, 2, figsize=(10, 7), dpi=140)
+    costs = {"nfe": "network evaluations a sample", "flops": "FLOPs a sample", "milliseconds": "milliseconds for one sample"}
+    for axes, (cost, name) in zip(grid.flat, costs.items(), strict=False):
+        for number, arm in enumerate(arms):
+            mine = [point for point in points if point.arm == arm]
+            at = [point.timings[0].milliseconds if cost == "milliseconds" else getattr(point, cost) for point in mine]
+            axes.plot(at, [point.quality[frontier.QUALITY] for point in mine], "o", color=COLOURS[number], alpha=0.55, markersize=5, label=arm)
+            if cost != "milliseconds":
+                best = frontier.pareto(mine, cost)
+                axes.plot([getattr(p, cost) for p in best], [p.quality[frontier.QUALITY] for p in best], "-", color=COLOURS[number], linewidth=1.5)
+        axes.axhline(written["held_out"][frontier.QUALITY], color="#777777", linestyle=":", linewidth=1)
+        axes.set(xlabel=name, ylabel="Fréchet distance of values", xscale="log", yscale="log")
+    grid[0, 0].legend(frameon=False, title="dotted: held-out data")
+    axes = grid[1, 1]
+    for number, (arm, point) in enumerate(frontier.at_equal_quality(points).items()):
+        axes.plot(
+            [t.batch for t in point.timings],
+            [t.samples_per_second for t in point.timings],
+            "o-",
+            color=COLOURS[number],
+            label=f"{arm}: {point.label}",
+        )
+    for batch in written["crossover_batch"].values():
+        if batch is not None:
+            axes.axvline(batch, color="#777777", linestyle="--", linewidth=1)
+            axes.annotate(f"cross at {batch:.0f}", (batch, axes.get_ylim()[0]), xytext=(4, 6), textcoords="offset points", fontsize=8)
+    axes.set(xlabel="batch", ylabel="samples a second", xscale="log", yscale="log", title="at equal quality")
+    axes.legend(frameon=False, fontsize=7)
+    return finish(figure, *grid.flat)
 
 
 def finish(figure: Any, *axes: Any) -> bytes:
