@@ -6,7 +6,7 @@ import math
 import pytest
 
 from genjax import config as configs
-from genjax.config import Choice, Duration, field
+from genjax.config import Choice, Duration, Names, field
 from genjax.errors import UsageError
 
 FIELDS = configs.base_fields()
@@ -112,6 +112,14 @@ def test_ranges():
     for value in (math.nan, math.inf):
         with pytest.raises(ValueError, match=r"^expected a finite number$"):
             field(1.0, "").check(value)
+
+
+def test_names():
+    several = field(Names("a"), "", choices=("a", "b", "c"))
+    assert several.parse("a, c").parts == ("a", "c") and several.parse("").parts == ()
+    assert several.check("b").parts == ("b",)
+    with pytest.raises(ValueError, match=r"^expected some of a, b, c: did you mean 'b'\?$"):
+        several.parse("a, bb")
 
 
 def test_choices():

@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from genjax import config as configs
+from genjax.comparison import ledger
+from genjax.comparison.ledger import Account
+from genjax.comparison.plan import Plan
 from genjax.errors import CheckpointError, GenjaxError, Preempted
 from genjax.evaluation.monitors import monitors
 from genjax.training import loop
@@ -45,6 +48,28 @@ class Cell(NamedTuple):
     def train(self) -> loop.Summary:
         """Trains what is not yet trained."""
         return loop.train(self.config, self.path, monitors)
+
+
+def lay_out(plan: Plan, name: str, config: Any, folder: Path) -> list[Cell]:
+    """The cells of an arm, one a seed; a directory that holds another config is refused."""
+    cells = [Cell(name, seed, ledger.with_fields(config, {"seed": str(seed)}), folder / "arms" / name / f"seed_{seed}") for seed in plan.seeds]
+    for cell in cells:
+        loop.refuse_other_config(Workdir(cell.path), cell.config, "a comparison keeps its settings; choose another --workdir")
+    return cells
+
+
+def train(arms: dict[str, tuple[Any, Account]], cells: dict[str, list[Cell]], workers: int) -> None:
+    """Trains every cell, seed by seed, so that a comparison that is stopped early has whole seeds."""
+    ordered = [cell for row in zip(*cells.values(), strict=True) for cell in row]
+    if workers > 1:
+        train_ahead(ordered, workers)
+    for number, cell in enumerate(ordered, 1):
+        account = arms[cell.arm][1]
+        if not cell.complete:
+            print(
+                f"\ntraining {number} of {len(ordered)}: {cell.arm}, seed {cell.seed}, {account.steps:,} steps, {account.flops:.3g} FLOPs", flush=True
+            )
+            cell.train()
 
 
 def train_ahead(cells: Sequence[Cell], workers: int) -> None:

@@ -83,30 +83,30 @@ def run(claim: Claim, folder: Path, command: str, overrides: Mapping[str, str], 
     import jax
     import numpy as np
 
-    from genjax.comparison import metrics, record, run
+    from genjax.comparison import cells, ledger, matching, metrics, record
     from genjax.evaluation import memorisation
     from genjax.evaluation.statistics import two_level
     from genjax.evaluation.trained import load as load_trained
 
     loaded = claim.plan(overrides)
-    arms = run.match(loaded, folder)
+    arms = matching.match(loaded, folder)
     wanted = {arm: arms[arm] for arm, _ in claim.sides}
-    cells = {arm: run.lay_out(loaded, arm, config, folder) for arm, (config, _) in wanted.items()}
-    run.train(loaded, wanted, cells, workers)
+    trainings = {arm: cells.lay_out(loaded, arm, config, folder) for arm, (config, _) in wanted.items()}
+    cells.train(wanted, trainings, workers)
 
     name, numbers = Choice(claim.config.metric).parts
     metric = metrics.METRICS[name]
     values, kinds = [], []
-    costs = {str(side): run.ledger.likelihood_flops(load_trained(cells[arm][0].path, use).run) for side, (arm, use) in enumerate(claim.sides)}
+    costs = {str(side): ledger.likelihood_flops(load_trained(trainings[arm][0].path, use).run) for side, (arm, use) in enumerate(claim.sides)}
     repeats = memorisation.repeats(costs)
     for side, (arm, use) in enumerate(claim.sides):
         print(f"  measuring {claim.config.metric} of {arm} {use or ''}", flush=True)
         rows = []
-        for cell in cells[arm]:
+        for cell in trainings[arm]:
             trained = load_trained(cell.path, use)
             rows.append(metrics.measure(name, numbers, metrics.Subject(trained.run, trained.params, repeats[str(side)])))
         values.append(np.stack(rows))
-        batch = run.ledger.abstract_batch(trained.run)
+        batch = ledger.abstract_batch(trained.run)
         kinds.append(jax.eval_shape(trained.run.objective.likelihood, trained.params, batch, jax.eval_shape(lambda: jax.random.key(0))).kind)
     loose = [metric.bounded and kind != "exact" for kind in kinds]
     effect = two_level(values[0] - values[1], may_be_lower=loose[0], may_be_higher=loose[1])

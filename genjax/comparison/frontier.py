@@ -22,9 +22,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from genjax.comparison import ledger, record
+from genjax.comparison.cells import lay_out
+from genjax.comparison.matching import match
 from genjax.comparison.metrics import Subject, pixel_frechet
 from genjax.comparison.plan import Plan
-from genjax.comparison.run import lay_out, match
 from genjax.config import require
 from genjax.evaluation import diversity, timing
 from genjax.evaluation.judge import Judge

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from genjax.comparison import ledger, plan, record
-from genjax.comparison.run import compare, match
+from genjax.comparison.matching import match
+from genjax.comparison.run import compare
 from genjax.data.sources import open_source
 
 TINY = {

@@ -16,6 +16,17 @@ def test_tables_are_those_of_the_results(path):
     assert tables.rewrite(text, REPOSITORY) == text, "run: python scripts/results.py"
 
 
+def test_several_seeds_are_one_row_with_its_interval(tmp_path):
+    metric = {"arm": "a", "metric": "bits_per_dim", "stderr": 0.0123, "kind": "exact", "unit": "bits/dim"}
+    record = {
+        "metrics": [metric | {"value": 1.0 + seed, "seed": seed} for seed in (0, 1)],
+        "intervals": {"a": {"value": 1.5, "low": 1.25, "high": 1.75, "seeds": 2, "items": 9}},
+        **{"seeds": [0, 1], "command": "cmd", "date": "2026-01-02T03:04", "hardware": "h", "versions": {"jax": "1"}},
+    }
+    text = tables.markdown(record, "x.json")
+    assert text.count("\n| a |") == 1 and "| a | 1.500 [1.250, 1.750] | exact |" in text and "seed 0, 1" in text
+
+
 def test_a_table_is_made_from_its_record(tmp_path):
     metric = {"arm": "a", "metric": "bits_per_dim", "value": 1.23456, "stderr": 0.0123, "kind": "upper_bound", "unit": "bits/dim", "seed": 0}
     record = {"metrics": [metric], "seeds": [0], "command": "cmd", "date": "2026-01-02T03:04", "hardware": "h", "versions": {"jax": "1"}}

@@ -59,10 +59,9 @@ PROCESS = Process("cosine", "vp", -9.0, 2 * math.log(1 / (0.1 * QUANTIZER.bin_wi
 ENTROPY = 2.104833  # bits
 
 
-def test_bound_of_the_ideal_denoiser_is_the_entropy():
-    """With E[x0 | x], and noise ends far enough out, prior, diffusion and reconstruction add up to -log P.
-
-    No Monte Carlo: every level, a trapezoidal rule over the noise, Gauss-Legendre over lambda.
+def ideal_terms(process):
+    """Prior, diffusion and reconstruction in bits, with E[x0 | x]. No Monte Carlo: every level, a trapezoidal rule over the noise, Gauss-Legendre
+    over lambda.
     """
     eps, spacing = np.linspace(-8.0, 8.0, 161, retstep=True)
     mass = spacing * np.exp(-(eps**2) / 2) / math.sqrt(2 * math.pi)
@@ -71,11 +70,24 @@ def test_bound_of_the_ideal_denoiser_is_the_entropy():
     x0 = QUANTIZER.encode(ints)
     mean = lambda rows: PROBABILITIES @ (np.asarray(rows).reshape(16, 161) @ mass)
     error = jax.jit(lambda logsnr: likelihood.eps_error(denoise, "vp", x0, eps, jnp.full(len(ints), logsnr)))
-    levels = zip(*quadrature(np.linspace(PROCESS.logsnr_min, PROCESS.logsnr_max, 7)), strict=True)
+    levels = zip(*quadrature(np.linspace(process.logsnr_min, process.logsnr_max, 7)), strict=True)
     diffusion = sum(width / 2 * mean(error(logsnr)) for logsnr, width in levels)
-    prior = mean(likelihood.prior_kl(PROCESS, x0, QUANTIZER.bin_width))
-    reconstruction = mean(likelihood.decoder_nats(QUANTIZER, ints, eps, PROCESS.logsnr_max))
-    assert (prior + diffusion + reconstruction) / math.log(2) == pytest.approx(ENTROPY, abs=2e-6)
+    prior = mean(likelihood.prior_kl(process, x0, QUANTIZER.bin_width))
+    reconstruction = mean(likelihood.decoder_nats(QUANTIZER, ints, eps, process.logsnr_max))
+    return [float(term) / math.log(2) for term in (prior, diffusion, reconstruction)]
+
+
+def test_bound_of_the_ideal_denoiser_is_the_entropy():
+    """With noise ends far enough out, prior, diffusion and reconstruction add up to -log P."""
+    assert sum(ideal_terms(PROCESS)) == pytest.approx(ENTROPY, abs=2e-6)
+
+
+@pytest.mark.parametrize("low, high", [(-9.0, 1.0), (-1.0, PROCESS.logsnr_max)])
+def test_a_range_that_is_cut_short_looks_better_than_possible_until_its_other_terms_are_paid(low, high):
+    """A famous mistake: the diffusion term over a truncated range of noise, reported as the likelihood. It lies below the entropy."""
+    prior, diffusion, reconstruction = ideal_terms(Process("cosine", "vp", low, high))
+    assert diffusion < ENTROPY - 0.1
+    assert prior + diffusion + reconstruction > ENTROPY + 0.01
 
 
 def expected_error_at(ints, std, logsnr):

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 from genjax.diffusion import time_sampling
 from genjax.diffusion.process import Process
@@ -73,6 +74,18 @@ def test_lattice_is_uniform_over_keys():
     u = jax.jit(jax.vmap(lambda key: time_sampling.lattice(key, jnp.arange(3, dtype=jnp.uint32))))(keys(4096))
     np.testing.assert_allclose(np.mean(u, axis=0), 0.5, atol=4 * 12**-0.5 / 64)
     np.testing.assert_allclose(np.mean(np.square(u), axis=0), 1 / 3, atol=4 * 0.3 / 64)
+
+
+@pytest.mark.parametrize("name", ["rows", "pairs", "lattice"])
+def test_no_place_in_a_batch_has_noise_levels_of_its_own(name):
+    """A famous mistake: strata dealt out by the place in the batch, so that whatever stands first is always seen with little noise. Here a place
+    meets every level alike from step to step: ids go on counting, and every step has its own key.
+    """
+    source, batch = getattr(time_sampling, name), 8
+    ids = np.arange(2000 * batch, dtype=np.uint32).reshape(2000, batch)
+    u = np.asarray(jax.jit(jax.vmap(source))(keys(2000), jnp.asarray(ids)))
+    for place in (0, 3, 7):
+        assert stats.kstest(u[:, place], "uniform").pvalue > 1e-4
 
 
 def test_pairs_are_antithetic():

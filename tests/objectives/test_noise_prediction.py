@@ -368,3 +368,16 @@ def test_tokens_are_refused():
 def test_patches_that_do_not_divide_are_refused():
     with pytest.raises(UsageError, match="patch_size"):
         build("noise_prediction", IMAGES, noise_prediction__patch_size=3)
+
+
+def test_a_weighted_loss_is_not_read_as_a_likelihood():
+    """A famous mistake: the loss of a weighting that is no bound, printed as bits. The likelihood is the same whatever the training weighed."""
+    batch, params = make_batch(IMAGES, 6), {"a": 0.3, "b": 0.2, "c": 0.1}
+    bounds, losses = [], []
+    for name in ("elbo", "simple"):
+        objective = linear(prediction="eps", weighting=name)
+        bounds.append(jax.jit(objective.likelihood)(params, batch, KEY).nats)
+        sums = objective.loss(params, batch, KEY, train=False)
+        losses.append(float(sums.loss / sums.weight))
+    np.testing.assert_array_equal(*bounds)
+    assert abs(losses[0] - losses[1]) > 0.05 * losses[0]

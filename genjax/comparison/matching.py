@@ -1,0 +1,68 @@
+"""Equal budgets: the length of training that gives every arm what the reference arm is given, and what that costs."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from genjax.comparison import fairness, ledger
+from genjax.comparison.ledger import Account
+from genjax.comparison.plan import Plan
+from genjax.config import require
+from genjax.data.loader import train_batches
+from genjax.training.setup import Run
+from genjax.training.workdir import Workdir
+
+_TIMED = 3  # dispatches that a step's seconds are taken from
+
+
+def match(plan: Plan, folder: Path) -> dict[str, tuple[Any, Account]]:
+    """Every arm's config with the length of training that matches the reference arm, and its account; UsageError where arms are not comparable."""
+    runs = {name: Run.build(config) for name, config in plan.arms.items()}
+    for name, run in runs.items():
+        require(run.objective.generates, f"arm '{name}' is of objective {run.config.objective}, which draws no samples to compare")
+    step = {name: ledger.Step.of(run) for name, run in runs.items()}
+    cost = {name: step[name].quantities(run) for name, run in runs.items()}
+    if "wall_clock" in plan.rules.match:
+        for name, seconds in step_seconds(plan, runs, folder).items():
+            cost[name]["wall_clock"] = seconds
+    reference, matched = plan.config.reference, plan.rules.sets_length
+    arms, quantities = {}, {}
+    for name, config in plan.arms.items():
+        steps = runs[name].total_steps
+        if matched is not None:
+            steps = max(1, round(runs[reference].total_steps * cost[reference][matched] / cost[name][matched]))
+            config = ledger.with_fields(config, {"train.duration": f"{steps} steps"})
+        arms[name] = config, ledger.account(Run.build(config), step[name])
+        quantities[name] = arms[name][1].quantities | {kind: steps * each for kind, each in cost[name].items()}
+    slack = {kind: max(cost[name][kind] for name in cost) / 2 for kind in cost[reference]}  # steps are whole
+    ordered = {reference: quantities[reference]} | quantities
+    fairness.check_quantities(ordered, plan.rules, slack)
+    return arms
+
+
+def step_seconds(plan: Plan, runs: dict[str, Run], folder: Path) -> dict[str, float]:
+    """Seconds of one step of every arm on this machine, measured once and kept in step_seconds.json, so that the same call gives the same lengths."""
+    kept = folder / "step_seconds.json"
+    if kept.exists():
+        return {name: float(seconds) for name, seconds in Workdir(folder).read_json(kept.name).items()}
+    measured = {name: _step_seconds(run) for name, run in runs.items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    Workdir(folder).write_json(kept.name, measured)
+    return measured
+
+
+def _step_seconds(run: Run) -> float:
+    """The fastest of a few dispatches: what else the machine does only adds."""
+    state, step, count = run.create_state(), run.compile_step(), run.config.train.steps_per_dispatch
+    batches, seconds = train_batches(run.source, run.config.data.batch_size, run.config.seed), []
+    for _ in range(1 + _TIMED):  # the first compiles
+        batch = run.parallel.put(batches.take(count), stacked=True)
+        started = time.monotonic()
+        state, _ = jax.block_until_ready(step(state, batch))
+        seconds.append(time.monotonic() - started)
+    batches.close()
+    return min(seconds[1:]) / count
