@@ -51,11 +51,10 @@ class PowerLaw(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """Equation (2): the best size, and the loss there, by budget; `optima` is {budget: (size, loss)} of equation (1)."""
+    """Equation (2): the best size, and the loss there, by budget."""
 
     size: PowerLaw
     loss: PowerLaw
-    optima: dict[float, tuple[float, float]]
 
 
 def parabola(size: np.ndarray, loss: np.ndarray) -> tuple[float, float]:
@@ -80,13 +79,13 @@ def fit(runs: Runs) -> Fit:
     """Equations (1) and (2); at least two budgets of at least three sizes each."""
     budgets = np.unique(runs.flops)
     require(len(budgets) >= 2, "a power law needs at least two budgets")
-    optima = {}
+    optima = []
     for budget in budgets:
         here = runs.flops == budget
         require(len(np.unique(runs.size[here])) >= 3, f"the budget of {budget:.3g} FLOPs has fewer than three sizes: a parabola needs three")
-        optima[float(budget)] = parabola(runs.size[here], runs.loss[here])
-    sizes, losses = (np.array([pair[k] for pair in optima.values()]) for k in (0, 1))
-    return Fit(power_law(budgets, sizes), power_law(budgets, losses), optima)
+        optima.append(parabola(runs.size[here], runs.loss[here]))
+    sizes, losses = map(np.array, zip(*optima, strict=True))
+    return Fit(power_law(budgets, sizes), power_law(budgets, losses))
 
 
 def compute_ratio(first: PowerLaw, second: PowerLaw, loss: float) -> float:
@@ -94,18 +93,10 @@ def compute_ratio(first: PowerLaw, second: PowerLaw, loss: float) -> float:
     return first.inverse(loss) / second.inverse(loss)
 
 
-class Interval(NamedTuple):
-    """A 95 % interval, and the share of resamples that could be fitted."""
+def bootstrap(runs: Runs, statistic: Callable[[Fit], float], *, draws: int = 500, seed: int = 0) -> tuple[float, float, float]:
+    """The 95 % interval of a number, statistic(fit), and the share of resamples that could be fitted.
 
-    low: float
-    high: float
-    fitted: float
-
-
-def bootstrap(runs: Runs, statistic: Callable[[Fit], float], *, draws: int = 500, seed: int = 0) -> Interval:
-    """The interval of a number, statistic(fit), by refitting the residuals of every budget's parabola.
-
-    Residuals are drawn anew within their budget and added to the fitted curve, scaled by sqrt(n / (n - 3)) for the three numbers that were fitted:
+    Residuals of every budget's parabola are drawn anew within the budget and added to the fitted curve, scaled by sqrt(n / (n - 3)) for the three numbers that were fitted:
     sizes stay as designed. A draw that has no minimum is left out and counted.
     """
     random, fitted, spread = np.random.default_rng(seed), np.empty_like(runs.loss), np.empty_like(runs.loss)
@@ -127,4 +118,4 @@ def bootstrap(runs: Runs, statistic: Callable[[Fit], float], *, draws: int = 500
             continue
     require(len(values) > 1, "no resample of the sweep has a minimum: sweep more sizes")
     low, high = np.quantile(values, [0.025, 0.975])
-    return Interval(float(low), float(high), len(values) / draws)
+    return float(low), float(high), len(values) / draws

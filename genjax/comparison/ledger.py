@@ -32,7 +32,8 @@ class Account(NamedTuple):
       steps, examples: optimizer steps, and examples seen in them.
       unique: training examples that there are; passes are examples over unique.
       positions, targets: positions of the trunk processed, and values supervised, in all steps.
-      flops, mask_aware_flops, xla_flops, formula_flops: see above; the formula is None where the network is not the trunk.
+      flops, mask_aware_flops, product_flops, xla_flops, formula_flops: see above, and what of them is in products of matrices, as the formula has it;
+        the formula is None where the network is not the trunk.
       parameters: component -> numbers.
     """
 
@@ -43,6 +44,7 @@ class Account(NamedTuple):
     targets: float
     flops: float
     mask_aware_flops: float
+    product_flops: float
     xla_flops: float
     formula_flops: float | None
     parameters: dict[str, int]
@@ -91,6 +93,7 @@ def account(run: Run, step: Step) -> Account:
         targets=examples * work.targets,
         flops=steps * step.operations.total,
         mask_aware_flops=steps * step.operations.mask_aware(work.visible),
+        product_flops=steps * step.operations.products,
         xla_flops=steps * step.xla_flops,
         formula_flops=None if formula is None else examples * formula,
         parameters={part: sum(leaf.size for leaf in jax.tree.leaves(tree)) for part, tree in params.items()},
@@ -177,6 +180,7 @@ def table(arms: Sequence[Arm], rules: Rules) -> list[Row]:
     add("training", "FLOPs (counted, dense)", [f"{a.flops:.4g}" for a in accounts], "train_flops")
     add("training", "  mask-aware", [f"{a.mask_aware_flops:.4g}" for a in accounts])
     add("training", "  by XLA's cost analysis", [f"{a.xla_flops:.4g}" for a in accounts])
+    add("training", "  in products of matrices", [f"{a.product_flops:.4g}" for a in accounts])
     add("training", "  by the formula 6NT + attention", ["—" if a.formula_flops is None else f"{a.formula_flops:.4g}" for a in accounts])
     add("training", "steps", [f"{a.steps:,}" for a in accounts])
     add("training", "examples seen", [f"{a.examples:,}" for a in accounts], "examples")

@@ -48,6 +48,7 @@ def write(path: Path, plan: Plan, command: str, arms: Sequence[Arm], floor: Sequ
             {"first": first, "second": second, "metric": "bits_per_dim", **interval(effect), "says": order(effect, first, second)}
             for first, second, effect in differences(arms)
         ],
+        "originality": {arm.name: arm.originality for arm in arms},
         "rules": {"match": plan.rules.match, "varies": plan.rules.varies, "waive": plan.rules.waive, "tolerance": plan.rules.tolerance},
         "ledger": [row._asdict() for row in ledger.table(arms, plan.rules)],
         "evaluation_set": arms[0].evaluation_set,

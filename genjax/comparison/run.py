@@ -17,12 +17,14 @@ from genjax.comparison.matching import match
 from genjax.comparison.plan import Plan
 from genjax.comparison.record import write
 from genjax.comparison.report import write_report
-from genjax.evaluation import baselines
+from genjax.evaluation import baselines, diversity, memorisation
 from genjax.evaluation.evaluator import Drawn, Evaluator
 from genjax.evaluation.statistics import Bits, Effect, PerExample, two_level
 from genjax.evaluation.trained import load
 from genjax.training.setup import Run
 from genjax.training.workdir import Workdir
+
+_REFERENCE = 10_000  # examples of each split that samples are held against
 
 
 class Trained(NamedTuple):
@@ -56,6 +58,26 @@ class Arm:
     def values(self) -> np.ndarray:
         """Bits a unit [seeds, items] of every example."""
         return np.stack([cell.likelihoods.bits for cell in self.cells])
+
+    @cached_property
+    def originality(self) -> dict[str, Any]:
+        """How varied the samples are and how near they come to the training examples (`evaluation.diversity`, `evaluation.memorisation`); empty where
+        the data have no distances.
+        """
+        source = Run.build(self.config).source
+        if source.spec.key != "image":
+            return {}
+        key, data = source.spec.key, self.drawn.data
+        train, held_out = (source.splits[split].rows(np.arange(min(len(source.splits[split]), _REFERENCE)))[key] for split in ("train", "eval"))
+        effective = [diversity.vendi(diversity.cosine_similarity(rows + 1e-9)) for rows in (data, held_out[: len(data)])]
+        return {
+            "samples": len(data),
+            "vendi": effective[0],
+            "vendi_held_out": effective[1],
+            "distinct": len(np.unique(diversity.kinds_of(data))),
+            "near_copies": memorisation.near_copies(data, train, held_out)._asdict(),
+            "nearer_to_train": memorisation.nearer_to_train(data, train, held_out),
+        }
 
     @property
     def items(self) -> int:

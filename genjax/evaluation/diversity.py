@@ -15,8 +15,6 @@ and the entropy of counts n_k is estimated with Miller's correction (1955), (kin
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 
@@ -34,31 +32,20 @@ def cosine_similarity(features: np.ndarray) -> np.ndarray:
     return unit @ unit.T
 
 
-class Duplicates(NamedTuple):
-    """Pairs of samples of the same kind, and how many there would be among independent draws, equation (2)."""
+def duplicates(kinds: np.ndarray, probabilities: np.ndarray) -> tuple[int, float]:
+    """Pairs of samples of the same kind, and how many there would be among independent draws, equation (2).
 
-    pairs: int
-    expected: float
-
-
-def duplicates(kinds: np.ndarray, probabilities: np.ndarray) -> Duplicates:
-    """Of samples' kinds [n], integers in [0, K), against probabilities [K]."""
+    kinds: [n] integers in [0, K); probabilities: [K].
+    """
     counts = np.bincount(kinds, minlength=len(probabilities)).astype(np.int64)
     n = len(kinds)
-    return Duplicates(int(np.sum(counts * (counts - 1)) // 2), n * (n - 1) / 2 * float(np.sum(np.square(probabilities))))
+    return int(np.sum(counts * (counts - 1)) // 2), n * (n - 1) / 2 * float(np.sum(np.square(probabilities)))
 
 
-class Coverage(NamedTuple):
-    """Kinds that occur among the samples, and how many would among independent draws, equation (3)."""
-
-    seen: int
-    expected: float
-
-
-def coverage(kinds: np.ndarray, probabilities: np.ndarray) -> Coverage:
-    """Of samples' kinds [n], integers in [0, K), against probabilities [K]."""
+def coverage(kinds: np.ndarray, probabilities: np.ndarray) -> tuple[int, float]:
+    """Kinds that occur among the samples, and how many would among independent draws, equation (3); arguments as in `duplicates`."""
     absent = np.exp(len(kinds) * np.log1p(-np.minimum(np.asarray(probabilities, np.float64), 1 - 1e-16)))
-    return Coverage(len(np.unique(kinds)), float(np.sum(1 - absent)))
+    return len(np.unique(kinds)), float(np.sum(1 - absent))
 
 
 def kinds_of(examples: np.ndarray) -> np.ndarray:

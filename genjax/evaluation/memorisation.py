@@ -35,13 +35,12 @@ def nearest(examples: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
 
 class NearCopies(NamedTuple):
-    """Equation (1): the share of samples that are near copies with its Wilson interval, what chance gives, and the distance that decides."""
+    """Equation (1): the share of samples that are near copies with its Wilson interval, and what chance gives."""
 
     rate: float
     low: float
     high: float
     chance: float
-    threshold: float
 
     @property
     def above_chance(self) -> float:
@@ -53,7 +52,7 @@ def near_copies(samples: np.ndarray, train: np.ndarray, held_out: np.ndarray, qu
     real, drawn = nearest(held_out, train), nearest(samples, train)
     threshold = float(np.quantile(real, quantile))
     hits = int(np.sum(drawn < threshold))
-    return NearCopies(hits / len(drawn), *wilson(hits, len(drawn)), float(np.mean(real < threshold)), threshold)
+    return NearCopies(hits / len(drawn), *wilson(hits, len(drawn)), float(np.mean(real < threshold)))
 
 
 def nearer_to_train(samples: np.ndarray, train: np.ndarray, held_out: np.ndarray, seed: int = 0) -> float:
@@ -65,12 +64,9 @@ def nearer_to_train(samples: np.ndarray, train: np.ndarray, held_out: np.ndarray
 
 
 class Attack(NamedTuple):
-    """An attack by threshold: the share of members found at `fpr` false alarms with its Wilson interval, and the area under the curve."""
+    """An attack by threshold: the share of members found at the allowed rate of false alarms, and the area under the curve."""
 
     tpr: float
-    low: float
-    high: float
-    fpr: float
     auc: float
 
 
@@ -82,9 +78,8 @@ def attack(members: np.ndarray, others: np.ndarray, fpr: float = 0.01) -> Attack
     members, others = np.asarray(members, np.float64), np.sort(np.asarray(others, np.float64))
     allowed = int(np.floor(fpr * len(others)))
     threshold = others[len(others) - 1 - allowed]
-    hits = int(np.sum(members > threshold))
     below, equal = np.searchsorted(others, members, side="left"), np.searchsorted(others, members, side="right")
-    return Attack(hits / len(members), *wilson(hits, len(members)), fpr, float(np.mean((below + equal) / 2) / len(others)))
+    return Attack(float(np.mean(members > threshold)), float(np.mean((below + equal) / 2) / len(others)))
 
 
 def repeats(costs: dict[str, float]) -> dict[str, int]:

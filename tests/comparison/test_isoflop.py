@@ -20,15 +20,14 @@ def test_known_exponents_come_back():
     found = fit(sweep())
     np.testing.assert_allclose([found.size.exponent, found.size.factor], [0.5, 0.1], rtol=1e-7)
     np.testing.assert_allclose([found.loss.exponent, found.loss.factor], [-0.2, 30], rtol=1e-7)
-    np.testing.assert_allclose(found.optima[1e14], [1e6, 30 * 1e14**-0.2], rtol=1e-7)
 
 
 def test_the_interval_holds_the_exponent_in_most_sweeps():
     held = 0
     for seed in range(40):
-        found = bootstrap(sweep(0.01, seed=seed), lambda f: f.loss.exponent, draws=100, seed=seed)
-        held += found.low <= -0.2 <= found.high
-        assert found.fitted > 0.9
+        low, high, fitted = bootstrap(sweep(0.01, seed=seed), lambda f: f.loss.exponent, draws=100, seed=seed)
+        held += low <= -0.2 <= high
+        assert fitted > 0.9
     assert held >= 33  # 95 % of 40 is 38; 32 or fewer has a chance of 1 in 3,000
 
 

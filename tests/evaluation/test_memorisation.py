@@ -55,7 +55,6 @@ def test_the_power_of_an_attack_on_gaussian_scores_is_known():
     found = attack(random.normal(d, 1, 40_000), random.normal(0, 1, 200_000))
     assert found.tpr == pytest.approx(stats.norm.cdf(d - stats.norm.ppf(0.99)), abs=0.01)
     assert found.auc == pytest.approx(stats.norm.cdf(d / math.sqrt(2)), abs=0.005)
-    assert found.low < found.tpr < found.high
 
 
 def test_an_attack_on_nothing_finds_its_false_alarms():
@@ -66,7 +65,7 @@ def test_an_attack_on_nothing_finds_its_false_alarms():
 
 def test_equal_scores_are_neither_found_nor_more_than_a_guess():
     found = attack(np.zeros(10), np.zeros(10), 0.01)
-    assert (found.tpr, found.auc) == (0.0, 0.5)
+    assert found == (0.0, 0.5)
 
 
 def test_false_alarms_never_exceed_their_rate():
