@@ -96,8 +96,8 @@ def compute_ratio(first: PowerLaw, second: PowerLaw, loss: float) -> float:
 def bootstrap(runs: Runs, statistic: Callable[[Fit], float], *, draws: int = 500, seed: int = 0) -> tuple[float, float, float]:
     """The 95 % interval of a number, statistic(fit), and the share of resamples that could be fitted.
 
-    Residuals of every budget's parabola are drawn anew within the budget and added to the fitted curve, scaled by sqrt(n / (n - 3)) for the three numbers that were fitted:
-    sizes stay as designed. A draw that has no minimum is left out and counted.
+    Residuals of every budget's parabola are drawn anew within the budget and added to the fitted curve, scaled by sqrt(n / (n - 3)) for the three
+    numbers that were fitted: sizes stay as designed. A draw that has no minimum is left out and counted.
     """
     random, fitted, spread = np.random.default_rng(seed), np.empty_like(runs.loss), np.empty_like(runs.loss)
     groups = [np.flatnonzero(runs.flops == budget) for budget in np.unique(runs.flops)]
