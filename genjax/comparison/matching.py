@@ -27,7 +27,7 @@ def match(plan: Plan, folder: Path) -> dict[str, tuple[Any, Account]]:
     step = {name: ledger.Step.of(run) for name, run in runs.items()}
     cost = {name: step[name].quantities(run) for name, run in runs.items()}
     if "wall_clock" in plan.rules.match:
-        for name, seconds in step_seconds(plan, runs, folder).items():
+        for name, seconds in step_seconds(runs, folder).items():
             cost[name]["wall_clock"] = seconds
     reference, matched = plan.config.reference, plan.rules.sets_length
     arms, quantities = {}, {}
@@ -44,7 +44,7 @@ def match(plan: Plan, folder: Path) -> dict[str, tuple[Any, Account]]:
     return arms
 
 
-def step_seconds(plan: Plan, runs: dict[str, Run], folder: Path) -> dict[str, float]:
+def step_seconds(runs: dict[str, Run], folder: Path) -> dict[str, float]:
     """Seconds of one step of every arm on this machine, measured once and kept in step_seconds.json, so that the same call gives the same lengths."""
     kept = folder / "step_seconds.json"
     if kept.exists():

@@ -1,6 +1,5 @@
 """A whole comparison on tiny models, as its user runs it, and what its report and record say."""
 
-import dataclasses
 import hashlib
 import html.parser
 import io
@@ -12,7 +11,6 @@ import pytest
 from PIL import Image
 
 from genjax.comparison import ledger, plan, record
-from genjax.comparison.matching import match
 from genjax.comparison.run import compare
 from genjax.data.sources import open_source
 
@@ -57,13 +55,6 @@ def test_the_counted_flops_are_xlas(compared):
     for row in rows(folder):
         if row["metric"] == "xla_train_flops":
             assert row["value"] == pytest.approx(counted[row["arm"]], rel=0.02)
-
-
-def test_match_examples_gives_equal_steps(tmp_path):
-    loaded = plan.load("configs/compare/digits.py", TINY)
-    rules = loaded.rules._replace(match=("examples",), varies=(*loaded.rules.varies, "train_flops"))
-    loaded = dataclasses.replace(loaded, rules=rules)
-    assert {account.steps for _, account in match(loaded, tmp_path).values()} == {8}
 
 
 def test_the_record_has_the_schema_of_results(compared):

@@ -1,0 +1,64 @@
+"""Lengths of training that give every arm the same of what is to match. Oracle: costs of a step that are made up."""
+
+import dataclasses
+import json
+
+import pytest
+
+from genjax.comparison import ledger, matching, plan
+from genjax.errors import UsageError
+from genjax.training.flops import Operations
+from tests.comparison.test_compare import TINY
+
+COST = {"next_token": 350.0, "noise_prediction": 70.0}
+
+
+@pytest.fixture
+def matched(tmp_path, monkeypatch):
+    """match -> {arm: account}, for a reference of 8 steps; every quantity that does not match is declared to differ."""
+    monkeypatch.setattr(ledger.Step, "of", classmethod(lambda cls, run: cls(Operations(COST[run.config.objective], 0.0, 0.0), 1.0)))
+
+    def match(*names, tolerance=0.02):
+        loaded = plan.load("configs/compare/digits.py", TINY)
+        free = {"train_flops", "examples", "supervised_targets", "parameters"} - set(names)
+        rules = loaded.rules._replace(match=names, varies=tuple(free), tolerance=tolerance)
+        return {name: found for name, (_, found) in matching.match(dataclasses.replace(loaded, rules=rules), tmp_path).items()}
+
+    return match
+
+
+def test_equal_operations_give_the_cheaper_arm_more_steps(matched):
+    found = matched("train_flops")
+    assert {name: account.steps for name, account in found.items()} == {"next_token": 8, "noise_prediction": 40}
+    assert {account.flops for account in found.values()} == {2800.0}
+
+
+def test_equal_examples_and_equal_targets_give_equal_steps(matched):
+    for names in (("examples",), ("supervised_targets", "examples")):
+        found = matched(*names)
+        assert {account.steps for account in found.values()} == {8} and {account.examples for account in found.values()} == {512}
+
+
+def test_equal_seconds_use_what_was_measured_once(matched, tmp_path):
+    (tmp_path / "step_seconds.json").write_text(json.dumps({"next_token": 0.3, "noise_prediction": 0.1}))
+    assert {name: account.steps for name, account in matched("wall_clock").items()} == {"next_token": 8, "noise_prediction": 24}
+
+
+def test_what_lengths_cannot_make_equal_is_refused(matched):
+    with pytest.raises(UsageError, match=r"to match in examples and do not, by more than 2%: examples \(next_token 512, noise_prediction 2560\)"):
+        matched("train_flops", "examples")
+    with pytest.raises(UsageError, match="to match in parameters"):
+        matched("train_flops", "parameters", tolerance=0.001)
+
+
+def test_nothing_that_length_decides_leaves_lengths_alone(matched):
+    assert {account.steps for account in matched("parameters", tolerance=0.5).values()} == {8}
+
+
+@pytest.mark.slow
+def test_seconds_are_measured_and_kept(tmp_path):
+    loaded = plan.load("configs/compare/digits.py", TINY)
+    runs = {name: matching.Run.build(config) for name, config in loaded.arms.items()}
+    seconds = matching.step_seconds(runs, tmp_path)
+    assert all(0 < each < 60 for each in seconds.values())
+    assert matching.step_seconds({}, tmp_path) == seconds
