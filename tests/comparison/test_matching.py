@@ -8,8 +8,8 @@ import pytest
 from genjax.comparison import ledger, matching, plan
 from genjax.errors import UsageError
 from genjax.training.flops import Operations
-from tests.comparison.test_compare import TINY
 
+SHORT = {"train.duration": "8 steps"}
 COST = {"next_token": 350.0, "noise_prediction": 70.0}
 
 
@@ -19,7 +19,7 @@ def matched(tmp_path, monkeypatch):
     monkeypatch.setattr(ledger.Step, "of", classmethod(lambda cls, run: cls(Operations(COST[run.config.objective], 0.0, 0.0), 1.0)))
 
     def match(*names, tolerance=0.02):
-        loaded = plan.load("configs/compare/digits.py", TINY)
+        loaded = plan.load("configs/compare/digits.py", SHORT)
         free = {"train_flops", "examples", "supervised_targets", "parameters"} - set(names)
         rules = loaded.rules._replace(match=names, varies=tuple(free), tolerance=tolerance)
         return {name: found for name, (_, found) in matching.match(dataclasses.replace(loaded, rules=rules), tmp_path).items()}
@@ -57,7 +57,7 @@ def test_nothing_that_length_decides_leaves_lengths_alone(matched):
 
 @pytest.mark.slow
 def test_seconds_are_measured_and_kept(tmp_path):
-    loaded = plan.load("configs/compare/digits.py", TINY)
+    loaded = plan.load("configs/compare/digits.py", SHORT)
     runs = {name: matching.Run.build(config) for name, config in loaded.arms.items()}
     seconds = matching.step_seconds(runs, tmp_path)
     assert all(0 < each < 60 for each in seconds.values())
