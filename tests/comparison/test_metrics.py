@@ -1,0 +1,77 @@
+"""What claims are measured by, on a toy whose samples and likelihoods are known without a network."""
+
+import dataclasses
+import math
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from genjax.comparison.metrics import Subject, measure, pixel_frechet
+from genjax.data.base import ArrayRows, Source
+from genjax.evaluation import timing
+from genjax.training.parallel import Parallel
+from genjax.training.setup import Run
+from genjax.types import Cost, Likelihood, Samples
+from tests.helpers import IMAGES, config, make_source
+
+
+@dataclasses.dataclass(frozen=True)
+class Toy:
+    """Draws an image of one level, told by the class or by the id; its likelihood falls with the sum of the levels."""
+
+    by: str
+
+    def sample(self, params, request, key):
+        level = request[self.by].astype(jnp.int32) % IMAGES.levels
+        return Samples(jnp.broadcast_to(level[:, None, None, None], (level.shape[0], *IMAGES.shape)), Cost(nfe=3, sequential_depth=2))
+
+    def likelihood(self, params, batch, key):
+        nats = jnp.sum(batch["image"].astype(jnp.float32), axis=(1, 2, 3))
+        return Likelihood(nats, jnp.full(nats.shape, IMAGES.num_dims), jnp.zeros_like(nats), {}, "exact")
+
+
+def subject(by="id", source=None):
+    made = config("next_token")
+    return Subject(Run(made, source or make_source(IMAGES), Toy(by), Parallel.build(made.parallel, made.data.batch_size, 1)), {}, 2)
+
+
+def test_samples_that_follow_from_the_class_never_disagree_and_others_do():
+    np.testing.assert_array_equal(measure("disagreement", {"pairs": 21}, subject("label")), np.zeros(21))
+    np.testing.assert_array_equal(measure("disagreement", {"pairs": 21}, subject("id")), np.ones(21))  # ids 21 apart, five levels
+
+
+def test_bits_are_of_every_held_out_example():
+    found = subject()
+    images = found.examples("eval").reshape(IMAGES.eval_size, -1)
+    expected = images.sum(axis=1) / IMAGES.num_dims / math.log(2)
+    for name in ("bits_per_dim", "bound_per_dim"):
+        np.testing.assert_allclose(measure(name, {}, found), expected, rtol=1e-6)
+
+
+def test_costs_are_those_that_the_samples_tell():
+    assert measure("network_evaluations", {}, subject()) == 3 and measure("sequential_depth", {}, subject()) == 2
+
+
+def test_the_variety_of_images_of_one_level_is_that_of_the_dark_and_the_bright():
+    """All images of a level above 0 point the same way; the dark one, a vector of nearly nothing, does too: one effective sample."""
+    np.testing.assert_allclose(measure("vendi", {"samples": 20}, subject()), 1.0, atol=1e-6)
+
+
+def test_training_examples_that_are_less_likely_than_held_out_ones_are_never_found():
+    source = make_source(IMAGES)
+    dark = ArrayRows({"image": np.zeros((10, *IMAGES.shape), np.int32), "label": np.zeros(10, np.int32)})
+    found = subject(source=Source(IMAGES, {"train": source.splits["train"], "eval": dark}))
+    assert measure("membership_auc", {}, found) == 0.0 and measure("membership_tpr", {"fpr": 0.1}, found) == 0.0
+
+
+def test_the_distance_of_values_to_themselves_is_nothing_and_to_shifted_ones_the_square_of_the_shift():
+    values = np.random.default_rng(0).normal(size=(300, 3, 2))
+    assert pixel_frechet(values, values) == pytest.approx(0.0, abs=1e-9)
+    assert pixel_frechet(values, values + 0.5) == pytest.approx(6 * 0.25, abs=1e-9)
+
+
+def test_times_are_of_whole_batches(monkeypatch):
+    monkeypatch.setattr(timing, "_SECONDS", 0.0)
+    found = timing.sampling(subject().run, {}, 8)
+    assert found.batch == 8 and 0 < found.seconds < 5
