@@ -91,7 +91,7 @@ class Arm:
     @property
     def stderr(self) -> float:
         """Standard error of the mean over examples; with several seeds over both."""
-        return self.cells[0].bits.stderr if len(self.cells) == 1 else float(np.std(self.effect.draws))
+        return self.cells[0].bits.stderr if len(self.cells) == 1 else self.effect.stderr
 
 
 def compare(plan: Plan, path: str | Path, command: str, *, workers: int = 1) -> Path:

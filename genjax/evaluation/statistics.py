@@ -9,11 +9,11 @@ Its mean is an estimate for other seeds and other items. The two-level bootstrap
     v* = m + sqrt(S / (S-1)) (mean_s* - m) + sqrt(n / (n-1)) (mean_i* - m)                          (2)
 
 with mean_s* the mean of S seeds' means drawn with replacement, mean_i* that of n items' means. The roots make its variance unbiased but for the
-part of e, which is counted twice: with much of it the interval is wider than it need be, never narrower. Five seeds have few distinct resamples and
-the tails of Student's t, not of the normal: the ends are taken at the quantiles Phi(t_q) (expanded percentiles, Hesterberg, The American
-Statistician 69, 2015), with Satterthwaite's degrees of freedom
+part of e, which is counted twice: with much of it the interval is wider than it need be, never narrower. Its standard deviation is the
+standard error. Few seeds have few distinct resamples, so that percentiles of (2) are too narrow (three seeds never leave the range of their
+means); the interval and the p-values are those of Student's t with Satterthwaite's degrees of freedom
 
-    df = (V_s + V_i)^2 / (V_s^2 / (S-1) + V_i^2 / (n-1)),   V the variances of the two means.       (3)
+    m -+ t_df sd(v*),   df = (V_s + V_i)^2 / (V_s^2 / (S-1) + V_i^2 / (n-1)),   V the variances of the two means.                   (3)
 
 A difference of two arms is measured pairwise, v_si = x_si - y_si with the same seed and the same item: what both share cancels, and the variance
 falls by the factor 1 - rho of their correlation.
@@ -104,11 +104,11 @@ class PerExample(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Effect:
-    """An estimate with its bootstrap distribution, and what may be concluded from it.
+    """An estimate with its bootstrap error, and what may be concluded from it.
 
     Attributes:
       value: the estimate, the mean over seeds and items.
-      draws: [DRAWS], equation (2), sorted.
+      stderr: the standard deviation of equation (2).
       df: equation (3).
       seeds, items: S and n.
       may_be_lower, may_be_higher: the value is a bound: the true one may lie below (above) it by any amount. An upper bound less an exact figure
@@ -116,7 +116,7 @@ class Effect:
     """
 
     value: float
-    draws: np.ndarray
+    stderr: float
     df: float
     seeds: int
     items: int
@@ -125,21 +125,21 @@ class Effect:
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
         """The ends of the interval; infinite on a side where only a bound was measured."""
-        tail = stats.norm.cdf(stats.t.ppf((1 - level) / 2, self.df))
-        low, high = np.quantile(self.draws, [tail, 1 - tail])
-        return (-math.inf if self.may_be_lower else float(low)), (math.inf if self.may_be_higher else float(high))
+        half = float(stats.t.ppf((1 + level) / 2, self.df)) * self.stderr
+        return (-math.inf if self.may_be_lower else self.value - half), (math.inf if self.may_be_higher else self.value + half)
 
     def p_above(self, bound: float) -> float:
         """The p-value, one-sided, of "the true value is at most `bound`": small means that it is above. The interval inverted."""
-        return 1.0 if self.may_be_lower else self._p(int(np.searchsorted(self.draws, bound, side="right")))
+        return 1.0 if self.may_be_lower else self._p(bound - self.value)
 
     def p_below(self, bound: float) -> float:
         """The p-value, one-sided, of "the true value is at least `bound`"."""
-        return 1.0 if self.may_be_higher else self._p(len(self.draws) - int(np.searchsorted(self.draws, bound, side="left")))
+        return 1.0 if self.may_be_higher else self._p(self.value - bound)
 
-    def _p(self, against: int) -> float:
-        share = (against + 0.5) / (len(self.draws) + 1)
-        return float(stats.t.cdf(stats.norm.ppf(share), self.df))
+    def _p(self, against: float) -> float:
+        if self.stderr == 0.0:  # nothing varies: no doubt is left
+            return float(against >= 0)
+        return float(stats.t.cdf(against / self.stderr, self.df))
 
 
 def two_level(values: np.ndarray, *, seed: int = 0, draws: int = DRAWS, may_be_lower: bool = False, may_be_higher: bool = False) -> Effect:
@@ -154,7 +154,7 @@ def two_level(values: np.ndarray, *, seed: int = 0, draws: int = DRAWS, may_be_l
             parts.append((float(means.var(ddof=1)) / n, n - 1))
     variance = sum(part for part, _ in parts)
     df = variance**2 / sum(part**2 / free for part, free in parts) if variance > 0 else math.inf
-    return Effect(mean, np.sort(total), df, seeds, items, may_be_lower, may_be_higher)
+    return Effect(mean, float(np.std(total)), df, seeds, items, may_be_lower, may_be_higher)
 
 
 def _resampled_means(values: np.ndarray, draws: int, random: np.random.Generator) -> np.ndarray:
