@@ -39,7 +39,8 @@ def main(args):
         command = f"python scripts/claims.py --name={claim.name}" if not args.overrides else shlex.join(["python", *sys.argv])
         record = claims.run(claim, folder, command, args.overrides, workers=args.workers)
         claims.keep(record, folder if args.overrides else REPOSITORY / claims.RESULTS)
-        print(f"  effect {record['effect']}\n  evidence {record['evidence']}")
+        low, high = claims.effect_of(record).interval()
+        print(f"  {claims.effect_of(record).value:.4g}, 95 % interval [{low:.4g}, {high:.4g}] {record['unit']}")
     print(claims.listing(claims.standings()))
 
 

@@ -2,8 +2,9 @@
 
     registered  ->  trainings (shared by all claims of a comparison)  ->  results/claims/<name>.json  ->  docs/claims.md
 
-A record holds what was registered, so that a margin that is changed later no longer fits its record (a test). The verdict is not in the record: it is
-read from all records of a family together (Holm), and a claim that was not yet run counts as one that may still be found.
+A record holds what was registered, so that a margin that is changed later no longer fits its record (a test), and every value that was measured: the
+effect, its interval and its p-values are computed from them whenever they are shown. The verdict is read from all records of a family together
+(Holm), and a claim that was not yet run counts as one that may still be found.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import ml_collections
+import numpy as np
 
 from genjax import config as configs
 from genjax.comparison import plan, verdict
 from genjax.config import REPOSITORY, Choice, require
+from genjax.evaluation.statistics import Effect, holm, two_level
 
 FOLDER = REPOSITORY / "configs" / "claims"
 RESULTS = Path("results") / "claims"
@@ -81,11 +84,9 @@ def record_of(name: str, root: Path = REPOSITORY) -> dict[str, Any] | None:
 def run(claim: Claim, folder: Path, command: str, overrides: Mapping[str, str], *, workers: int = 1) -> dict[str, Any]:
     """Trains what is missing, measures both sides for every seed, and returns the record."""
     import jax
-    import numpy as np
 
     from genjax.comparison import cells, ledger, matching, metrics, record
     from genjax.evaluation import memorisation
-    from genjax.evaluation.statistics import two_level
     from genjax.evaluation.trained import load as load_trained
 
     loaded = claim.plan(overrides)
@@ -108,9 +109,6 @@ def run(claim: Claim, folder: Path, command: str, overrides: Mapping[str, str], 
         values.append(np.stack(rows))
         batch = ledger.abstract_batch(trained.run)
         kinds.append(jax.eval_shape(trained.run.objective.likelihood, trained.params, batch, jax.eval_shape(lambda: jax.random.key(0))).kind)
-    loose = [metric.bounded and kind != "exact" for kind in kinds]
-    effect = two_level(values[0] - values[1], may_be_lower=loose[0], may_be_higher=loose[1])
-    found = verdict.evidence(effect, claim.config.direction, claim.config.margin)
     return {
         "name": claim.name,
         "registered": configs.to_json(claim.config),
@@ -123,9 +121,8 @@ def run(claim: Claim, folder: Path, command: str, overrides: Mapping[str, str], 
         "unit": metric.unit,
         "kinds": kinds,
         "attack_repeats": list(repeats.values()) if name.startswith("membership") else None,
-        "points": [[float(row.mean()) for row in side] for side in values],
-        "effect": record.interval(effect),
-        "evidence": found._asdict(),
+        "may_be_higher": [metric.bounded and kind != "exact" for kind in kinds],  # than the truth: only a bound was measured
+        "values": [side.tolist() for side in values],  # side, seed, item
         "load": os.getloadavg()[0],
     }
 
@@ -145,22 +142,31 @@ def workdir(claim: Claim, root: Path, overrides: Mapping[str, str]) -> Path:
     return root / f"{Path(claim.config.compare.partition(':')[0]).stem}_{hashlib.sha256(how.encode()).hexdigest()[:8]}"
 
 
+def effect_of(record: Mapping[str, Any]) -> Effect:
+    """The first side less the second, pairwise by seed and item."""
+    first, second = (np.asarray(side, np.float64) for side in record["values"])
+    loose = record["may_be_higher"]
+    return two_level(first - second, may_be_lower=loose[0], may_be_higher=loose[1])
+
+
 class Standing(NamedTuple):
-    """A claim with its record, if any, its p-value corrected for the family, and its verdict."""
+    """A claim with its record and its effect, if any, its p-value corrected for the family, and its verdict."""
 
     claim: Claim
     record: dict[str, Any] | None
+    effect: Effect | None
     p: float
     word: str
 
 
 def standings(root: Path = REPOSITORY) -> list[Standing]:
     """All claims in order, each family corrected by itself; what was not run counts with a p-value of 1."""
-    from genjax.evaluation.statistics import holm
-
     claims = [load(name) for name in names()]
     records = {claim.name: record_of(claim.name, root) for claim in claims}
-    found = {name: verdict.Evidence(**record["evidence"]) for name, record in records.items() if record is not None}
+    effects = {name: effect_of(record) for name, record in records.items() if record is not None}
+    found = {
+        claim.name: verdict.evidence(effects[claim.name], claim.config.direction, claim.config.margin) for claim in claims if claim.name in effects
+    }
     corrected: dict[str, float] = {}
     for family in {claim.config.family for claim in claims}:
         members = [claim.name for claim in claims if claim.config.family == family]
@@ -169,6 +175,7 @@ def standings(root: Path = REPOSITORY) -> list[Standing]:
         Standing(
             claim,
             records[claim.name],
+            effects.get(claim.name),
             corrected[claim.name],
             verdict.verdict(found[claim.name], corrected[claim.name]) if claim.name in found else "not yet run",
         )
@@ -191,14 +198,14 @@ def markdown(root: Path = REPOSITORY) -> str:
 
 
 def _measured(standing: Standing) -> str:
-    if standing.record is None:
+    if standing.record is None or standing.effect is None:
         return ""
-    effect = standing.record["effect"]
-    return f"{_number(effect['value'])} [{_number(effect['low'])}, {_number(effect['high'])}] {standing.record['unit']}"
+    low, high = standing.effect.interval()
+    return f"{_number(standing.effect.value)} [{_number(low)}, {_number(high)}] {standing.record['unit']}"
 
 
-def _number(value: float | str) -> str:
-    return value.replace("inf", "∞").replace("-", "−") if isinstance(value, str) else f"{value:.3g}".replace("-", "−")
+def _number(value: float) -> str:
+    return f"{value:.3g}".replace("inf", "∞").replace("-", "−")
 
 
 def _card(standing: Standing) -> list[str]:
@@ -215,14 +222,14 @@ def _card(standing: Standing) -> list[str]:
     ]
     if config.confounds:
         lines += ["", f"*What the statement mixes.* {config.confounds}"]
-    if record is None:
+    if record is None or standing.effect is None:
         return [*lines, "", f"Not yet run: `python scripts/claims.py --name={name}`."]
-    points = [", ".join(_number(value) for value in side) for side in record["points"]]
+    points = [", ".join(_number(float(np.mean(row))) for row in side) for side in record["values"]]
     kinds = f" Likelihoods: {' against '.join(kind.replace('_', ' ') for kind in record['kinds'])}." if "bits" in config.metric else ""
     return [
         *lines,
         "",
-        f"*Measured.* Difference {_measured(standing)} (95 % interval over seeds{' and items' * (record['effect']['items'] > 1)}; "
+        f"*Measured.* Difference {_measured(standing)} (95 % interval over seeds{' and items' * (standing.effect.items > 1)}; "
         f"p = {standing.p:.2g} after Holm's correction). By seed: `{config.first}` {points[0]}; `{config.second}` {points[1]}.{kinds}",
         "",
         f"*Protocol.* `{record['command']}`, {record['date'][:10]}, {record['hardware']}, jax {record['versions']['jax']}, "

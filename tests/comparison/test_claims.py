@@ -1,10 +1,12 @@
 """Claims: registered before they are run, corrected as a family, and the page is what the records say."""
 
 import json
+import math
 import re
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from genjax import config as configs
 from genjax.comparison import claims, metrics, tables
@@ -44,13 +46,12 @@ def test_a_record_is_of_the_claim_as_it_is_registered(path):
     """A margin that was changed after the run would show here."""
     record = json.loads(path.read_text())
     assert record["registered"] == configs.to_json(claims.load(path.stem).config)
-    assert len(record["points"][0]) == len(record["points"][1]) == record["registered"]["seeds"]
-    assert record["overrides"] == {}
-    difference = np.mean(record["points"][0]) - np.mean(record["points"][1])
-    assert record["effect"]["value"] == pytest.approx(difference, abs=1e-9)
+    assert len(record["values"][0]) == len(record["values"][1]) == record["registered"]["seeds"]
+    assert record["overrides"] == {} and np.isfinite(record["values"]).all()
 
 
-def write_record(root, name, value, evidence):
+def write_record(root, name, values):
+    """A record whose first side has these values for its seeds, and the second 0."""
     claim = claims.load(name)
     record = {
         "name": name,
@@ -62,42 +63,63 @@ def write_record(root, name, value, evidence):
         "rules": {"match": ["train_flops"], "varies": []},
         "unit": "bits/dim",
         "kinds": ["exact", "upper_bound"],
-        "points": [[value] * 5, [0.0] * 5],
-        "effect": {"value": value, "low": value - 0.1, "high": "inf", "seeds": 5, "items": 1},
-        "evidence": evidence,
+        "may_be_higher": [False, False],
+        "values": [[[value] for value in values], [[0.0] for _ in values]],
         "overrides": {},
     }
     claims.keep(record, root / claims.RESULTS)
     return record
 
 
+def spread(value, error):
+    """Three values with this mean and this standard error."""
+    return value + error * math.sqrt(3) * np.array([-1.0, 0.0, 1.0])
+
+
+def t_with(p):
+    """How many errors from the margin have the two-sided p-value p with three seeds."""
+    return -stats.t.ppf(p / 2, 2)
+
+
 def test_verdicts_are_corrected_over_the_whole_family_with_those_not_yet_run(tmp_path):
     family = len(claims.names())
-    first, second = claims.names()[:2]
-    write_record(tmp_path, first, 1.0, {"supported": 0.4 * 0.05 / family, "refuted": 1.0})
-    write_record(tmp_path, second, 1.0, {"supported": 0.6 * 0.05 / (family - 1), "refuted": 1.0})
+    for name, p in zip(claims.names(), (0.8 * 0.05 / family, 1.2 * 0.05 / (family - 1)), strict=False):
+        claim = claims.load(name)
+        direction = {"greater": 1, "less": -1, "equal": 0}[claim.config.direction]
+        beyond = claim.config.margin + 0.01 * t_with(p)
+        write_record(tmp_path, name, spread(direction * beyond or beyond, 0.01))
     found = {standing.claim.name: standing for standing in claims.standings(tmp_path)}
-    assert found[first].word == "supported" and found[first].p == pytest.approx(0.04)
-    assert found[second].word == "inconclusive" and found[second].p == pytest.approx(0.06)  # alone it would be 0.005
-    assert {standing.word for name, standing in found.items() if name not in (first, second)} == {"not yet run"}
+    first, second = (found[name] for name in claims.names()[:2])
+    assert first.p == pytest.approx(0.04, rel=0.05) and first.word == {"equal": "refuted"}.get(first.claim.config.direction, "supported")
+    assert second.p == pytest.approx(0.06, rel=0.05) and second.word == "inconclusive"  # alone it would be found
+    assert [standing.word for standing in found.values()][2:] == ["not yet run"] * (family - 2)
 
 
 def test_a_record_of_another_registration_is_none(tmp_path):
     name = claims.names()[0]
-    record = write_record(tmp_path, name, 1.0, {"supported": 0.001, "refuted": 1.0})
+    record = write_record(tmp_path, name, spread(1.0, 0.1))
     assert claims.record_of(name, tmp_path) is not None
     record["registered"]["margin"] = 0.001
     claims.keep(record, tmp_path / claims.RESULTS)
     assert claims.record_of(name, tmp_path) is None
 
 
+def test_a_bound_leaves_the_side_open_on_which_it_may_be_loose(tmp_path):
+    name = claims.names()[0]
+    record = write_record(tmp_path, name, spread(1.0, 0.1))
+    half = 0.1 * stats.t.ppf(0.975, 2)
+    np.testing.assert_allclose(claims.effect_of(record).interval(), [1 - half, 1 + half], rtol=0.03)
+    assert claims.effect_of(record | {"may_be_higher": [True, False]}).interval()[0] == -math.inf
+    assert claims.effect_of(record | {"may_be_higher": [False, True]}).interval()[1] == math.inf
+
+
 def test_the_page_tells_the_verdict_the_points_and_what_was_not_run(tmp_path):
     name = claims.names()[0]
-    write_record(tmp_path, name, 1.25, {"supported": 1.0, "refuted": 1e-6})
+    write_record(tmp_path, name, [1.24, 1.25, 1.26])
     text = tables.rewrite("a\n<!-- claims -->\nold\n<!-- end -->\nb", tmp_path)
     assert "old" not in text and text.startswith("a\n") and text.endswith("\nb")
     card = text.split(f'<a id="{name}"></a>')[1].split("<a id=")[0]
-    assert "refuted" in card and "1.25 [1.15, ∞]" in card and "1.25, 1.25, 1.25, 1.25, 1.25" in card and "`cmd`, 2026-01-02" in card
+    assert "refuted" in card and "Difference 1.25 [1.2" in card and "1.24, 1.25, 1.26" in card and "`cmd`, 2026-01-02" in card
     others = text.count("Not yet run: `python scripts/claims.py --name=")
     assert others == len(claims.names()) - 1
     assert tables.rewrite(text, tmp_path) == text
@@ -120,6 +142,6 @@ def test_every_claim_runs(name, tmp_path):
     small = {"seeds": "2", "training": "", "metric": f"{metric}({few})" if few else metric}
     claim = claims.Claim(name, configs.check(configs.apply(claim.config, fields, small), fields))
     record = claims.run(claim, tmp_path, "cmd", TINY)
-    assert np.isfinite(record["points"]).all() and len(record["points"][0]) == 2
-    assert 0 <= record["evidence"]["supported"] <= 1
+    assert np.isfinite(record["values"]).all() and len(record["values"][0]) == 2
+    assert claims.effect_of(record).seeds == 2
     json.dumps(record)
