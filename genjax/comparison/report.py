@@ -14,7 +14,7 @@ import matplotlib
 import numpy as np
 from PIL import Image
 
-from genjax.comparison import frontier, ledger
+from genjax.comparison import fairness, frontier, ledger
 from genjax.comparison.ledger import Row
 from genjax.comparison.plan import Plan
 from genjax.evaluation import pictures
@@ -119,8 +119,8 @@ def bits_rows(arms: Sequence[Arm], floor: Sequence[Baseline]) -> list[dict[str, 
 
 
 def people(name: str) -> str:
-    """A declared name for people."""
-    return name.replace("_", " ").replace("flops", "FLOPs")
+    """A declared name for people: a quantity in words, a config field as it is."""
+    return name.replace("_", " ").replace("train flops", "training FLOPs") if name in fairness.QUANTITIES else name
 
 
 def bits_figure(arms: Sequence[Arm], floor: Sequence[Baseline]) -> bytes:

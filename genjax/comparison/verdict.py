@@ -58,7 +58,7 @@ def verdict(found: Evidence, corrected: float) -> Word:
 def order(effect: Effect, first: str, second: str) -> str:
     """Who needs fewer bits, by the difference first - second: a sentence that claims no more than the kinds of the two figures allow."""
     low, high = effect.interval()
-    measured = f"{first} - {second} = {effect.value:+.3f} bits, 95 % interval [{low:+.3f}, {high:+.3f}]"
+    measured = f"{first} - {second} = {effect.value:+.3f} bits, 95 % interval [{low:+.3f}, {high:+.3f}]".replace("+inf", "∞").replace("-inf", "-∞")
     if high < 0 or low > 0:
         return f"{first if high < 0 else second} is better in bits: {measured}{'' if effect.seeds > 1 else ', of one seed'}."
     if effect.may_be_lower or effect.may_be_higher:

@@ -75,5 +75,5 @@ def test_order_is_only_claimed_where_the_kinds_allow_it():
     # a is an upper bound, b exact: below b decides, above b does not.
     assert order(effect(-0.3, -0.1, may_be_lower=True), "a", "b").startswith("a is better")
     assert "not comparable by this bound" in order(effect(0.1, 0.3, may_be_lower=True), "a", "b")
-    assert "[-inf, " in order(effect(0.1, 0.3, may_be_lower=True), "a", "b")
+    assert "[-∞, " in order(effect(0.1, 0.3, may_be_lower=True), "a", "b")
     assert order(effect(-0.3, -0.1, seeds=1), "a", "b").endswith("of one seed.")
