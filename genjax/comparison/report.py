@@ -146,7 +146,7 @@ def bits_figure(arms: Sequence[Arm], floor: Sequence[Baseline]) -> bytes:
     axes.set_yticks(range(rows), labels)
     axes.set_ylim(rows - 0.5, -0.7)
     over = "examples" if len(arms[0].cells) == 1 else f"{len(arms[0].cells)} seeds (ticks) and examples"
-    axes.set_xlabel(f"bits per dimension on the held-out split, 95 % intervals over {over}")
+    axes.set_xlabel(f"held-out bits per dimension, 95 % over {over}")
     return finish(figure, axes)
 
 
