@@ -186,6 +186,7 @@ def frontier_figure(written: dict[str, Any]) -> bytes:
                 axes.plot([getattr(p, cost) for p in best], [p.quality[frontier.QUALITY] for p in best], "-", color=COLOURS[number], linewidth=1.5)
         axes.axhline(written["held_out"][frontier.QUALITY], color="#777777", linestyle=":", linewidth=1)
         axes.set(xlabel=name, ylabel="Fréchet distance of values", xscale="log", yscale="log")
+        axes.xaxis.set_minor_formatter("")  # its labels would overlap
     grid[0, 0].legend(frameon=False, title="dotted: held-out data")
     axes = grid[1, 1]
     for number, (arm, point) in enumerate(frontier.at_equal_quality(points).items()):
@@ -201,6 +202,8 @@ def frontier_figure(written: dict[str, Any]) -> bytes:
             axes.axvline(batch, color="#777777", linestyle="--", linewidth=1)
             axes.annotate(f"cross at {batch:.0f}", (batch, axes.get_ylim()[0]), xytext=(4, 6), textcoords="offset points", fontsize=8)
     axes.set(xlabel="batch", ylabel="samples a second", xscale="log", yscale="log", title="at equal quality")
+    axes.set_xticks([t.batch for t in points[0].timings], [str(t.batch) for t in points[0].timings])
+    axes.xaxis.set_minor_formatter("")
     axes.legend(frameon=False, fontsize=7)
     return finish(figure, *grid.flat)
 
