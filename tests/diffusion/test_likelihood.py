@@ -87,7 +87,7 @@ def test_a_range_that_is_cut_short_looks_better_than_possible_until_its_other_te
     """A famous mistake: the diffusion term over a truncated range of noise, reported as the likelihood. It lies below the entropy."""
     prior, diffusion, reconstruction = ideal_terms(Process("cosine", "vp", low, high))
     assert diffusion < ENTROPY - 0.1
-    assert prior + diffusion + reconstruction > ENTROPY + 0.01
+    assert prior + diffusion + reconstruction > ENTROPY + 1e-5  # a bound again; the arithmetic is good to 2e-6
 
 
 def expected_error_at(ints, std, logsnr):
