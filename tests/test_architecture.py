@@ -41,13 +41,14 @@ def imports(path):
 
 # ---- arrows --------------------------------------------------------------------------------------------------------
 
-MATHS = {"types", "rng", "errors"}
-LEARNING = {"config", "data", "errors", "rng", "types", "__version__"}
+MATHS = {"types", "rng", "errors", "registry"}
+LEARNING = {"config", "data", "errors", "registry", "rng", "types", "__version__"}
 
 # Part of genjax -> the parts that it may import, besides itself.
 ARROWS = {
     "__init__": set(),
     "errors": set(),
+    "registry": {"errors"},
     "types": set(),
     "rng": {"types"},
     "config": {"errors"},

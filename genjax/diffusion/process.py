@@ -43,7 +43,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from genjax.diffusion.registry import pick
+from genjax.registry import pick
 from genjax.errors import UsageError
 from genjax.types import Array
 

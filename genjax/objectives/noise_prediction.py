@@ -24,7 +24,7 @@ from genjax.config import Choice, require
 from genjax.diffusion import adaptive, editing, grid, guidance, likelihood, ode_likelihood, prediction, solvers, time_sampling, weighting
 from genjax.diffusion.process import Denoise, Process, alpha_sigma, bcast, perturb
 from genjax.diffusion.quantizer import Quantizer
-from genjax.diffusion.registry import bind
+from genjax.registry import bind
 from genjax.models.networks import PatchNetwork
 from genjax.models.unet import UNet
 from genjax.objectives.base import classes_from, hide_labels, trunk_from
