@@ -99,8 +99,15 @@ FIELDS = {
         "b2": field(0.99, "Adam's decay of the squared gradient", at_least=0.0, at_most=0.99999),
         "weight_decay": field(0.05, "decoupled decay of kernels and embeddings, scaled by the learning rate", at_least=0.0),
         "clip_norm": field(1.0, "global gradient norm is clipped to this; None: never", kind=float, optional=True, above=0.0),
-        "ema_decay": field(
-            0.995, "decay of the averaged parameters that are evaluated and sampled; warms up as (1+step)/(10+step)", at_least=0.0, at_most=1.0
+        "ema": field(
+            Choice("constant(decay=0.995)"),
+            "the averaged parameters that are evaluated and sampled: constant(decay), which warms up as (1+step)/(10+step), or power(sigma_rel)",
+            choices=("constant", "power"),
+        ),
+        "tracked": field(
+            Choice("none"),
+            "power averages whose snapshots make others after training (--weights='posthoc(sigma_rel=0.07)'): pair(narrow=0.05, wide=0.1)",
+            choices=("none", "pair"),
         ),
     },
     "train": {
@@ -111,6 +118,7 @@ FIELDS = {
         "evaluate_every": field(Duration("25 percent"), "between measurements on the held-out split", above=0),
         "sample_every": field(Duration("50 percent"), "between sample sheets", above=0),
         "checkpoint_every": field(Duration("10 percent"), "between checkpoints", above=0),
+        "snapshot_every": field(Duration("5 percent"), "between snapshots of optimizer.tracked; all of them are kept", above=0),
     },
     "checkpoint": {
         "keep": field(2, "newest checkpoints kept; at least 2, so that one is whole while another is written", at_least=2),
