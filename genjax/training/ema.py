@@ -7,7 +7,8 @@ sigma_rel     that width, sigma_rel^2 = (gamma + 1) / ((gamma + 2)^2 (gamma + 3)
 post-hoc      any other profile as a linear combination of stored averages (sec. 3.2): least squares between profiles on [0, n],
               <p_a, p_b> = (g_a + 1)(g_b + 1) min(n_a, n_b)^(g_a + g_b + 1)
                            / ((g_a + g_b + 1) n_a^(g_a + 1) n_b^(g_b + 1))                              (2)
-              taken relative to the larger n, so that nothing overflows. The system is nearly singular: float64, on the host.
+              taken relative to the larger n, so that nothing overflows. The weights are bound to sum to one (the paper leaves that to the
+              residual), so that a parameter that has not moved comes back exactly. The system is nearly singular: float64, on the host.
 """
 
 from __future__ import annotations
@@ -114,7 +115,9 @@ def posthoc_weights(updates: ArrayLike, gammas: ArrayLike, target_updates: float
         raise UsageError(f"An average at update {target_updates} cannot be made from averages stored until update {n.max():.0f}.")
     stored = profile_product(n[:, None], g[:, None], n[None, :], g[None, :])
     wanted = profile_product(n, g, target_updates, target_gamma)
-    return np.linalg.solve(stored, wanted)
+    ones = np.ones((len(n), 1))
+    bound = np.block([[stored, ones], [ones.T, np.zeros((1, 1))]])  # the last unknown is the multiplier of the bound
+    return np.linalg.solve(bound, np.append(wanted, 1.0))[:-1]
 
 
 def posthoc(averages: Iterable[PyTree], weights: ArrayLike) -> PyTree:

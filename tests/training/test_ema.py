@@ -82,7 +82,7 @@ def test_posthoc_average_is_the_average_that_was_not_tracked():
     gammas = np.repeat([ema.gamma(sigma) for sigma in tracked], len(stored_at))
     for sigma, at in [(0.07, 1024), (0.15, 1024), (0.10, 700)]:
         weights = ema.posthoc_weights(counts, gammas, at, ema.gamma(sigma))
-        assert weights.sum() == pytest.approx(1.0, abs=2e-2)
+        assert weights.sum() == pytest.approx(1.0, abs=1e-9)
         want = track(sigma)[at - 1]
         np.testing.assert_allclose(ema.posthoc(snapshots, weights)["w"], want, atol=0.02 * np.std(path))
     own = ema.posthoc_weights(counts, gammas, 1024, gammas[0])

@@ -12,7 +12,7 @@ from genjax.training.loop import Monitor, train
 from genjax.training.setup import Run
 from tests.helpers import assert_trees_close
 
-STEPS = 128
+STEPS = 64
 OVERRIDES = {
     "optimizer.ema": "power(sigma_rel=0.07)",
     "optimizer.tracked": "pair",
@@ -34,10 +34,10 @@ def no_monitors(run):
 
 
 def power_cut(run):
-    """Ends the training after step 64, whose snapshot is written and whose checkpoint is not due."""
+    """Ends the training after step 40, whose snapshot is written and whose checkpoint is not due."""
 
     def measure(run, state, step, log):
-        if step > 64:
+        if step > 40:
             raise PowerCut
 
     return [Monitor("power", "8 steps", measure)]
@@ -67,10 +67,10 @@ def minus(a, b):
 
 
 def test_an_average_made_afterwards_is_the_one_that_was_tracked(trained):
-    """The width 0.07 was tracked, and is made of snapshots of the widths 0.05 and 0.1: it misses by less than a hundredth of what averaging moves."""
+    """The width 0.07 was tracked, and is made of snapshots of the widths 0.05 and 0.1: it misses by less than 0.5 % of what averaging moves."""
     state, made = state_of(trained[0]), reconstruct(trained[0], 0.07)
     assert made.step == STEPS
-    assert norm(minus(made.params, state.ema)) < 0.01 * norm(minus(state.params, state.ema))
+    assert norm(minus(made.params, state.ema)) < 0.005 * norm(minus(state.params, state.ema))
     other = reconstruct(trained[0], 0.1).params
     assert norm(minus(other, state.ema)) > 0.1 * norm(minus(state.params, state.ema)), "the width matters"
 
@@ -86,12 +86,12 @@ def test_a_run_that_is_cut_off_has_the_snapshots_of_one_that_is_not(trained, tmp
     with pytest.raises(PowerCut):
         train(cut.config, cut.path, power_cut)
     opened = Checkpoints(cut.path / "snapshots", keep=None)
-    assert (opened.verified()[-1], cut.saved) == (64, 48), "it goes on from a step before its last snapshot"
+    assert (opened.verified()[-1], cut.saved) == (40, 24), "it goes on from a step before its last snapshot"
     assert train(cut.config, cut.path, no_monitors).digest == state
     abstract = Run.build(cut.config).abstract_state.tracked
     ours, theirs = (Checkpoints(run.path / "snapshots", keep=None) for run in (cut, whole))
     assert ours.verified() == theirs.verified() == list(range(8, STEPS + 1, 8)), "all are kept"
-    for step in (8, 64, 72, STEPS):
+    for step in (8, 40, 48, STEPS):
         assert digest(ours.restore(step, abstract)) == digest(theirs.restore(step, abstract))
 
 
@@ -99,7 +99,7 @@ def test_a_model_is_loaded_with_an_average_made_afterwards(trained):
     loaded = load(trained[0].path, {}, weights="posthoc(sigma_rel=0.07)")
     assert loaded.step == STEPS
     assert digest(loaded.params) == digest(reconstruct(trained[0], 0.07).params)
-    assert load(trained[0].path, {}, weights="posthoc", step=100).step == 100, "between two snapshots"
+    assert load(trained[0].path, {}, weights="posthoc", step=50).step == 50, "between two snapshots"
 
 
 @pytest.mark.parametrize(
