@@ -7,7 +7,7 @@ from genjax.config import Choice, Duration, field
 
 FIELDS = {
     "seed": field(0, "root of every random number: parameters, data order, noise, dropout, samples", at_least=0, at_most=2**32 - 1),
-    "objective": field("next_token", "what is learned", choices=("next_token", "noise_prediction", "classifier")),
+    "objective": field("next_token", "what is learned", choices=("next_token", "noise_prediction", "consistency", "mean_flow", "classifier")),
     "data": {
         "source": field("digits", "digits (embedded) | tfds:<name> | npz:<file>"),
         "dir": field(None, "folder of prepared tensorflow-datasets; None: GENJAX_DATA_DIR, then the library's own", kind=str, late=True),
@@ -75,6 +75,18 @@ FIELDS = {
             late=True,
         ),
         "eval_times": field(16, "noise levels (bound) or trajectories (ode) drawn for each example of a likelihood", at_least=2, late=True),
+    },
+    "consistency": {
+        "pairs": field(
+            Choice("ratio"),
+            "how far apart the two noise levels of a row are; both come closer in the course of training",
+            choices=("ratio", "karras"),
+        ),
+        "distance": field(Choice("pseudo_huber"), "between the two ends of a row", choices=("squared", "pseudo_huber", "adaptive")),
+    },
+    "mean_flow": {
+        "apart": field(0.25, "share of the rows with two different times; the others learn the flow's velocity", at_least=0.0, at_most=1.0),
+        "distance": field(Choice("adaptive"), "between velocity and target", choices=("squared", "pseudo_huber", "adaptive")),
     },
     "unet": {
         "channels": field(32, "features at the image's own resolution", at_least=4),
