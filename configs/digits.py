@@ -16,7 +16,7 @@ def get_config(config, variant):
 
     # A next-token model of 1,438 images overfits within 20 passes; noise prediction, which never sees the same input twice, does not.
     config.model.dropout = {"next_token": 0.2, "classifier": 0.2}.get(variant, 0.0)
-    config.optimizer.learning_rate = {"noise_prediction": 4e-3, "consistency": 1e-3, "mean_flow": 1e-3}.get(variant, 2e-3)
+    config.optimizer.learning_rate = {"noise_prediction": 4e-3, "mean_flow": 3e-3}.get(variant, 2e-3)
     config.train.duration = {"noise_prediction": "2600 steps", "consistency": "1600 steps", "mean_flow": "1600 steps"}.get(variant, "600 steps")
 
     config.classifier.patch_size = 2
