@@ -37,7 +37,8 @@ class Run:
         use_compilation_cache()
         source = open_source(config.data.source, config.data.dir)
         objective = objectives.build(config, source.spec)
-        average, widths = (make(Choice(text).parts) for make, text in ((ema.average, config.optimizer.ema), (ema.tracked, config.optimizer.tracked)))
+        average = ema.average(Choice(config.optimizer.ema).parts)
+        widths = ema.tracked(Choice(config.optimizer.tracked).parts)
         parallel = Parallel.build(config.parallel, config.data.batch_size, config.train.accumulation)
         return cls(config, source, objective, parallel, average, widths)
 
