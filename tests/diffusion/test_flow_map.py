@@ -13,7 +13,7 @@ from genjax.diffusion import flow_map, grid
 from genjax.diffusion.process import Process
 from tests.diffusion.oracles import MILD, keys, normal
 
-WEIGHTS, MEANS, STDS = MILD.weights, MILD.means[:, 0], MILD.stds
+WEIGHTS, MEANS, STDS = MILD.weights[None], MILD.means.T, MILD.stds[None]  # [1, K]
 S_MIN, S_MAX = 0.02, 50.0
 
 
