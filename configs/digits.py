@@ -4,7 +4,8 @@
   python scripts/train.py --config=configs/digits.py:noise_prediction --workdir=runs/digits_noise
 
 Hardware: 2 CPU cores, about 2 minutes each. Expected on the held-out split, seed 0: next_token 1.74 bits/dim (exact), noise_prediction at
-most 2.15 bits/dim (bound), for lengths that cost the same FLOPs. The classifier judges samples (evaluate.py --classifier).
+most 2.15 bits/dim (bound), for lengths that cost the same FLOPs. The classifier judges samples (evaluate.py --classifier). consistency
+and mean_flow draw in a few evaluations and have no likelihood (docs/few_steps.md).
 """
 
 VARIANTS = ("next_token", "noise_prediction", "consistency", "mean_flow", "classifier")

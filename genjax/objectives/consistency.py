@@ -51,7 +51,7 @@ class Consistency(FlowMap):
     def errors(self, params: Params, x0: Array, eps: Array, batch: Batch, key: Key, label: Array | None, dropout: Key | None) -> tuple[Array, Array]:
         sampler, options = Choice(self.time_sampler).parts
         logsnr, _ = time_sampling.draw(sampler, self.process, rng.fold_name(key, "time"), batch["id"], **options)
-        progress = jnp.minimum(batch["id"] / self.examples, 1.0)
+        progress = jnp.minimum(batch["id"] / float(self.examples), 1.0)
         s, r = bind(flow_map.PAIRS, Choice(self.pairs).parts, "choice of pairs")(jnp.exp(-logsnr / 2), progress, self.ends)
         return flow_map.consistency_error(self._map(params, label, dropout), x0, eps, s, r), 1 / (s - r)
 
