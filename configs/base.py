@@ -7,7 +7,7 @@ from genjax.config import Choice, Duration, field
 
 FIELDS = {
     "seed": field(0, "root of every random number: parameters, data order, noise, dropout, samples", at_least=0, at_most=2**32 - 1),
-    "objective": field("next_token", "what is learned", choices=("next_token", "noise_prediction", "classifier")),
+    "objective": field("next_token", "what is learned", choices=("next_token", "noise_prediction", "consistency", "mean_flow", "classifier")),
     "data": {
         "source": field("digits", "digits (embedded) | tfds:<name> | npz:<file>"),
         "dir": field(None, "folder of prepared tensorflow-datasets; None: GENJAX_DATA_DIR, then the library's own", kind=str, late=True),
@@ -76,6 +76,18 @@ FIELDS = {
         ),
         "eval_times": field(16, "noise levels (bound) or trajectories (ode) drawn for each example of a likelihood", at_least=2, late=True),
     },
+    "consistency": {
+        "pairs": field(
+            Choice("ratio"),
+            "how far apart the two noise levels of a row are; both come closer in the course of training",
+            choices=("ratio", "karras"),
+        ),
+        "distance": field(Choice("pseudo_huber"), "between the two ends of a row", choices=("squared", "pseudo_huber", "adaptive")),
+    },
+    "mean_flow": {
+        "apart": field(0.25, "share of the rows with two different times; the others learn the flow's velocity", at_least=0.0, at_most=1.0),
+        "distance": field(Choice("adaptive"), "between velocity and target", choices=("squared", "pseudo_huber", "adaptive")),
+    },
     "unet": {
         "channels": field(32, "features at the image's own resolution", at_least=4),
         "multipliers": field((1, 2, 2), "features of each resolution over `channels`; each is half the one before", at_least=1),
@@ -99,8 +111,15 @@ FIELDS = {
         "b2": field(0.99, "Adam's decay of the squared gradient", at_least=0.0, at_most=0.99999),
         "weight_decay": field(0.05, "decoupled decay of kernels and embeddings, scaled by the learning rate", at_least=0.0),
         "clip_norm": field(1.0, "global gradient norm is clipped to this; None: never", kind=float, optional=True, above=0.0),
-        "ema_decay": field(
-            0.995, "decay of the averaged parameters that are evaluated and sampled; warms up as (1+step)/(10+step)", at_least=0.0, at_most=1.0
+        "ema": field(
+            Choice("constant(decay=0.995)"),
+            "the averaged parameters that are evaluated and sampled: constant(decay), which warms up as (1+step)/(10+step), or power(sigma_rel)",
+            choices=("constant", "power"),
+        ),
+        "tracked": field(
+            Choice("none"),
+            "power averages whose snapshots make others after training (--weights='posthoc(sigma_rel=0.07)'): pair(narrow=0.05, wide=0.1)",
+            choices=("none", "pair"),
         ),
     },
     "train": {
@@ -111,6 +130,7 @@ FIELDS = {
         "evaluate_every": field(Duration("25 percent"), "between measurements on the held-out split", above=0),
         "sample_every": field(Duration("50 percent"), "between sample sheets", above=0),
         "checkpoint_every": field(Duration("10 percent"), "between checkpoints", above=0),
+        "snapshot_every": field(Duration("5 percent"), "between snapshots of optimizer.tracked; all of them are kept", above=0),
     },
     "checkpoint": {
         "keep": field(2, "newest checkpoints kept; at least 2, so that one is whole while another is written", at_least=2),

@@ -23,7 +23,7 @@ FLAGS = [
     cli.Flag("redraw", "of --image, the part to draw anew: top,left,bottom,right in pixels, or a PNG that is white there"),
     cli.Flag("film", "show how the model works: strips and GIFs of noising and denoising, or of writing", kind=bool),
     cli.Flag("step", "which checkpoint; default: the newest", kind=int),
-    cli.Flag("weights", "the averaged parameters or those of the last step", default="ema", choices=("ema", "raw")),
+    cli.WEIGHTS,
 ]
 
 

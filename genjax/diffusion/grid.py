@@ -20,8 +20,8 @@ import jax
 import numpy as np
 
 from genjax.diffusion.process import Process, alpha_sigma
-from genjax.diffusion.registry import pick
 from genjax.errors import UsageError
+from genjax.registry import pick
 from genjax.types import Array
 
 

@@ -35,8 +35,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from genjax.diffusion.process import Process, alpha_sigma, as_float, bcast
-from genjax.diffusion.registry import pick
 from genjax.errors import UsageError
+from genjax.registry import pick
 from genjax.types import Array
 
 

@@ -43,8 +43,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from genjax.diffusion.registry import pick
 from genjax.errors import UsageError
+from genjax.registry import pick
 from genjax.types import Array
 
 Denoise = Callable[[Array, Array], Array]  # (x [B, ...], logsnr [B]) -> x0_hat [B, ...], the network as this package sees it

@@ -39,7 +39,7 @@ import jax.numpy as jnp
 from genjax import rng
 from genjax.diffusion.grid import Grid
 from genjax.diffusion.process import Denoise, Process, alpha_sigma, bcast, inner, prior_std
-from genjax.diffusion.registry import pick
+from genjax.registry import pick
 from genjax.types import Array, Key
 
 

@@ -30,7 +30,7 @@ import jax.numpy as jnp
 
 from genjax import rng
 from genjax.diffusion.process import Process
-from genjax.diffusion.registry import pick
+from genjax.registry import pick
 from genjax.types import Array, Key
 
 _GOLDEN = 2654435769  # round(2^32 / golden ratio), odd, so that ids never collide

@@ -26,7 +26,7 @@ import jax.numpy as jnp
 
 from genjax.diffusion.prediction import coefficients
 from genjax.diffusion.process import alpha_sigma
-from genjax.diffusion.registry import pick
+from genjax.registry import pick
 from genjax.types import Array
 
 

@@ -118,15 +118,23 @@ def evaluate(path: str, overrides: Mapping[str, str], *, step: int | None, weigh
         f"--classifier={classifier} was not trained on the data of this model, {run.source.spec.name}",
     )
     require(judge is None or run.objective.generates, f"--classifier judges samples, and the model of {path} draws none")
+    require(
+        judge is not None or run.objective.scores,
+        f"the model of {path} has no likelihood ({run.config.objective}): train a classifier of the data and judge samples with --classifier",
+    )
     require(judge is None or run.config.sample.count >= 2, "a Fréchet distance needs at least two samples: set sample.count")
-    bits = Evaluator(run).bits(trained.params, run.config.evaluate.examples)
-    print(f"{run.config.objective} on {run.source.spec.name}, step {trained.step}, {weights} weights, {bits.examples:,} held-out examples")
-    print(f"  bits/{bits.unit:<5} {bits.value:.4f} ± {bits.stderr:.4f}   {bits.kind.replace('_', ' ')}")
-    for name, value in bits.terms.items():
-        print(f"    {name:<14} {value:.4f}")
-    for baseline in baselines.table(run.source) if run.objective.generates else []:
-        print(f"  {baseline.value:.4f}     {baseline.name}")
-    record = {"step": trained.step, "weights": weights, "config": to_json(run.config), f"bits_per_{bits.unit}": bits._asdict()}
+    print(f"{run.config.objective} on {run.source.spec.name}, step {trained.step}, {weights} weights")
+    record = {"step": trained.step, "weights": weights, "config": to_json(run.config)}
+    if run.objective.scores:
+        bits = Evaluator(run).bits(trained.params, run.config.evaluate.examples)
+        print(f"  bits/{bits.unit:<5} {bits.value:.4f} ± {bits.stderr:.4f}   {bits.kind.replace('_', ' ')}, {bits.examples:,} held-out examples")
+        for name, value in bits.terms.items():
+            print(f"    {name:<14} {value:.4f}")
+        for baseline in baselines.table(run.source) if run.objective.generates else []:
+            print(f"  {baseline.value:.4f}     {baseline.name}")
+        record[f"bits_per_{bits.unit}"] = bits._asdict()
+    else:
+        print("  this objective has no likelihood: only its samples are judged")
     if judge is not None:
         drawn = Evaluator(run).draw(trained.params, run.config.sample.count)
         record["judged"] = {

@@ -14,7 +14,7 @@ from genjax.training.state import TrainState
 
 
 def monitors(run: Run) -> Sequence[Monitor]:
-    """The monitors of a run; a sheet of samples only where samples are pictures."""
+    """The monitors of a run; bits only where there is a likelihood, a sheet of samples only where samples are pictures."""
     evaluator = Evaluator(run)
 
     def bits(run: Run, state: TrainState, step: int, log: Logger) -> None:
@@ -34,7 +34,7 @@ def monitors(run: Run) -> Sequence[Monitor]:
         path = log.picture(step, "samples", pictures.sheet(drawn.data, spec, columns))
         log.line(f"  samples   {path}")
 
-    measured = [Monitor("bits", run.config.train.evaluate_every, bits)]
+    measured = [Monitor("bits", run.config.train.evaluate_every, bits)] if run.objective.scores else []
     if run.objective.generates and run.source.spec.key == "image":
         measured.append(Monitor("samples", run.config.train.sample_every, samples))
     return measured

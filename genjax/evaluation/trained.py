@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 from genjax import config as configs
 from genjax.errors import CheckpointError, UsageError
+from genjax.registry import bind
+from genjax.training import snapshots
 from genjax.training.checkpoint import Checkpoints
 from genjax.training.setup import Run
 from genjax.training.workdir import Workdir
 from genjax.types import Params
-
-WEIGHTS = ("ema", "raw")
 
 
 class Trained(NamedTuple):
@@ -30,12 +30,12 @@ def load(path: str | Path, overrides: Mapping[str, str], *, weights: str = "ema"
     Args:
       path: the run's directory.
       overrides: {dotted path: text} for fields that say how a model is used; the others are what it is.
-      weights: "ema", the averaged parameters, or "raw", those of the last step.
-      step: which checkpoint; None is the newest.
+      weights: "ema", the averaged parameters; "raw", those of the last step; or "posthoc(sigma_rel=0.07)", an average made of snapshots.
+      step: which checkpoint (of a post-hoc average: after how many updates); None is the newest.
 
     Raises:
       CheckpointError: there is no such run or checkpoint, or it is damaged.
-      UsageError: an override that would change what the model is.
+      UsageError: an override that would change what the model is, or weights that there are not.
     """
     workdir, fields = Workdir(path), configs.base_fields()
     config = configs.from_json(workdir.read_json("config.json"), fields)
@@ -46,11 +46,31 @@ def load(path: str | Path, overrides: Mapping[str, str], *, weights: str = "ema"
     config = configs.check(configs.apply(config, fields, overrides), fields)
     configs.validate(config)
 
+    return bind(WEIGHTS, configs.Choice(weights).parts, "kind of weights")(Run.build(config), workdir, step)
+
+
+# Each: (run, its directory, step or None) -> the parameters of that step.
+
+
+def _part(run: Run, workdir: Workdir, step: int | None, part: str) -> Trained:
     checkpoints = Checkpoints(workdir.checkpoints, keep=None)
     newest = checkpoints.latest() if step is None else step
     if newest is None:
         raise CheckpointError(f"{workdir.path} has no checkpoint yet: train it with the command in its config, or name another --workdir")
-    run = Run.build(config)
-    name = {"ema": "ema", "raw": "params"}[weights]
-    params = checkpoints.restore(newest, getattr(run.abstract_state, name), part=name)
-    return Trained(run, params, newest)
+    return Trained(run, checkpoints.restore(newest, getattr(run.abstract_state, part), part=part), newest)
+
+
+def _ema(run: Run, workdir: Workdir, step: int | None) -> Trained:
+    return _part(run, workdir, step, "ema")
+
+
+def _raw(run: Run, workdir: Workdir, step: int | None) -> Trained:
+    return _part(run, workdir, step, "params")
+
+
+def _posthoc(run: Run, workdir: Workdir, step: int | None, sigma_rel: float = 0.1) -> Trained:
+    made = snapshots.reconstruct(workdir.snapshots, sigma_rel, run.abstract_state.params, step)
+    return Trained(run, made.params, made.step)
+
+
+WEIGHTS = {"ema": _ema, "raw": _raw, "posthoc": _posthoc}

@@ -60,7 +60,7 @@ class PatchOut(nn.Module):
 
 
 class NoiseLevelEmbed(nn.Module):
-    """log-SNR [B] -> [B, width] through sinusoids and a small MLP, in float32.
+    """log-SNR [B], or several levels of a row [B, L], -> [B, width] through sinusoids and a small MLP, in float32.
 
     Frequencies are spaced geometrically from periods far longer than the range of log-SNR (126) to periods of a third of a unit.
     """
@@ -71,7 +71,7 @@ class NoiseLevelEmbed(nn.Module):
     @nn.compact
     def __call__(self, logsnr: Array) -> Array:
         scale = jnp.geomspace(0.05, 20.0, self.frequencies)
-        angles = logsnr.astype(jnp.float32)[:, None] * scale[None, :]
+        angles = (logsnr.astype(jnp.float32)[..., None] * scale).reshape(logsnr.shape[0], -1)
         features = jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
         hidden = jax.nn.silu(Dense((self.width,), ("frequency", "embed"), use_bias=True, name="hidden")(features))
         return Dense((self.width,), ("cond", "embed"), use_bias=True, name="out")(hidden)

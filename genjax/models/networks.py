@@ -93,7 +93,7 @@ class PatchNetwork(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, logsnr: Array, label: Array | None, dropout_keys: Key | None = None) -> Array:
-        """x float32 [B, H, W, C], logsnr [B], label int32 [B] -> float32 [B, H, W, C]."""
+        """x float32 [B, H, W, C], logsnr [B] (or several levels of a row, [B, L]), label int32 [B] -> float32 [B, H, W, C]."""
         width, batch = self.trunk.width, x.shape[0]
         patches = adapters.patchify(x, self.patch_size)
         coordinates = jnp.broadcast_to(adapters.grid_coordinates(self.grid), (batch, *patches.shape[1:2], 2))

@@ -6,6 +6,8 @@ from typing import Any
 
 from genjax.objectives.base import Objective
 from genjax.objectives.classifier import Classifier
+from genjax.objectives.consistency import Consistency
+from genjax.objectives.mean_flow import MeanFlow
 from genjax.objectives.next_token import NextToken
 from genjax.objectives.noise_prediction import NoisePrediction
 from genjax.types import DataSpec
@@ -13,6 +15,8 @@ from genjax.types import DataSpec
 OBJECTIVES: dict[str, type[Objective]] = {
     "next_token": NextToken,
     "noise_prediction": NoisePrediction,
+    "consistency": Consistency,
+    "mean_flow": MeanFlow,
     "classifier": Classifier,
 }
 

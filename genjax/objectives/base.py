@@ -19,10 +19,11 @@ from genjax.types import Array, Batch, DataSpec, Key, Likelihood, LossSums, Para
 class Objective(Protocol):
     """What is learned, as pure, jit-able functions of parameters and batches.
 
-    `generates` tells whether `sample` draws data; a classifier's does not.
+    `generates` tells whether `sample` draws data; a classifier's does not. `scores` tells whether `likelihood` gives one; a flow map's does not.
     """
 
     generates: ClassVar[bool]
+    scores: ClassVar[bool]
 
     @classmethod
     def build(cls, config: Any, spec: DataSpec) -> Objective:
@@ -32,10 +33,10 @@ class Objective(Protocol):
         """Fresh parameters, each boxed with the logical names of its axes (flax `LogicallyPartitioned`)."""
 
     def loss(self, params: Params, batch: Batch, key: Key, *, train: bool) -> LossSums:
-        """Sums over the rows of a batch; loss / weight is in nats a dimension."""
+        """Sums over the rows of a batch; loss / weight is in nats a dimension, of objectives that score."""
 
     def likelihood(self, params: Params, batch: Batch, key: Key) -> Likelihood:
-        """The negative log-likelihood of every row, of the kind that the objective can give."""
+        """The negative log-likelihood of every row, of the kind that the objective can give; UsageError where it gives none."""
 
     def sample(self, params: Params, request: Batch, key: Key) -> Samples:
         """One new row for each row of the request, which has `id` and, with classes, `label`; the same id gives the same row."""

@@ -31,6 +31,7 @@ class Classifier:
     quantizer: Quantizer
 
     generates: ClassVar[bool] = False
+    scores: ClassVar[bool] = True
 
     @classmethod
     def build(cls, config: Any, spec: DataSpec) -> Classifier:

@@ -36,6 +36,7 @@ class NextToken:
     rule: SamplingRule
 
     generates: ClassVar[bool] = True
+    scores: ClassVar[bool] = True
 
     @classmethod
     def build(cls, config: Any, spec: DataSpec) -> NextToken:

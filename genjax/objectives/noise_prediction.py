@@ -24,10 +24,10 @@ from genjax.config import Choice, require
 from genjax.diffusion import adaptive, editing, grid, guidance, likelihood, ode_likelihood, prediction, solvers, time_sampling, weighting
 from genjax.diffusion.process import Denoise, Process, alpha_sigma, bcast, perturb
 from genjax.diffusion.quantizer import Quantizer
-from genjax.diffusion.registry import bind
 from genjax.models.networks import PatchNetwork
 from genjax.models.unet import UNet
 from genjax.objectives.base import classes_from, hide_labels, trunk_from
+from genjax.registry import bind
 from genjax.types import Array, Batch, Cost, DataSpec, Key, Likelihood, LossSums, Params, Samples
 
 
@@ -57,6 +57,7 @@ class NoisePrediction:
     guidance_rescale: float
 
     generates: ClassVar[bool] = True
+    scores: ClassVar[bool] = True
 
     @classmethod
     def build(cls, config: Any, spec: DataSpec) -> NoisePrediction:

@@ -99,7 +99,7 @@ class Parallel:
         opt_state = optax.tree_utils.tree_map_params(
             optimizer.init, lambda _, sharding: sharding, state.opt_state, params, transform_non_params=lambda _: self.replicated
         )
-        return type(state)(step=self.replicated, params=params, ema=params, opt_state=opt_state)
+        return type(state)(step=self.replicated, params=params, ema=params, opt_state=opt_state, tracked=(params,) * len(state.tracked))
 
     def put(self, batch: dict[str, np.ndarray], *, stacked: bool = False) -> Batch:
         """This process's rows [B, ...] (or [k, B, ...] when stacked) as global arrays, split over the devices."""

@@ -12,10 +12,10 @@ import jax
 import optax
 
 from genjax import objectives
-from genjax.config import Duration
+from genjax.config import Choice, Duration
 from genjax.data.sources import Source, open_source
 from genjax.objectives.base import Objective
-from genjax.training import optimizer, state, step
+from genjax.training import ema, optimizer, state, step
 from genjax.training.parallel import Parallel
 from genjax.types import PyTree
 
@@ -28,6 +28,8 @@ class Run:
     source: Source
     objective: Objective
     parallel: Parallel
+    average: ema.Beta  # of the parameters that are evaluated and sampled
+    widths: tuple[float, ...]  # sigma_rel of the averages that are tracked beside it
 
     @classmethod
     def build(cls, config: Any) -> Run:
@@ -35,7 +37,10 @@ class Run:
         use_compilation_cache()
         source = open_source(config.data.source, config.data.dir)
         objective = objectives.build(config, source.spec)
-        return cls(config, source, objective, Parallel.build(config.parallel, config.data.batch_size, config.train.accumulation))
+        average = ema.average(Choice(config.optimizer.ema).parts)
+        widths = ema.tracked(Choice(config.optimizer.tracked).parts)
+        parallel = Parallel.build(config.parallel, config.data.batch_size, config.train.accumulation)
+        return cls(config, source, objective, parallel, average, widths)
 
     @property
     def classes(self) -> int:
@@ -91,11 +96,12 @@ class Run:
             self.optimizer,
             seed=config.seed,
             accumulation=config.train.accumulation,
-            ema_decay=config.optimizer.ema_decay,
+            average=self.average,
+            tracked=ema.powers(self.widths),
         )
 
     def _create(self) -> state.TrainState:
-        return state.create(self.objective, self.optimizer, self.config.seed)
+        return state.create(self.objective, self.optimizer, self.config.seed, len(self.widths))
 
 
 def use_compilation_cache() -> None:

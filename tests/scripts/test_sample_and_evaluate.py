@@ -207,6 +207,21 @@ def test_what_a_classifier_cannot_do(script, flags, code, fragments, trained, ru
     assert all(fragment in ended.err for fragment in fragments)
 
 
+def test_a_model_without_a_likelihood_is_judged_by_its_samples(trained, toy_run, run_script, tmp_path):
+    run = toy_run("mean_flow", tmp_path / "run", {"train.duration": "8 steps", "train.accumulation": 1})
+    train(run.config, run.path, monitors)
+    assert [row for row in map(json.loads, run.rows) if row["split"] == "held_out"] == []
+    refused = run_script("evaluate", f"--workdir={run.path}")
+    assert (refused.code, len(refused.err.splitlines())) == (2, 1)
+    assert "has no likelihood (mean_flow)" in refused.err
+    judged = run_script("evaluate", f"--workdir={run.path}", f"--classifier={trained['classifier'].path}")
+    assert (judged.code, judged.err) == (0, "")
+    assert "only its samples are judged" in judged.out
+    record = json.loads((run.path / "evaluation_step8.json").read_text())
+    assert record["judged"]["samples"]["count"] == 9
+    assert "bits_per_dim" not in record
+
+
 @pytest.mark.parametrize("script", ["sample", "evaluate"])
 def test_what_is_no_run(script, trained, toy_run, run_script, tmp_path):
     def answer(code):

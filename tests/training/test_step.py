@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from genjax import rng
-from genjax.training import optimizer
+from genjax.training import ema, optimizer
 from genjax.training.state import TrainState, logical_axes
 from genjax.training.step import make_train_step, microbatched, several
 from genjax.types import LossSums
@@ -17,6 +17,7 @@ from tests.helpers import IMAGES, TOKENS, assert_trees_close, assert_trees_equal
 
 ROWS, SEED, RATE = 12, 3, 0.1
 WEIGHT = np.array([1, 1, 0.5, 0, 2, 0, 0, 1, 3, 0.25, 0, 1], np.float32)  # the thirds of a batch weigh differently
+AVERAGE = functools.partial(ema.constant, decay=0.9)
 NAMES = {"next_token": TOKENS, "noise_prediction": IMAGES}
 
 
@@ -38,7 +39,7 @@ class Training:
 
     @functools.cache  # noqa: B019
     def step(self, accumulation: int):
-        return jit(make_train_step(self.objective, self.transform, seed=SEED, accumulation=accumulation, ema_decay=0.9))
+        return jit(make_train_step(self.objective, self.transform, seed=SEED, accumulation=accumulation, average=AVERAGE))
 
     def run(self, accumulation: int, batch=None, step: int = 7):
         return self.step(accumulation)(state_of(self.params, self.transform, step), self.batch if batch is None else batch)
@@ -108,7 +109,7 @@ def test_several_steps_in_one_dispatch_are_single_steps():
     """With the whole optimizer: schedule, moments and average are carried along as from step to step."""
     settings, objective = config("next_token", model__dropout=0.3), build("next_token", TOKENS, model__dropout=0.3)
     transform = optimizer.build(settings.optimizer, logical_axes(objective), warmup=2, total=20)
-    step = make_train_step(objective, transform, seed=SEED, ema_decay=0.9)
+    step = make_train_step(objective, transform, seed=SEED, average=AVERAGE)
     together, single = jit(several(step)), jit(several(step))
     batches = [make_batch(TOKENS, ROWS, seed=i, first=ROWS * i) for i in range(4)]
     stack = lambda batches: {name: np.stack([batch[name] for batch in batches]) for name in batches[0]}
@@ -148,7 +149,7 @@ def test_add_devices_adds_before_the_division():
     objective, transform = _Mean(), optax.sgd(1.0)
     here, there = ({"x": jnp.array(x), "weight": jnp.array(w)} for x, w in (([1.0, 2.0], [1.0, 1.0]), ([9.0, 0.0], [1.0, 0.0])))
     gradient_there = {"p": jnp.asarray(9.0)}, objective.loss({"p": 1.0}, there, None, train=True)
-    step = make_train_step(objective, transform, seed=0, add_devices=lambda sums: jax.tree.map(jnp.add, sums, gradient_there))
+    step = make_train_step(objective, transform, seed=0, average=AVERAGE, add_devices=lambda sums: jax.tree.map(jnp.add, sums, gradient_there))
     state, metrics = step(state_of({"p": jnp.asarray(1.0)}, transform), here)
     np.testing.assert_allclose(metrics["loss"], (1 + 2 + 9) / 3, rtol=1e-6)
     np.testing.assert_allclose(state.params["p"], 1 - (1 + 2 + 9) / 3, rtol=1e-6)

@@ -1,4 +1,4 @@
-"""One look-up for the tables name -> function of this package, so that every wrong name or option is refused with the same sentence."""
+"""One look-up for every table name -> function, so that every wrong name or option is refused with the same sentence."""
 
 from __future__ import annotations
 

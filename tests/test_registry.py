@@ -2,7 +2,7 @@
 
 import pytest
 
-from genjax.diffusion import registry
+from genjax import registry
 from genjax.errors import UsageError
 
 TABLE = {"ddim": lambda eta=0.0: eta, "heun": lambda: None}
