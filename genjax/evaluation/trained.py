@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from genjax import config as configs
+from genjax.config import require
 from genjax.errors import CheckpointError, UsageError
 from genjax.training.checkpoint import Checkpoints
 from genjax.training.setup import Run
@@ -53,4 +55,15 @@ def load(path: str | Path, overrides: Mapping[str, str], *, weights: str = "ema"
     run = Run.build(config)
     name = {"ema": "ema", "raw": "params"}[weights]
     params = checkpoints.restore(newest, getattr(run.abstract_state, name), part=name)
+    if config.sample.guide is not None:
+        run, params = _guided(run, params, load(config.sample.guide, {}, weights=weights))
     return Trained(run, params, newest)
+
+
+def _guided(run: Run, params: Params, guide: Trained) -> tuple[Run, Params]:
+    """A run whose samples are guided by another, and the parameters of both."""
+    guided_by = getattr(run.objective, "guided_by", None)
+    require(guided_by is not None, f"sample.guide is for objective=noise_prediction, not {run.config.objective}")
+    objective = guided_by(guide.run.config.objective, guide.run.objective)
+    classes = 0 if guide.run.objective.generates else guide.run.source.spec.num_classes
+    return dataclasses.replace(run, objective=objective, guide_classes=classes), params | {"guide": guide.params}

@@ -28,6 +28,7 @@ class Run:
     source: Source
     objective: Objective
     parallel: Parallel
+    guide_classes: int = 0  # that a guide knows, where the model itself is not told the class
 
     @classmethod
     def build(cls, config: Any) -> Run:
@@ -39,8 +40,8 @@ class Run:
 
     @property
     def classes(self) -> int:
-        """Classes that the model is conditioned on; 0 for none."""
-        return self.source.spec.num_classes if self.config.conditioning.label else 0
+        """Classes that a sample can be asked for; 0 for none."""
+        return self.source.spec.num_classes if self.config.conditioning.label else self.guide_classes
 
     @property
     def total_steps(self) -> int:
