@@ -32,7 +32,7 @@ class Range(NamedTuple):
     def __str__(self) -> str:
         bounds = [f"at least {self.at_least:g}"] * (self.at_least > -math.inf) + [f"above {self.above:g}"] * (self.above > -math.inf)
         bounds += [f"at most {self.at_most:g}"] * (self.at_most < math.inf)
-        return ("a whole number" if self.whole else "a number") + " of " * bool(bounds) + " and ".join(bounds)
+        return " ".join(["a whole number" if self.whole else "a number", " and ".join(bounds)]).strip()
 
 
 Number = Annotated[float, Range()]

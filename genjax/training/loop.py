@@ -60,6 +60,7 @@ def train(config: Any, path: Path, monitors: Callable[[Run], Sequence[Monitor]],
       Preempted: a signal asked for a stop; everything is saved.
       NonFiniteError: the loss is not a number.
     """
+    require(config.sample.guide is None, "sample.guide is a trained model: give it to sample.py and evaluate.py, a training knows none")
     run = Run.build(config)
     workdir = Workdir(path)
     if overwrite:

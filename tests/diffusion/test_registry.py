@@ -32,9 +32,9 @@ def test_pick_and_bind():
         (("ddim", {"etta": 1.0}), "no option 'etta'.*eta"),
         (("heun", {"eta": 1.0}), "no option 'eta'.*none"),
         (("ddim", {"final": 1.0}), "no option 'final'.*It has eta"),
-        (("ddim", {"eta": -3}), "option 'eta' of the solver 'ddim' must be a number of at least 0 and at most 1, not -3"),
+        (("ddim", {"eta": -3}), "option 'eta' of the solver 'ddim' must be a number at least 0 and at most 1, not -3"),
         (("ddim", {"eta": float("nan")}), "not nan"),
-        (("repaint", {"resamples": 2.5}), "a whole number of at least 1, not 2.5"),
+        (("repaint", {"resamples": 2.5}), "a whole number at least 1, not 2.5"),
         (("repaint", {"resamples": 0}), "not 0"),
     ],
 )
