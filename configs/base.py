@@ -33,7 +33,11 @@ FIELDS = {
         "patch_size": field(1, "a position of the trunk is a patch of this many pixels a side", at_least=1),
         "prediction": field("eps", "what the network's output means", choices=("eps", "x0", "score", "v", "flow", "velocity", "edm")),
         "scaling": field("vp", "how alpha and sigma are read off the log-SNR", choices=("vp", "ve", "flow", "subvp")),
-        "curve": field("linear", "log-SNR as a function of time; learned is trained to make the loss less noisy", choices=("linear", "cosine", "linear_beta", "karras", "flow", "learned")),
+        "curve": field(
+            "linear",
+            "log-SNR as a function of time; learned is trained to make the loss less noisy",
+            choices=("linear", "cosine", "linear_beta", "karras", "flow", "learned"),
+        ),
         "shift": field(0.0, "added to the curve before it is cut to its ends, for example 2 log(64 / side) on large images"),
         "logsnr_min": field(-10.0, "log-SNR at the noise end", at_least=-40.0, at_most=40.0),
         "logsnr_max": field(9.0, "log-SNR at the data end", at_least=-40.0, at_most=40.0),
@@ -120,7 +124,9 @@ FIELDS = {
     },
     "sample": {
         "count": field(100, "samples to draw", at_least=1, late=True),
-        "guidance_scale": field(1.0, "guidance, by default classifier-free; 1 is off (with a classifier as guide: its posterior)", at_least=0.0, late=True),
+        "guidance_scale": field(
+            1.0, "guidance, by default classifier-free; 1 is off (with a classifier as guide: its posterior)", at_least=0.0, late=True
+        ),
         "negative_label": field(None, "the class that guidance leads away from; None: from the model without class", kind=int, at_least=0, late=True),
         "guide": field(None, "workdir of a model that guides: a weaker one (autoguidance), or a classifier", kind=str, late=True),
     },

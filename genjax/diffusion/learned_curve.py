@@ -3,7 +3,8 @@
     lambda(t) = logsnr_max - (logsnr_max - logsnr_min) (g(t) - g(0)) / (g(1) - g(0))                        (1)
     g(t) = w t + sum_k v_k sigmoid(c_k t + b_k),   w, v_k, c_k > 0                  arXiv:2107.00630 (2)
 
-Bound to its parameters it is a `process.Path`. The ends stay those of the process (learned ends drift). Between them the bound does not depend on the curve, so its gradient is pure noise;
+Bound to its parameters it is a `process.Path`.
+The ends stay those of the process (learned ends drift). Between them the bound does not depend on the curve, so its gradient is pure noise;
 what the curve can lower is the variance of the estimate l = 1/2 slope |eps_hat - eps|^2 at uniform t. As E[l] is fixed, that is E[l^2]:
 
     d/deta E[l^2] = E[2 l (dl/dlambda dlambda/deta + dl/dslope dslope/deta)]     (3)

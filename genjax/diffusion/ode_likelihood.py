@@ -5,7 +5,8 @@
 
 z_noise has the density N(0, prior_std^2) that the sampler starts from. The model's data density is that of y = x/alpha at logsnr_max,
 with log p(y) = log p(z) + dim log a. The trace is exact (one forward derivative a dimension), or Hutchinson's estimate v^T (dD/dz) v from
-K Rademacher probes (arXiv:1810.01367) that stay fixed along the trajectory, as step control needs a smooth integrand. Integer data are dequantised (`quantizer`), with which (1) becomes an upper bound of -log P(k).
+K Rademacher probes (arXiv:1810.01367) that stay fixed along the trajectory, as step control needs a smooth integrand.
+Integer data are dequantised (`quantizer`), with which (1) becomes an upper bound of -log P(k).
 """
 
 from __future__ import annotations

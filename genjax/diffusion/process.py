@@ -244,9 +244,9 @@ class Process:
 
     def slope(self, t: ArrayLike) -> Array:
         """-d lambda / dt > 0, any shape; 1 / slope is the density over lambda of a uniform t."""
-        t = as_float(t)
         if not isinstance(self.curve, str):
-            return self.curve(self, t)[1]
+            return self.curve(self, jnp.asarray(t))[1]
+        t = as_float(t)
         return jax.jvp(self._interior, (t,), (-jnp.ones_like(t),))[1]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from genjax import config as configs
 from genjax.config import require
@@ -62,7 +62,7 @@ def load(path: str | Path, overrides: Mapping[str, str], *, weights: str = "ema"
 
 def _guided(run: Run, params: Params, guide: Trained) -> tuple[Run, Params]:
     """A run whose samples are guided by another, and the parameters of both."""
-    guided_by = getattr(run.objective, "guided_by", None)
+    guided_by: Any = getattr(run.objective, "guided_by", None)
     require(guided_by is not None, f"sample.guide is for objective=noise_prediction, not {run.config.objective}")
     objective = guided_by(guide.run.config.objective, guide.run.objective)
     classes = 0 if guide.run.objective.generates else guide.run.source.spec.num_classes

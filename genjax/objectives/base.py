@@ -55,7 +55,9 @@ def classes_from(config: Any, spec: DataSpec) -> int:
     """How many classes a model is conditioned on; UsageError where guidance asks for classes and there are none."""
     classes = spec.num_classes if config.conditioning.label else 0
     alone = config.sample.guide is None
-    require(classes > 0 or config.sample.guidance_scale == 1.0 or not alone, f"sample.guidance_scale needs classes, and {spec.name} has none: set it to 1")
+    require(
+        classes > 0 or config.sample.guidance_scale == 1.0 or not alone, f"sample.guidance_scale needs classes, and {spec.name} has none: set it to 1"
+    )
     return classes
 
 
@@ -69,7 +71,7 @@ def base_label(config: Any, classes: int) -> int:
     return classes if negative is None else negative
 
 
-def boxed(params: Params, axis: str) -> Params:
+def boxed(params: dict[str, Array], axis: str) -> Params:
     """Vectors of parameters, each with the logical name of its one axis."""
     return jax.tree.map(lambda leaf: nn.LogicallyPartitioned(leaf, (axis,)), params)
 

@@ -93,6 +93,7 @@ class NextToken:
         start = jnp.full((rows,), self.network.vocab, jnp.int32)
         known = None
         if self.spec.key in request:
+            require("towards" not in request, "next_token has no way between images: --interpolate is for noise_prediction")
             require("mask" in request, "next_token cannot begin from an image: say which part to draw anew with --redraw")
             known = self._tokens(request), jnp.broadcast_to(request["mask"], request[self.spec.key].shape).reshape(rows, length)
         tokens = generate(next_logits, cache, start, length, self.rule, rng.rows(key, request["id"]), known)

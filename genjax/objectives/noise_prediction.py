@@ -18,17 +18,30 @@ import dataclasses
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
 
 from genjax import rng
 from genjax.config import Choice, require
-from genjax.diffusion import adaptive, editing, grid, guidance, learned_curve, likelihood, ode_likelihood, prediction, solvers, time_sampling, weighting
+from genjax.diffusion import (
+    adaptive,
+    editing,
+    grid,
+    guidance,
+    learned_curve,
+    likelihood,
+    ode_likelihood,
+    prediction,
+    solvers,
+    time_sampling,
+    weighting,
+)
 from genjax.diffusion.process import Denoise, Process, alpha_sigma, bcast, perturb
 from genjax.diffusion.quantizer import Quantizer
 from genjax.diffusion.registry import Count, Fraction, Natural, NonNegative, Positive, bind
+from genjax.errors import UsageError
 from genjax.models.networks import PatchNetwork
 from genjax.models.unet import UNet
 from genjax.objectives.base import Objective, base_label, boxed, classes_from, hide_labels, trunk_from
@@ -123,11 +136,11 @@ class NoisePrediction:
 
     def init(self, key: Key) -> Params:
         one = jnp.zeros((1,), jnp.int32)
-        params = self.network.init(key, jnp.zeros((1, *self.spec.shape)), jnp.zeros((1,)), one)["params"]
+        params = dict(self.network.init(key, jnp.zeros((1, *self.spec.shape)), jnp.zeros((1,)), one)["params"])
         if self.learns_curve:
-            params = params | {"curve": boxed(learned_curve.init(rng.fold_name(key, "curve")), "curve")}
+            params["curve"] = boxed(learned_curve.init(rng.fold_name(key, "curve")), "curve")
         if Choice(self.weighting).parts[0] == UNCERTAINTY:
-            params = params | {"uncertainty": boxed({"table": jnp.zeros(32)}, "curve")}
+            params["uncertainty"] = boxed({"table": jnp.zeros(32)}, "curve")
         return params
 
     def loss(self, params: Params, batch: Batch, key: Key, *, train: bool) -> LossSums:
@@ -212,11 +225,10 @@ class NoisePrediction:
         elif known is not None and "mask" not in request:
             process, start = editing.sdedit(process, known, self.edit_logsnr, jax.vmap(partial(rng.fold_name, name="edit"))(keys))
         if solver is None:
-            _, options = Choice(self.solver).parts
-            found = adaptive.sample(denoise, process, start, **options)
+            found = bind(SOLVERS, Choice(self.solver).parts, "solver")(denoise, process, start)
         else:
             found = solvers.sample(denoise, solver, self._grid(process), start, keys)
-        return found._replace(nfe=found.nfe + inverted), evaluations
+        return (found if not inverted else found._replace(nfe=found.nfe + inverted)), evaluations
 
     def guided_by(self, name: str, guide: Objective) -> NoisePrediction:
         """This objective with samples guided by another model, the objective `name`, whose parameters come as `guide` beside its own.
@@ -315,7 +327,9 @@ def _by_label(objective: NoisePrediction, params: Params, label: Array | None) -
 
 def _by_weaker_model(objective: NoisePrediction, params: Params, label: Array | None) -> tuple[Denoise, int]:
     """Autoguidance. The guide may have another scaling and another prediction: at one log-SNR, x/alpha means the same to both."""
-    assert objective.guide is not None and isinstance(guide := objective.guide[1], NoisePrediction)
+    assert objective.guide is not None
+    guide = objective.guide[1]
+    assert isinstance(guide, NoisePrediction)
     weaker, (mine, theirs) = guide._denoiser(params["guide"], label), (objective.process.scaling, guide.process.scaling)
 
     def denoise(x: Array, logsnr: Array) -> Array:
@@ -326,7 +340,9 @@ def _by_weaker_model(objective: NoisePrediction, params: Params, label: Array | 
 
 def _by_classifier(objective: NoisePrediction, params: Params, label: Array | None) -> tuple[Denoise, int]:
     """A classifier of clean images, asked about x0_hat (universal guidance); the model itself is not told the class."""
-    assert objective.guide is not None and isinstance(guide := objective.guide[1], Classifier)
+    assert objective.guide is not None
+    guide = objective.guide[1]
+    assert isinstance(guide, Classifier)
     assert label is not None, "a classifier's data have labels"
     base = objective._denoiser(params, jnp.full_like(label, objective.network.num_classes))
     told = guidance.classifier_of_estimates(base, lambda x0: guide.log_prob(params["guide"], x0, label), 1.0, objective.process.scaling)
@@ -350,7 +366,8 @@ def _replacement(objective: NoisePrediction, denoise: Denoise, solver: solvers.S
 
 
 def _repaint(objective: NoisePrediction, denoise: Denoise, solver: solvers.Solver | None, known: Array, mask: Array, resamples: Count = 10):
-    require(solver is not None, "noise_prediction.solver=adaptive cannot draw a part anew by steps: use one such as ddpm, or inpaint=dps")
+    if solver is None:
+        raise UsageError("noise_prediction.solver=adaptive cannot draw a part anew by steps: use one such as ddpm, or inpaint=dps")
     return denoise, editing.repaint(solver, known, mask, resamples), 1
 
 
@@ -418,12 +435,12 @@ def _ode(
     probes: Natural = 1,
     rtol: Positive = 1e-5,
     atol: Positive = 1e-5,
-    dequantization: str = "normal",
+    dequantization: Literal["normal", "uniform"] = "normal",
 ) -> ode_likelihood.OdeNats:
     """`probes` of Hutchinson's trace a trajectory; 0 takes the exact trace."""
     o = objective
-    options = {"dequantization": dequantization, "num_probes": probes, "rtol": rtol, "atol": atol}
-    return ode_likelihood.discrete(denoise, process, o.quantizer, ints, keys, o.eval_times, data_std=o.data_std, **options)
+    measure = partial(ode_likelihood.discrete, dequantization=dequantization, num_probes=probes, rtol=rtol, atol=atol)
+    return measure(denoise, process, o.quantizer, ints, keys, o.eval_times, data_std=o.data_std)
 
 
 def _ode_uniform(

@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from genjax import __version__
-from genjax.config import base_fields, difference, from_json, to_json
+from genjax.config import base_fields, difference, from_json, require, to_json
 from genjax.data.loader import train_batches
 from genjax.errors import GenjaxError, NonFiniteError, Preempted, UsageError
 from genjax.training.checkpoint import Checkpoints, digest

@@ -8,7 +8,6 @@ from genjax.diffusion import grid, registry, solvers, time_sampling, weighting
 from genjax.errors import UsageError
 
 
-
 def ddim(eta: registry.Fraction = 0.0, final="denoise"):
     return eta
 

@@ -10,7 +10,7 @@ import pytest
 from genjax import rng
 from genjax.diffusion import guidance
 from genjax.errors import UsageError
-from tests.helpers import IMAGES, TOKENS, build, jit, make_batch, random_params
+from tests.helpers import IMAGES, TOKENS, build, jit, random_params
 
 KEY = rng.stream(0, "sample")
 REQUEST = {"id": np.arange(8, dtype=np.uint32), "label": (np.arange(8) % 3).astype(np.int32)}

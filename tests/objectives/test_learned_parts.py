@@ -48,7 +48,7 @@ def test_the_curve_has_the_gradient_of_the_mean_square_of_the_loss(learned):
         return sum((row.loss / row.weight) ** 2 for row in rows) / 4
 
     four = jax.tree.map(lambda x: x[:4], BATCH)
-    sums, gradient = jit(lambda: jax.value_and_grad(lambda p: objective.loss(p, four, KEY, train=False).loss)(params))()
+    gradient = jit(lambda: jax.grad(lambda p: objective.loss(p, four, KEY, train=False).loss)(params))()
     line, step = params["curve"]["line"], 0.03
     mean_square = jit(mean_square)
     expected = (mean_square(line + step) - mean_square(line - step)) / (2 * step)
@@ -100,7 +100,11 @@ def test_uncertainty_is_the_logarithm_of_the_error_at_its_best():
     objective = build("noise_prediction", IMAGES, noise_prediction__weighting="uncertainty", noise_prediction__prediction="eps")
     params = fresh_params(objective)  # says 0: the error is 1/2 at every level
     batch = make_batch(IMAGES, 2048)
-    loss = jit(lambda table: jax.value_and_grad(lambda table: objective.loss(params | {"uncertainty": {"table": table}}, batch, KEY, train=False).loss)(table))
+    loss = jit(
+        lambda table: jax.value_and_grad(lambda table: objective.loss(params | {"uncertainty": {"table": table}}, batch, KEY, train=False).loss)(
+            table
+        )
+    )
     width, count = 19.0, 2048 * IMAGES.num_dims
     value, gradient = loss(jnp.full(32, jnp.log(0.5)))
     np.testing.assert_allclose(value / count, width * (1 + np.log(0.5)), rtol=0.02)
@@ -112,7 +116,9 @@ def test_uncertainty_is_the_logarithm_of_the_error_at_its_best():
 
 
 def test_target_mse_is_the_plain_squared_error_of_the_output():
-    objective = build("noise_prediction", IMAGES, noise_prediction__weighting="target_mse", noise_prediction__prediction="v", conditioning__drop_rate=0)
+    objective = build(
+        "noise_prediction", IMAGES, noise_prediction__weighting="target_mse", noise_prediction__prediction="v", conditioning__drop_rate=0
+    )
     sums = jit(lambda: objective.loss(fresh_params(objective), BATCH, KEY, train=False))()
     logsnr = np.asarray(sampled_levels(objective))
     alpha, sigma = np.sqrt(1 / (1 + np.exp(-logsnr))), np.sqrt(1 / (1 + np.exp(logsnr)))
