@@ -51,7 +51,7 @@ def comparison(record: dict[str, Any]) -> list[str]:
 
 def biases(record: dict[str, Any]) -> list[str]:
     """The record of `comparison.biases`: a row for every way of sampling, what was measured beside what is exact."""
-    lines = ["| | mean | exact | standard deviation | exact | KL, nats |", "|---|---|---|---|---|---|"]
+    lines = [f"| {record['config']['rows']:,} samples each | mean | exact | standard deviation | exact | KL, nats |", "|---|---|---|---|---|---|"]
     for arm in dict.fromkeys(row["arm"] for row in record["metrics"]):
         row = {m["metric"]: m for m in record["metrics"] if m["arm"] == arm}
         measured = {what: f"{row[what]['value']:.3f} ± {row[what]['stderr']:.3f}" for what in ("mean", "std", "kl")}

@@ -119,7 +119,8 @@ def test_target_mse_is_the_plain_squared_error_of_the_output():
     objective = build(
         "noise_prediction", IMAGES, noise_prediction__weighting="target_mse", noise_prediction__prediction="v", conditioning__drop_rate=0
     )
-    sums = jit(lambda: objective.loss(fresh_params(objective), BATCH, KEY, train=False))()
+    params = fresh_params(objective)
+    sums = jit(lambda: objective.loss(params, BATCH, KEY, train=False))()
     logsnr = np.asarray(sampled_levels(objective))
     alpha, sigma = np.sqrt(1 / (1 + np.exp(-logsnr))), np.sqrt(1 / (1 + np.exp(logsnr)))
     eps = np.asarray(rng.normal(rng.rows(rng.fold_name(KEY, "noise"), BATCH["id"]), IMAGES.shape))
