@@ -14,7 +14,25 @@ from tests.helpers import IMAGES, TOKENS, build, jit, random_params
 
 KEY = rng.stream(0, "sample")
 REQUEST = {"id": np.arange(8, dtype=np.uint32), "label": (np.arange(8) % 3).astype(np.int32)}
-STRONG = {"noise_prediction__prediction": "v"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Linear:
+    """Stands in for a network, compiled in no time: F = a x + b sin(logsnr) + c label."""
+
+    num_classes: int = 3
+
+    def apply(self, variables, x, logsnr, label, dropout_keys=None):
+        p = variables["params"]
+        return p["a"] * x + (p["b"] * jnp.sin(logsnr) + p["c"] * label)[:, None, None, None]
+
+
+def parameters(seed):
+    return dict(zip("abc", np.random.default_rng(seed).normal(size=3).astype(np.float32), strict=True))
+
+
+def noise_prediction(**overrides):
+    return dataclasses.replace(build("noise_prediction", IMAGES, noise_prediction__prediction="v", **overrides), network=Linear())
 
 
 def drawn(objective, params, request=REQUEST):
@@ -23,22 +41,25 @@ def drawn(objective, params, request=REQUEST):
 
 @pytest.fixture(scope="module")
 def strong():
-    """An objective and parameters that are random in every leaf."""
-    objective = build("noise_prediction", IMAGES, **STRONG)
-    return objective, random_params(objective.init)
+    """An objective and its parameters."""
+    return noise_prediction(), parameters(0)
 
 
-@pytest.mark.parametrize(("name", "spec"), [("noise_prediction", IMAGES), ("next_token", TOKENS)])
-def test_guidance_of_zero_is_the_negative_class(name, spec):
-    """At scale 0 only D_base is left: sampling with the negative label as the label."""
-    options = STRONG if name == "noise_prediction" else {}
-    negative = build(name, spec, sample__guidance_scale=0.0, sample__negative_label=1, **options)
-    plain = build(name, spec, **options)
-    params = random_params(plain.init, scale=1.0)
-    ones = REQUEST | {"label": np.ones(8, np.int32)}
-    request = REQUEST | {"label": REQUEST["label"] % spec.num_classes}
+def assert_zero_is_the_negative_class(negative, plain, params, classes):
+    """At scale 0 only D_base is left: sampling with the negative label, 1, as the label."""
+    request, ones = REQUEST | {"label": REQUEST["label"] % classes}, REQUEST | {"label": np.ones(8, np.int32)}
     np.testing.assert_array_equal(drawn(negative, params, request).data, drawn(plain, params, ones).data)
     assert (np.asarray(drawn(plain, params, request).data) != drawn(plain, params, ones).data).any()
+
+
+def test_guidance_of_zero_is_the_negative_class_in_noise_prediction(strong):
+    negative = noise_prediction(sample__guidance_scale=0.0, sample__negative_label=1)
+    assert_zero_is_the_negative_class(negative, *strong, IMAGES.num_classes)
+
+
+def test_guidance_of_zero_is_the_negative_class_in_next_token():
+    negative, plain = build("next_token", TOKENS, sample__guidance_scale=0.0, sample__negative_label=1), build("next_token", TOKENS)
+    assert_zero_is_the_negative_class(negative, plain, random_params(plain.init, scale=1.0), TOKENS.num_classes)
 
 
 def test_a_negative_class_that_is_none_is_refused():
@@ -48,7 +69,7 @@ def test_a_negative_class_that_is_none_is_refused():
 
 def test_a_model_that_guides_itself_changes_nothing_and_a_scale_of_zero_leaves_the_guide(strong):
     objective, params = strong
-    weak = random_params(objective.init, seed=1)
+    weak = parameters(1)
     for scale, guide, expected in ((3.0, params, params), (0.0, weak, weak)):
         guided = dataclasses.replace(objective, guidance_scale=scale).guided_by("noise_prediction", objective)
         found = drawn(guided, params | {"guide": guide})
@@ -57,23 +78,17 @@ def test_a_model_that_guides_itself_changes_nothing_and_a_scale_of_zero_leaves_t
 
 
 def test_a_guide_of_another_scaling_sees_the_same_noise_level(strong):
-    """A network that always says x0 = 0.5 says so under every scaling."""
+    """c_in x is x / sqrt(alpha^2 sd^2 + sigma^2), the same at one log-SNR under every scaling, and so is what an x0-network says of it."""
     objective, params = strong
-
-    class Says:
-        num_classes = 3
-
-        def apply(self, variables, x, logsnr, label, dropout_keys=None):
-            return jnp.tanh(x) + 0.1
 
     def guide(scaling):
         process = dataclasses.replace(objective.process, scaling=scaling)
-        return dataclasses.replace(objective, process=process, prediction="x0", network=Says())
+        return dataclasses.replace(objective, process=process, prediction="x0")
 
     images = []
-    for scaling in ("vp", "ve"):  # c_in x is x / sqrt(alpha^2 sd^2 + sigma^2): the same at one log-SNR under every scaling
+    for scaling in ("vp", "ve"):
         guided = dataclasses.replace(objective, guidance_scale=0.0).guided_by("noise_prediction", guide(scaling))
-        images.append(np.asarray(drawn(guided, params | {"guide": {}}).data))
+        images.append(np.asarray(drawn(guided, params | {"guide": parameters(2)}).data))
     assert (images[0] == images[1]).mean() > 0.99  # up to rounding between two levels
 
 
