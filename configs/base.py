@@ -33,7 +33,11 @@ FIELDS = {
         "patch_size": field(1, "a position of the trunk is a patch of this many pixels a side", at_least=1),
         "prediction": field("eps", "what the network's output means", choices=("eps", "x0", "score", "v", "flow", "velocity", "edm")),
         "scaling": field("vp", "how alpha and sigma are read off the log-SNR", choices=("vp", "ve", "flow", "subvp")),
-        "curve": field("linear", "log-SNR as a function of time", choices=("linear", "cosine", "linear_beta", "karras", "flow")),
+        "curve": field(
+            "linear",
+            "log-SNR as a function of time; learned is trained to make the loss less noisy",
+            choices=("linear", "cosine", "linear_beta", "karras", "flow", "learned"),
+        ),
         "shift": field(0.0, "added to the curve before it is cut to its ends, for example 2 log(64 / side) on large images"),
         "logsnr_min": field(-10.0, "log-SNR at the noise end", at_least=-40.0, at_most=40.0),
         "logsnr_max": field(9.0, "log-SNR at the data end", at_least=-40.0, at_most=40.0),
@@ -41,7 +45,7 @@ FIELDS = {
         "weighting": field(
             Choice("elbo"),
             "weight of the squared noise error over log-SNR; elbo makes the loss a likelihood bound",
-            choices=("elbo", "simple", "snr", "min_snr", "soft_min_snr", "p2", "sigmoid", "edm", "flow"),
+            choices=("elbo", "simple", "snr", "min_snr", "soft_min_snr", "p2", "sigmoid", "edm", "flow", "target_mse", "uncertainty"),
         ),
         "time_sampler": field(
             Choice("stratified"),
@@ -64,14 +68,17 @@ FIELDS = {
         "threshold": field(
             Choice("none"), "keep estimates of the clean image in range while sampling", choices=("none", "static", "dynamic"), late=True
         ),
-        "resamples": field(
-            1, "times each step of inpainting is repeated, so that the drawn part fits the known one (RePaint)", at_least=1, late=True
+        "inpaint": field(
+            Choice("replacement"),
+            "how a part is drawn anew: the known part put in after every step, the same with each step repeated, or guided by it",
+            choices=("replacement", "repaint", "dps"),
+            late=True,
         ),
         "edit_logsnr": field(0.0, "editing an image starts from it at this log-SNR (SDEdit): lower keeps less of it", late=True),
         "likelihood": field(
-            "bound",
-            "the variational bound, that of ancestral sampling in `steps` steps, or the probability-flow ODE",
-            choices=("bound", "discrete_bound", "ode"),
+            Choice("bound"),
+            "the variational bound, that of ancestral sampling in `steps` steps, or the probability-flow ODE, by the noise that fills a level",
+            choices=("bound", "discrete_bound", "ode", "ode_uniform"),
             late=True,
         ),
         "eval_times": field(16, "noise levels (bound) or trajectories (ode) drawn for each example of a likelihood", at_least=2, late=True),
@@ -137,7 +144,11 @@ FIELDS = {
     },
     "sample": {
         "count": field(100, "samples to draw", at_least=1, late=True),
-        "guidance_scale": field(1.0, "classifier-free guidance; 1 is off", at_least=0.0, late=True),
+        "guidance_scale": field(
+            1.0, "guidance, by default classifier-free; 1 is off (with a classifier as guide: its posterior)", at_least=0.0, late=True
+        ),
+        "negative_label": field(None, "the class that guidance leads away from; None: from the model without class", kind=int, at_least=0, late=True),
+        "guide": field(None, "workdir of a model that guides: a weaker one (autoguidance), or a classifier", kind=str, late=True),
     },
     "evaluate": {
         "examples": field(None, "held-out examples to measure; None: all", kind=int, at_least=1, late=True),

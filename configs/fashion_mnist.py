@@ -1,6 +1,6 @@
 """Fashion-MNIST (28x28 pixels, 256 levels, 10 classes), class by class.
 
-  python scripts/train.py --config=configs/fashion_mnist.py --workdir=runs/fashion --config.data.dir=PREPARED
+python scripts/train.py --config=configs/fashion_mnist.py --workdir=runs/fashion --config.data.dir=PREPARED
 """
 
 VARIANTS = ("noise_prediction", "classifier")

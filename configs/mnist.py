@@ -1,7 +1,7 @@
 """MNIST (28x28 pixels, 256 levels, 10 classes), class by class.
 
-  python scripts/train.py --config=configs/mnist.py:noise_prediction --workdir=runs/mnist_noise --config.data.dir=PREPARED
-  python scripts/train.py --config=configs/mnist.py:next_token --workdir=runs/mnist_next_token --config.data.dir=PREPARED
+python scripts/train.py --config=configs/mnist.py:noise_prediction --workdir=runs/mnist_noise --config.data.dir=PREPARED
+python scripts/train.py --config=configs/mnist.py:next_token --workdir=runs/mnist_next_token --config.data.dir=PREPARED
 """
 
 VARIANTS = ("noise_prediction", "next_token", "classifier")

@@ -272,13 +272,34 @@ def validate(config: Any) -> None:
         parallel.mode == "jit" or (parallel.fsdp == 1 and parallel.tensor == 1),
         "parallel.mode=pmap only splits the batch: set parallel.fsdp=1 and parallel.tensor=1, or use parallel.mode=jit",
     )
+    alone = config.sample.guide is None
     require(
-        config.conditioning.label or config.sample.guidance_scale == 1.0,
+        config.conditioning.label or config.sample.guidance_scale == 1.0 or not alone,
         "sample.guidance_scale needs a class to guide to: set conditioning.label=true, or guidance_scale=1",
     )
     require(
-        not config.conditioning.label or config.conditioning.drop_rate > 0 or config.sample.guidance_scale == 1.0,
+        not config.conditioning.label
+        or config.conditioning.drop_rate > 0
+        or config.sample.guidance_scale == 1.0
+        or config.sample.negative_label is not None
+        or not alone,
         "sample.guidance_scale other than 1 needs a model trained without labels too: set conditioning.drop_rate above 0, for example 0.1",
+    )
+    require(alone or config.sample.negative_label is None, "sample.guide and sample.negative_label both say what to lead away from: give one")
+    require(
+        config.sample.negative_label is None or config.sample.guidance_scale != 1.0,
+        "sample.negative_label does nothing at sample.guidance_scale=1: set it above 1, for example 2",
+    )
+    learned = diffusion.curve == "learned"
+    require(
+        not learned or Choice(diffusion.time_sampler).parts[0] in ("uniform", "antithetic", "stratified"),
+        f"noise_prediction.curve=learned is learned by training at even times: set noise_prediction.time_sampler=stratified, "
+        f"not {diffusion.time_sampler}",
+    )
+    require(not learned or diffusion.shift == 0, "noise_prediction.curve=learned finds its own place: set noise_prediction.shift=0")
+    require(
+        not learned or Choice(diffusion.weighting).parts[0] != "target_mse",
+        "noise_prediction.curve=learned needs a loss that does not depend on the curve: use another weighting than target_mse, such as elbo",
     )
     require(
         Duration(config.train.duration).parts[1] != "percent",

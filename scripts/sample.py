@@ -6,6 +6,8 @@
 
   python scripts/sample.py --workdir=runs/noise --image=held_out --redraw=0,0,4,8      (inpainting: the upper half anew)
   python scripts/sample.py --workdir=runs/noise --image=mine.png --label=3              (SDEdit, from noise_prediction.edit_logsnr)
+  python scripts/sample.py --workdir=runs/noise --interpolate=3,17                       (between two held-out images, or two PNGs)
+  python scripts/sample.py --workdir=runs/noise --config.sample.guide=runs/weak --config.sample.guidance_scale=2   (autoguidance)
   python scripts/sample.py --workdir=runs/noise --film                                  (noising and denoising, as strips and GIFs)
 
 Writes a picture (or, for tokens, only the array) and an .npz with the samples in the units of the data. Sample i is a function of the
@@ -21,6 +23,7 @@ FLAGS = [
     cli.Flag("label", "draw only this class; default: all classes in turn", kind=int),
     cli.Flag("image", "edit instead of draw: held_out, or a PNG of the size of the data"),
     cli.Flag("redraw", "of --image, the part to draw anew: top,left,bottom,right in pixels, or a PNG that is white there"),
+    cli.Flag("interpolate", "draw the way between two images: 3,17 (rows of the held-out split) or a.png,b.png"),
     cli.Flag("film", "show how the model works: strips and GIFs of noising and denoising, or of writing", kind=bool),
     cli.Flag("step", "which checkpoint; default: the newest", kind=int),
     cli.WEIGHTS,
@@ -33,11 +36,15 @@ def main(args):
         not args.film or (args.image is None and args.label is None), "--film shows the model at work on held-out data: give no --image or --label"
     )
 
+    require(args.interpolate is None or (args.image is None and not args.film), "--interpolate is a picture of its own: give no --image or --film")
+
     from genjax.evaluation import commands
 
     options = {"out": args.out, "step": args.step, "weights": args.weights}
     if args.film:
         commands.film(args.workdir, args.overrides, **options)
+    elif args.interpolate is not None:
+        commands.interpolate(args.workdir, args.overrides, ends=args.interpolate, label=args.label, **options)
     elif args.image is not None:
         commands.edit(args.workdir, args.overrides, image=args.image, redraw=args.redraw, label=args.label, **options)
     else:

@@ -60,7 +60,7 @@ ARROWS = {
     "objectives": {"models", "diffusion", "decoding", "config", *MATHS},
     "training": {"objectives", *LEARNING},
     "evaluation": {"training", "objectives", *LEARNING},
-    "comparison": {"evaluation", "training", "objectives", *LEARNING},
+    "comparison": {"evaluation", "training", "objectives", "diffusion", *LEARNING},
     "scripts": {"comparison", "evaluation", "training", "config", "cli"},
     "configs": {"config"},
 }

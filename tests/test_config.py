@@ -367,6 +367,11 @@ CLASHES = [
     ({"parallel.mode": "pmap", "parallel.tensor": 2}, "parallel.mode=pmap only splits the batch"),
     ({"conditioning.label": "false", "sample.guidance_scale": 2}, "sample.guidance_scale needs a class to guide to"),
     ({"conditioning.drop_rate": 0, "sample.guidance_scale": 2}, "set conditioning.drop_rate above 0"),
+    ({"sample.guidance_scale": 2, "sample.negative_label": 1, "sample.guide": "runs/weak"}, "both say what to lead away from"),
+    ({"sample.negative_label": 1}, "sample.negative_label does nothing at sample.guidance_scale=1"),
+    ({"noise_prediction.curve": "learned", "noise_prediction.time_sampler": "logit_normal"}, "set noise_prediction.time_sampler=stratified"),
+    ({"noise_prediction.curve": "learned", "noise_prediction.shift": 1}, "set noise_prediction.shift=0"),
+    ({"noise_prediction.curve": "learned", "noise_prediction.weighting": "target_mse"}, "use another weighting than target_mse"),
     ({"train.duration": "50 percent"}, "train.duration cannot be a percentage of itself"),
     ({"data.source": "npz:"}, "data.source='npz:' names no data set"),
     ({"data.source": "tfds:"}, "data.source='tfds:' names no data set"),
@@ -407,15 +412,16 @@ def test_every_rule_of_validate_is_tested():
 
 def test_choices_are_names_of_the_code():
     from genjax import objectives
-    from genjax.diffusion import grid, prediction, process, time_sampling, weighting
+    from genjax.diffusion import grid, prediction, process, time_sampling
     from genjax.objectives import noise_prediction
 
     tables = {
         "objective": objectives.OBJECTIVES,
         "noise_prediction.prediction": prediction.PREDICTIONS,
         "noise_prediction.scaling": process.SCALINGS,
-        "noise_prediction.curve": process.CURVES,
-        "noise_prediction.weighting": weighting.WEIGHTINGS,
+        "noise_prediction.curve": process.CURVES | {noise_prediction.LEARNED: None},
+        "noise_prediction.weighting": noise_prediction.WEIGHTINGS,
+        "noise_prediction.inpaint": noise_prediction.INPAINTERS,
         "noise_prediction.time_sampler": time_sampling.TIME_SAMPLERS,
         "noise_prediction.solver": noise_prediction.SOLVERS,
         "noise_prediction.threshold": noise_prediction.THRESHOLDS,

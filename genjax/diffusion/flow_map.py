@@ -33,6 +33,7 @@ import jax.numpy as jnp
 
 from genjax import rng
 from genjax.diffusion.process import bcast
+from genjax.registry import Count, Fraction, NonNegative, Positive
 from genjax.types import Array, Key
 
 Map = Callable[[Array, Array], Array]  # (y [B, ...], s [B]) -> f [B, ...]
@@ -59,7 +60,7 @@ def coefficients(s: Array, s_min: float, data_std: float) -> Coefficients:
 # Each: (s [B], progress [B] in [0, 1], (s_min, s_max), **options) -> the pair (s, r) [B], s_min <= r < s <= s_max.
 
 
-def ratio(s: Array, progress: Array, ends: tuple[float, float], q: float = 2.0, stages: float = 8.0, k: float = 8.0, b: float = 1.0):
+def ratio(s: Array, progress: Array, ends: tuple[float, float], q: Positive = 2.0, stages: Count = 8, k: NonNegative = 8.0, b: NonNegative = 1.0):
     """r = s (1 - (1 + k sigmoid(-b s)) / q^a), a = 1 .. stages in equal parts of the training (ECT, arXiv:2406.14548)."""
     stage = 1 + jnp.minimum(jnp.floor(progress * stages), stages - 1)
     r = s * (1 - (1 + k * jax.nn.sigmoid(-b * s)) / q**stage)
@@ -67,7 +68,7 @@ def ratio(s: Array, progress: Array, ends: tuple[float, float], q: float = 2.0, 
     return s, jnp.clip(r, ends[0], s * (1 - 1e-4))
 
 
-def karras(s: Array, progress: Array, ends: tuple[float, float], first: float = 10.0, last: float = 1280.0, rho: float = 7.0):
+def karras(s: Array, progress: Array, ends: tuple[float, float], first: Positive = 10.0, last: Positive = 1280.0, rho: Positive = 7.0):
     """The step of a Karras grid that s lies in; its steps double from `first` to `last` in equal parts of the training (arXiv:2310.14189)."""
     low, high = ends[0] ** (1 / rho), ends[1] ** (1 / rho)
     doublings = jnp.log2(last / first)
@@ -134,13 +135,13 @@ def squared(error: Array, dims: int) -> Array:
     return error
 
 
-def pseudo_huber(error: Array, dims: int, scale: float = 0.00054) -> Array:
+def pseudo_huber(error: Array, dims: int, scale: Positive = 0.00054) -> Array:
     """sqrt(error + c^2) - c with c = scale sqrt(dims) (arXiv:2310.14189): a large error counts like its root."""
     c = scale * dims**0.5
     return jnp.sqrt(error + c**2) - c
 
 
-def adaptive(error: Array, dims: int, power: float = 1.0, floor: float = 1e-3) -> Array:
+def adaptive(error: Array, dims: int, power: Fraction = 1.0, floor: Positive = 1e-3) -> Array:
     """error / sg(error + floor)^power (arXiv:2505.13447): a row's gradient is bounded, whatever its error."""
     return error / jax.lax.stop_gradient(error + floor) ** power
 

@@ -104,6 +104,35 @@ def edit(
     return picture
 
 
+def interpolate(path: str, overrides: Mapping[str, str], *, ends: str, out: str | None, label: int | None, step: int | None, weights: str) -> Path:
+    """Draws the way from one image to another by a run's model, eleven images from left to right; returns the strip's path.
+
+    Args:
+      ends: "3,17", rows of the held-out split, or two PNGs of the size of the data, "a.png,b.png".
+      (the others as in `sample`; without a label, each half of the way has the class of its end)
+    """
+    trained = load(path, overrides, weights=weights, step=step)
+    spec, count = trained.run.source.spec, 11
+    require(spec.key == "image", f"--interpolate: the model of {path} knows no images")
+    _check_label(trained, path, label)
+    images, labels = edits.read_ends(ends, trained.run.source)
+    require(label is not None or labels is not None or trained.run.classes == 0, "--interpolate=FILE,FILE needs --label, their class")
+    fraction = np.linspace(0.0, 1.0, count, dtype=np.float32)
+    given = {name: np.broadcast_to(image, (count, *spec.shape)) for name, image in zip(("image", "towards"), images, strict=True)}
+    classes = label if labels is None or label is not None else labels[(fraction > 0.5).astype(int)]
+    drawn = Evaluator(trained.run).draw(trained.params, count, label=classes, given=given | {"fraction": fraction})
+
+    target = Path(out) if out else Workdir(path).samples / f"interpolated_step{trained.step}"
+    picture = target.with_name(target.name + ".png")
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(target.with_name(target.name + ".npz"), image=drawn.data, ends=images)
+        Image.fromarray(pictures.sheet(np.concatenate([images[:1], drawn.data, images[1:]]), spec, count + 2)).save(picture)
+    print(f"{count} images between two with step {trained.step} ({weights} weights), {drawn.nfe:g} network evaluations each")
+    print(f"  picture  {picture}   (the first and the last are the images themselves)")
+    return picture
+
+
 def evaluate(path: str, overrides: Mapping[str, str], *, step: int | None, weights: str, classifier: str | None = None) -> dict[str, Any]:
     """Measures a run on the held-out split, prints a table and writes it as JSON; returns what it wrote.
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from genjax import config as configs
+from genjax.config import require
 from genjax.errors import CheckpointError, UsageError
-from genjax.registry import bind
+from genjax.registry import Positive, bind
 from genjax.training import snapshots
 from genjax.training.checkpoint import Checkpoints
 from genjax.training.setup import Run
@@ -46,7 +48,10 @@ def load(path: str | Path, overrides: Mapping[str, str], *, weights: str = "ema"
     config = configs.check(configs.apply(config, fields, overrides), fields)
     configs.validate(config)
 
-    return bind(WEIGHTS, configs.Choice(weights).parts, "kind of weights")(Run.build(config), workdir, step)
+    trained = bind(WEIGHTS, configs.Choice(weights).parts, "kind of weights")(Run.build(config), workdir, step)
+    if config.sample.guide is None:
+        return trained
+    return _guided(trained, load(config.sample.guide, {}, weights=weights))
 
 
 # Each: (run, its directory, step or None) -> the parameters of that step.
@@ -68,9 +73,19 @@ def _raw(run: Run, workdir: Workdir, step: int | None) -> Trained:
     return _part(run, workdir, step, "params")
 
 
-def _posthoc(run: Run, workdir: Workdir, step: int | None, sigma_rel: float = 0.1) -> Trained:
+def _posthoc(run: Run, workdir: Workdir, step: int | None, sigma_rel: Positive = 0.1) -> Trained:
     made = snapshots.reconstruct(workdir.snapshots, sigma_rel, run.abstract_state.params, step)
     return Trained(run, made.params, made.step)
 
 
 WEIGHTS = {"ema": _ema, "raw": _raw, "posthoc": _posthoc}
+
+
+def _guided(trained: Trained, guide: Trained) -> Trained:
+    """A model whose samples are guided by another, and the parameters of both."""
+    run = trained.run
+    guided_by: Any = getattr(run.objective, "guided_by", None)
+    require(guided_by is not None, f"sample.guide is for objective=noise_prediction, not {run.config.objective}")
+    objective = guided_by(guide.run.config.objective, guide.run.objective)
+    classes = 0 if guide.run.objective.generates else guide.run.source.spec.num_classes
+    return Trained(dataclasses.replace(run, objective=objective, guide_classes=classes), trained.params | {"guide": guide.params}, trained.step)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Protocol
 
+import flax.linen as nn
+import jax
 import jax.numpy as jnp
 
 from genjax import rng
@@ -53,8 +55,26 @@ def trunk_from(config: Any) -> Trunk:
 def classes_from(config: Any, spec: DataSpec) -> int:
     """How many classes a model is conditioned on; UsageError where guidance asks for classes and there are none."""
     classes = spec.num_classes if config.conditioning.label else 0
-    require(classes > 0 or config.sample.guidance_scale == 1.0, f"sample.guidance_scale needs classes, and {spec.name} has none: set it to 1")
+    alone = config.sample.guide is None
+    require(
+        classes > 0 or config.sample.guidance_scale == 1.0 or not alone, f"sample.guidance_scale needs classes, and {spec.name} has none: set it to 1"
+    )
     return classes
+
+
+def base_label(config: Any, classes: int) -> int:
+    """The label that guidance leads away from: `sample.negative_label`, or "no class"; UsageError where there is no such class."""
+    negative = config.sample.negative_label
+    require(
+        negative is None or negative < classes,
+        f"sample.negative_label={negative}, but " + (f"the classes are 0 to {classes - 1}" if classes else "the model knows no classes"),
+    )
+    return classes if negative is None else negative
+
+
+def boxed(params: dict[str, Array], axis: str) -> Params:
+    """Vectors of parameters, each with the logical name of its one axis."""
+    return jax.tree.map(lambda leaf: nn.LogicallyPartitioned(leaf, (axis,)), params)
 
 
 def hide_labels(label: Array | None, num_classes: int, rate: float, keys: Key) -> Array | None:

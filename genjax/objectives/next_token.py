@@ -21,7 +21,7 @@ from genjax.decoding.generate import generate
 from genjax.decoding.sampling import SamplingRule, guide
 from genjax.models import adapters, masks
 from genjax.models.networks import TokenNetwork
-from genjax.objectives.base import classes_from, hide_labels, trunk_from
+from genjax.objectives.base import base_label, classes_from, hide_labels, trunk_from
 from genjax.types import Array, Batch, Cost, DataSpec, Key, Likelihood, LossSums, Params, Samples
 
 
@@ -32,6 +32,7 @@ class NextToken:
     network: TokenNetwork
     spec: DataSpec
     drop_rate: float
+    base_label: int
     guidance_scale: float
     rule: SamplingRule
 
@@ -41,8 +42,10 @@ class NextToken:
     @classmethod
     def build(cls, config: Any, spec: DataSpec) -> NextToken:
         grid = tuple(n for n in spec.shape if n > 1) or (1,)
-        network = TokenNetwork(trunk_from(config), vocab=spec.levels, grid=grid, num_classes=classes_from(config, spec), parent=None)
-        return cls(network, spec, config.conditioning.drop_rate, config.sample.guidance_scale, SamplingRule(**config.next_token))
+        classes = classes_from(config, spec)
+        network = TokenNetwork(trunk_from(config), vocab=spec.levels, grid=grid, num_classes=classes, parent=None)
+        guidance = config.sample.guidance_scale
+        return cls(network, spec, config.conditioning.drop_rate, base_label(config, classes), guidance, SamplingRule(**config.next_token))
 
     def init(self, key: Key) -> Params:
         batch = {self.spec.key: jnp.zeros((1, *self.spec.shape), jnp.int32), "label": jnp.zeros((1,), jnp.int32)}
@@ -74,7 +77,7 @@ class NextToken:
         rows, guided = request["id"].shape[0], self.guidance_scale != 1.0
         label = request.get("label")
         if guided:  # every row twice in one batch: with its class, and without
-            label = jnp.concatenate([request["label"], jnp.full((rows,), self.network.num_classes)])
+            label = jnp.concatenate([request["label"], jnp.full((rows,), self.base_label)])
         batch = 2 * rows if guided else rows
         coordinates = adapters.grid_coordinates(self.network.grid)
 
@@ -91,6 +94,7 @@ class NextToken:
         start = jnp.full((rows,), self.network.vocab, jnp.int32)
         known = None
         if self.spec.key in request:
+            require("towards" not in request, "next_token has no way between images: --interpolate is for noise_prediction")
             require("mask" in request, "next_token cannot begin from an image: say which part to draw anew with --redraw")
             known = self._tokens(request), jnp.broadcast_to(request["mask"], request[self.spec.key].shape).reshape(rows, length)
         tokens = generate(next_logits, cache, start, length, self.rule, rng.rows(key, request["id"]), known)

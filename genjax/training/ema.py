@@ -22,21 +22,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from genjax.errors import UsageError
-from genjax.registry import bind
+from genjax.registry import Fraction, Positive, bind
 from genjax.types import Array, PyTree
 
 Beta = Callable[[Array | int], Array]  # earlier updates -> beta of the next one
 
 
-def constant(updates: Array | int, decay: float = 0.995) -> Array:
-    """beta of an exponential average with warm-up, after `updates` earlier updates; UsageError for a decay outside [0, 1]."""
-    if not 0 <= decay <= 1:
-        raise UsageError(f"optimizer.ema: decay={decay} must lie in [0, 1].")
+def constant(updates: Array | int, decay: Fraction = 0.995) -> Array:
+    """beta of an exponential average with warm-up, after `updates` earlier updates."""
     n = jnp.asarray(updates, jnp.result_type(float))
     return jnp.minimum(decay, (1 + n) / (10 + n))
 
 
-def power(updates: Array | int, sigma_rel: float = 0.1) -> Array:
+def power(updates: Array | int, sigma_rel: Positive = 0.1) -> Array:
     """beta of the power-function average of relative width sigma_rel, after `updates` earlier updates: 0 at the first."""
     return (1 - 1 / (jnp.asarray(updates, jnp.result_type(float)) + 1)) ** (gamma(sigma_rel) + 1)
 
@@ -58,7 +56,7 @@ def _none() -> tuple[float, ...]:
     return ()
 
 
-def _pair(narrow: float = 0.05, wide: float = 0.1) -> tuple[float, ...]:
+def _pair(narrow: Positive = 0.05, wide: Positive = 0.1) -> tuple[float, ...]:
     if not narrow < wide:
         raise UsageError(f"optimizer.tracked: narrow={narrow} must be below wide={wide}; two equal widths say nothing more than one.")
     return narrow, wide

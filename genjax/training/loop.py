@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from genjax import __version__
-from genjax.config import base_fields, difference, from_json, to_json
+from genjax.config import base_fields, difference, from_json, require, to_json
 from genjax.data.loader import train_batches
 from genjax.errors import GenjaxError, NonFiniteError, Preempted, UsageError
 from genjax.training import snapshots
@@ -61,6 +61,7 @@ def train(config: Any, path: Path, monitors: Callable[[Run], Sequence[Monitor]],
       Preempted: a signal asked for a stop; everything is saved.
       NonFiniteError: the loss is not a number.
     """
+    require(config.sample.guide is None, "sample.guide is a trained model: give it to sample.py and evaluate.py, a training knows none")
     run = Run.build(config)
     workdir = Workdir(path)
     if overwrite:

@@ -24,6 +24,7 @@ DECAYS = {
     "cond": True,
     "modulation": True,
     "place": True,
+    "curve": False,
     "norm": False,
     "bias": False,
 }

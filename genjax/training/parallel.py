@@ -41,6 +41,7 @@ RULES: dict[str, str | None] = {
     "cond": None,
     "modulation": None,
     "place": None,
+    "curve": None,
     "norm": None,
     "bias": None,
 }

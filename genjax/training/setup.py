@@ -30,6 +30,7 @@ class Run:
     parallel: Parallel
     average: ema.Beta  # of the parameters that are evaluated and sampled
     widths: tuple[float, ...]  # sigma_rel of the averages that are tracked beside it
+    guide_classes: int = 0  # that a guide knows, where the model itself is not told the class
 
     @classmethod
     def build(cls, config: Any) -> Run:
@@ -44,8 +45,8 @@ class Run:
 
     @property
     def classes(self) -> int:
-        """Classes that the model is conditioned on; 0 for none."""
-        return self.source.spec.num_classes if self.config.conditioning.label else 0
+        """Classes that a sample can be asked for; 0 for none."""
+        return self.source.spec.num_classes if self.config.conditioning.label else self.guide_classes
 
     @property
     def total_steps(self) -> int:

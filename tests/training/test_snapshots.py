@@ -128,7 +128,7 @@ def test_a_run_without_snapshots_says_so(trained, toy_run, tmp_path):
 @pytest.mark.parametrize(
     ("key", "value", "sentence"),
     [
-        ("optimizer.ema", "constant(decay=2)", r"decay=2 must lie in \[0, 1\]"),
+        ("optimizer.ema", "constant(decay=2)", r"'decay' of the average of the parameters 'constant' must be"),
         ("optimizer.ema", "power(sigma_rel=0.3)", "sigma_rel=0.3 must lie in"),
         ("optimizer.ema", "power(decay=0.9)", "has no option 'decay'"),
         ("optimizer.tracked", "pair(narrow=0.1)", "narrow=0.1 must be below wide=0.1"),
