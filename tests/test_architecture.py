@@ -190,7 +190,7 @@ def test_every_field_is_read(toy_run, tmp_path):
     for objective, overrides in runs:
         run = toy_run(objective, tmp_path / "run", overrides)
         assert Run.build(Recorder(run.config, read)).abstract_state is not None
-    run = toy_run("noise_prediction", tmp_path / "run")
+    run = toy_run("noise_prediction", tmp_path / "run", {"optimizer.tracked": "pair"})
     train(Recorder(run.config, read), run.path, monitors)
     attributes = {
         node.attr for path in LIBRARY for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)

@@ -232,7 +232,7 @@ def test_a_config_is_frozen():
         ("model.width", "3", "config field 'model.width' cannot be '3': expected at least 8"),
         ("model.width", "(64,)", "config field 'model.width' cannot be '(64,)': expected a number"),
         ("seed", "None", "config field 'seed' cannot be 'None': expected a number"),
-        ("objective", "next_tokens", "noise_prediction, classifier: did you mean 'next_token'?"),
+        ("objective", "next_tokens", "classifier: did you mean 'next_token'?"),
         ("train.duration", "soon", "config field 'train.duration' cannot be 'soon': expected a duration such as '2000 steps'"),
     ],
 )
