@@ -84,7 +84,7 @@ class NextToken:
         def next_logits(token: Array, position: Array, cache):
             inputs = jnp.concatenate([token, token]) if guided else token
             here = jnp.broadcast_to(coordinates[position], (batch, 1, coordinates.shape[-1]))
-            ids = masks.AttentionIds(jnp.full((batch, 1), position), jnp.ones((batch, 1), jnp.int32))
+            ids = masks.AttentionIds(jnp.full((batch, 1), position), jnp.ones((batch, 1), jnp.int32), jnp.full((batch, 1), position))
             logits, cache = self.network.apply({"params": params}, inputs[:, None], here, ids, label, cache=cache)
             logits = logits[:, 0]
             return guide(logits[:rows], logits[rows:], self.guidance_scale) if guided else logits, cache

@@ -183,7 +183,7 @@ def test_guidance_of_one_is_the_conditional_model_bit_for_bit(model):
 
     def conditional(requests):
         def next_logits(token, position, cache):
-            ids = masks.AttentionIds(jnp.full((MANY, 1), position), jnp.ones((MANY, 1), jnp.int32))
+            ids = masks.AttentionIds(jnp.full((MANY, 1), position), jnp.ones((MANY, 1), jnp.int32), jnp.full((MANY, 1), position))
             at = jnp.full((MANY, 1, 1), position)
             logits, cache = network.apply({"params": model.params}, token[:, None], at, ids, requests["label"], cache=cache)
             return logits[:, 0], cache
