@@ -114,6 +114,12 @@ FIELDS = {
         "temperature": field(1.0, "of the sampled distribution; 0 takes the likeliest token", at_least=0.0, late=True),
         "top_k": field(0, "sample among the k likeliest tokens; 0: all", at_least=0, late=True),
         "top_p": field(1.0, "sample among the likeliest tokens that hold this probability", above=0.0, at_most=1.0, late=True),
+        "min_p": field(0.0, "sample among tokens of at least this share of the likeliest one's probability", at_least=0.0, at_most=1.0, late=True),
+        "beams": field(0, "the likeliest sequence is searched for with this many beams, instead of drawing; 0: draw", at_least=0, late=True),
+        "length_penalty": field(1.0, "a beam's log-probability is divided by its length to this power", at_least=0.0, late=True),
+        "loss_chunk": field(None, "positions whose logits are held at once in the loss, to save memory; None: all", kind=int, at_least=1),
+        "z_loss": field(0.0, "weight of the squared log-normaliser of the softmax in the training loss", at_least=0.0),
+        "label_smoothing": field(0.0, "share of the uniform distribution in the training target", at_least=0.0, at_most=0.999),
     },
     "optimizer": {
         "learning_rate": field(2e-3, "peak learning rate", above=0.0),

@@ -61,7 +61,8 @@ def take(cache: Cache, rows: Array) -> Cache:
     return Cache(cache.keys[:, rows], cache.values[:, rows], AttentionIds(*(ids[rows] for ids in cache.ids)), cache.index[rows])
 
 
-def rewind(cache: Cache, index: Array) -> Cache:
-    """The cache as it was when it held index [B] positions: what came after is forgotten."""
+def forget(cache: Cache, count: Array) -> Cache:
+    """The cache without its last count[b] positions of each row b."""
+    index = cache.index - count
     held = jnp.arange(cache.keys.shape[2])[None, :] < index[:, None]
     return cache._replace(ids=cache.ids._replace(segment_ids=jnp.where(held, cache.ids.segment_ids, 0)), index=index)

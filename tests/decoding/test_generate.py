@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from genjax import rng
-from genjax.decoding.generate import generate
+from genjax.decoding.generate import begin, generate
 from genjax.decoding.sampling import SamplingRule
 from tests.helpers import jit
 
@@ -14,16 +14,16 @@ V, LENGTH, ROWS = 4, 6, 50
 TABLE = (np.random.default_rng(0).normal(size=(LENGTH, LENGTH + 1, V + 1, V)) * 2).astype(np.float32)  # position, zeros seen, last token
 
 
-def next_logits(token, position, zeros):
-    """The state is a number a row; 0 is a token like any other."""
-    zeros = zeros + (token == 0)
-    return jnp.asarray(TABLE)[position, zeros, token], zeros
+def apply(tokens, positions, real, zeros):
+    """The state is a number a row, how often 0 was seen; 0 is a token like any other, and padding is none."""
+    seen = zeros[:, None] + jnp.cumsum((tokens == 0) & real, axis=1)
+    return jnp.asarray(TABLE)[positions, seen, tokens], seen[:, -1]
 
 
 def run(ids, rule, length=LENGTH):
     def drawn(ids):
         state, start = jnp.zeros(len(ids), jnp.int32), jnp.full(len(ids), V, jnp.int32)
-        return generate(next_logits, state, start, length, rule, rng.rows(jax.random.key(1), ids))
+        return generate(apply, begin(state, start), length, rule, rng.rows(jax.random.key(1), ids)).tokens
 
     return np.asarray(jit(drawn)(np.asarray(ids)))
 
@@ -63,7 +63,7 @@ def test_positions_are_drawn_independently():
 
     def drawn():
         keys, start = rng.rows(jax.random.key(2), jnp.arange(rows)), jnp.zeros(rows, jnp.int32)
-        return generate(lambda token, position, state: (jnp.zeros((rows, V)), state), (), start, 2, SamplingRule(), keys)
+        return generate(lambda tokens, *_: (jnp.zeros((rows, 1, V)), ()), begin((), start), 2, SamplingRule(), keys).tokens
 
     flat = np.asarray(jit(drawn)())
     agree = np.mean(flat[:, 0] == flat[:, 1])

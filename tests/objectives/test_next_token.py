@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from genjax import rng
-from genjax.decoding.generate import generate
+from genjax.decoding.generate import begin, generate
 from genjax.decoding.sampling import SamplingRule
 from genjax.models import adapters, masks
 from genjax.types import DataSpec
@@ -182,14 +182,12 @@ def test_guidance_of_one_is_the_conditional_model_bit_for_bit(model):
     requests, network = request_of(IDS, IDS % CLASSES), model.objective.network
 
     def conditional(requests):
-        def next_logits(token, position, cache):
-            ids = masks.AttentionIds(jnp.full((MANY, 1), position), jnp.ones((MANY, 1), jnp.int32), jnp.full((MANY, 1), position))
-            at = jnp.full((MANY, 1, 1), position)
-            logits, cache = network.apply({"params": model.params}, token[:, None], at, ids, requests["label"], cache=cache)
-            return logits[:, 0], cache
+        def apply(tokens, positions, real, cache):
+            ids = masks.AttentionIds(positions, real.astype(jnp.int32), positions)
+            return network.apply({"params": model.params}, tokens, positions[..., None], ids, requests["label"], cache=cache)
 
         start, cache = jnp.full((MANY,), LEVELS, jnp.int32), network.trunk.empty_cache(MANY, LENGTH)
-        return generate(next_logits, cache, start, LENGTH, SamplingRule(), rng.rows(KEY, requests["id"]))
+        return generate(apply, begin(cache, start), LENGTH, SamplingRule(), rng.rows(KEY, requests["id"])).tokens
 
     np.testing.assert_array_equal(model.sampler()(requests).data, jit(conditional)(requests))
 
