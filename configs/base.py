@@ -122,9 +122,21 @@ FIELDS = {
         "label_smoothing": field(0.0, "share of the uniform distribution in the training target", at_least=0.0, at_most=0.999),
     },
     "optimizer": {
+        "name": field(
+            "adamw", "the rule of an update; muon is for hidden matrices, with AdamW for the rest", choices=("adamw", "muon", "lion", "adafactor")
+        ),
+        "adam_learning_rate": field(None, "peak learning rate of what muon leaves to AdamW; None: the same", kind=float, above=0.0),
+        "momentum": field(0.95, "muon's decay of the gradient mean", at_least=0.0, at_most=0.9999),
+        "base_width": field(
+            None,
+            "learning rates are those that are right for a model of this width, and are carried over to model.width; None: no",
+            kind=int,
+            at_least=1,
+        ),
         "learning_rate": field(2e-3, "peak learning rate", above=0.0),
-        "schedule": field("cosine", "learning rate after the warm-up", choices=("cosine", "constant")),
+        "schedule": field("cosine", "learning rate after the warm-up", choices=("cosine", "constant", "wsd", "inverse_sqrt")),
         "warmup": field(Duration("5 percent"), "linear warm-up", at_least=0),
+        "decay": field(Duration("20 percent"), "the line to zero at the end of the wsd schedule", at_least=0),
         "b1": field(0.9, "Adam's decay of the gradient mean", at_least=0.0, at_most=0.9999),
         "b2": field(0.99, "Adam's decay of the squared gradient", at_least=0.0, at_most=0.99999),
         "weight_decay": field(0.05, "decoupled decay of kernels and embeddings, scaled by the learning rate", at_least=0.0),

@@ -70,9 +70,10 @@ def prefill(apply: Apply, state: PyTree, tokens: Array, real: Array, stop: Stop 
     positions = jnp.cumsum(real, axis=1) - 1
     last = jnp.argmax(jnp.where(real, positions, -1), axis=1)[:, None]
     token, position = (jnp.take_along_axis(rows, last, axis=1)[:, 0] for rows in (tokens, positions))
-    unread = (tokens, positions, real & (jnp.arange(tokens.shape[1]) != last))
-    for start in range(0, tokens.shape[1] if tokens.shape[1] > 1 else 0, chunk or tokens.shape[1]):
-        _, state = apply(*(rows[:, start : start + (chunk or tokens.shape[1])] for rows in unread), state)
+    unread, length = real & (jnp.arange(tokens.shape[1]) != last), tokens.shape[1]
+    for start in range(0, length if length > 1 else 0, chunk or length):
+        here = slice(start, start + (chunk or length))
+        _, state = apply(tokens[:, here], positions[:, here], unread[:, here], state)
     return begin(state, token, position, stop)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import flax.linen as nn
 import jax
@@ -100,7 +101,7 @@ class Attention(nn.Module):
     dtype: jnp.dtype
     kv_heads: int | None = None
     window: int | None = None
-    backend: str = "xla"
+    backend: Literal["xla", "cudnn"] = "xla"
 
     @nn.compact
     def __call__(

@@ -16,6 +16,8 @@ checkpoint does not know which.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -94,7 +96,7 @@ class Trunk(nn.Module):
     remat: bool
     kv_heads: int | None = None
     window: int | None = None
-    attention: str = "xla"
+    attention: Literal["xla", "cudnn"] = "xla"
 
     def __post_init__(self) -> None:
         if self.kv_heads is not None and self.heads % self.kv_heads:

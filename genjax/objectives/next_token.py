@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from genjax import rng
 from genjax.config import require
 from genjax.decoding.beam import beam_search
-from genjax.decoding.generate import Apply, Drawn, Progress, Stop, generate, prefill
+from genjax.decoding.generate import Apply, Drawn, Stop, generate, prefill
 from genjax.decoding.sampling import SamplingRule, guide
 from genjax.models import adapters, masks
 from genjax.models import cache as caches
@@ -152,12 +152,13 @@ class NextToken:
 
         def apply(tokens: Array, positions: Array, real: Array, state: PyTree) -> tuple[Array, PyTree]:
             cache, label = state
+            half = tokens.shape[0]
             if guided:
                 tokens, positions, real = (jnp.concatenate([x, x]) for x in (tokens, positions, real))
             coordinates = positions[..., None] if len(grid) == 1 else adapters.grid_coordinates(grid)[positions]
             ids = masks.AttentionIds(positions, real.astype(jnp.int32), positions)
             logits, cache = network.apply({"params": params}, tokens, coordinates, ids, label, cache=cache)
-            return guide(*jnp.split(logits, 2), self.guidance_scale) if guided else logits, (cache, label)
+            return guide(logits[:half], logits[half:], self.guidance_scale) if guided else logits, (cache, label)
 
         def take(state: PyTree, kept: Array) -> PyTree:
             cache, label = state
@@ -188,4 +189,4 @@ class NextToken:
         inputs = jnp.concatenate([start, tokens[:, :-1]], axis=1)
         apply = functools.partial(self.network.apply, {"params": params})
         features, _ = apply(inputs, self._coordinates(tokens), masks.causal(*tokens.shape), label, dropout_keys, method="features")
-        return cross_entropy.chunked(functools.partial(apply, method="logits"), features, tokens, self.loss_chunk)
+        return cross_entropy.chunked(lambda x: jnp.asarray(apply(x, method="logits")), features, tokens, self.loss_chunk)

@@ -112,7 +112,9 @@ def test_gated_mlp_is_its_formula():
 def test_attention_is_softmax_of_normalised_rotated_scores_over_what_is_visible(kv_heads, window):
     x, module = draw(B, T, D), Attention(heads=H, dtype=jnp.float32, kv_heads=kv_heads, window=window)
     coordinates = np.random.default_rng(4).integers(0, 9, (B, T, 2))
-    ids = masks.AttentionIds(np.array([[0, 1, 2, 3, 4], [0, 0, 1, 1, 2]]), np.array([[1, 1, 2, 2, 2], [1, 1, 1, 1, 1]]), np.array([[0, 1, 2, 3, 4]] * 2))
+    ids = masks.AttentionIds(
+        np.array([[0, 1, 2, 3, 4], [0, 0, 1, 1, 2]]), np.array([[1, 1, 2, 2, 2], [1, 1, 1, 1, 1]]), np.array([[0, 1, 2, 3, 4]] * 2)
+    )
     params = random_params(lambda key: module.init(key, x, coordinates, ids, ids, None)["params"])
     out, kept = jit(lambda x, coordinates: module.apply({"params": params}, x, coordinates, ids, ids, None))(x, coordinates)
     assert kept is None
