@@ -88,8 +88,7 @@ def test_positions_are_drawn_independently():
 # ---- prompts -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("chunk", [None, 2, 3])
-@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize(("side", "chunk"), [("right", None), ("left", None), ("left", 3), ("right", 2)])
 def test_prompts_of_any_lengths_go_on_as_if_each_were_alone(side, chunk):
     drawn = after_prompts(PROMPTS, range(6), SamplingRule(), 3, side=side, chunk=chunk)
     np.testing.assert_array_equal(drawn.tokens, row_by_row(range(6), SamplingRule(), 3, PROMPTS))
