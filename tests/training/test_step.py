@@ -177,7 +177,7 @@ def moved(rule: str, way: str):
     settings = config("next_token", optimizer__name=rule, optimizer__learning_rate=0.01, optimizer__schedule="constant").optimizer
     transform = optimizer.build(settings, logical_axes(objective), warmup=0, total=9)
     params = jax.tree.map(jnp.asarray, random_params(objective.init))
-    step, state = jit(several(make_train_step(objective, transform, seed=SEED))), state_of(params, transform)
+    step, state = jit(several(make_train_step(objective, transform, seed=SEED, average=AVERAGE))), state_of(params, transform)
     batches = jax.tree.map(lambda x: np.stack([x, x]), make_batch(TOKENS, ROWS))
     return jax.tree.map(lambda a, b: a - b, step(state, batches)[0].params, params)
 
