@@ -309,6 +309,14 @@ def validate(config: Any) -> None:
         config.logging.wandb is None or importlib.util.find_spec("wandb") is not None,
         "logging.wandb needs the package wandb: install genjax[wandb], or set logging.wandb=None",
     )
+    require(
+        config.optimizer.base_width is None or diffusion.network == "trunk",
+        "optimizer.base_width is about model.width, which a U-Net does not have: set it to None",
+    )
+    require(
+        model.kv_heads is None or model.heads % model.kv_heads == 0,
+        f"model.heads={model.heads} is not divisible by model.kv_heads={model.kv_heads}: each head of keys serves as many heads of queries",
+    )
     low, high = diffusion.guidance_logsnr_min, diffusion.guidance_logsnr_max
     require(
         low is None or high is None or low < high,

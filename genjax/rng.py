@@ -55,5 +55,5 @@ def dropout(x: Array, rate: float, keys: Key | None) -> Array:
 
 
 def each(keys: Key, number: Array | int) -> Key:
-    """Every key of `keys` [B] folded with the same number."""
-    return jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
+    """Every key of `keys` [B] folded with a number: the same one, or its own of [B]."""
+    return jax.vmap(jax.random.fold_in)(keys, jnp.broadcast_to(number, keys.shape))

@@ -358,6 +358,8 @@ CLASHES = [
     ({"model.width": 65}, "model.width=65 is not divisible by model.heads=4"),
     ({"model.width": 60, "model.heads": 4}, "model.width / model.heads = 15: rotary positions need an even head size"),
     ({"model.width": 16, "model.heads": 4}, "model.width / model.heads = 4: rotary positions need an even head size of at least 6"),
+    ({"model.kv_heads": 3}, "model.heads=4 is not divisible by model.kv_heads=3"),
+    ({"optimizer.base_width": 32, "noise_prediction.network": "unet"}, "optimizer.base_width is about model.width, which a U-Net does not have"),
     ({"train.accumulation": 3}, "data.batch_size=64 is not divisible by train.accumulation=3"),
     (
         {"noise_prediction.logsnr_min": 9, "noise_prediction.logsnr_max": 9},

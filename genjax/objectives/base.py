@@ -6,6 +6,7 @@ and nothing else, so a new objective is one file, one line in `genjax.objectives
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, ClassVar, Protocol
 
 import flax.linen as nn
@@ -48,8 +49,9 @@ class Objective(Protocol):
 
 
 def trunk_from(config: Any) -> Trunk:
-    """The shared trunk of a config."""
-    return Trunk(**config.model, parent=None)
+    """The shared trunk of a config, whose fields have the trunk's names."""
+    names = [field.name for field in dataclasses.fields(Trunk) if field.name not in ("parent", "name")]
+    return Trunk(**{name: getattr(config.model, name) for name in names}, parent=None)
 
 
 def classes_from(config: Any, spec: DataSpec) -> int:

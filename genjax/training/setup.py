@@ -66,7 +66,8 @@ class Run:
     @cached_property
     def optimizer(self) -> optax.GradientTransformation:
         config = self.config.optimizer
-        return optimizer.build(config, self.axes, warmup=self.steps(config.warmup), total=self.total_steps)
+        steps = {"warmup": self.steps(config.warmup), "decay": self.steps(config.decay), "total": self.total_steps}
+        return optimizer.build(config, self.axes, width=self.config.model.width, **steps)
 
     @cached_property
     def abstract_state(self) -> state.TrainState:

@@ -12,8 +12,8 @@ from tests.helpers import jit
 V = 12
 
 
-def kept_by_twin(logits: np.ndarray, temperature: float, top_k: int, top_p: float) -> np.ndarray:
-    """bool [V] of one row: temperature, then top-k, then top-p of what is left. What counts is the tokens that are strictly likelier."""
+def kept_by_twin(logits: np.ndarray, temperature: float, top_k: int, top_p: float, min_p: float = 0.0) -> np.ndarray:
+    """bool [V] of one row: temperature, then top-k, then top-p, then min-p of what is left. What counts is the tokens that are strictly likelier."""
     scaled = logits.astype(np.float64) / temperature
     kept = np.ones(len(scaled), bool)
     if top_k:
@@ -23,6 +23,8 @@ def kept_by_twin(logits: np.ndarray, temperature: float, top_k: int, top_p: floa
         probability = weights / weights.sum()
         likelier = np.array([probability[scaled > value].sum() for value in scaled])
         kept &= likelier < top_p
+    if min_p:
+        kept &= np.exp(scaled - scaled.max()) >= min_p
     return kept
 
 
@@ -41,6 +43,8 @@ RULES = [
     (1.0, 0, 0.613),
     (0.7, 0, 0.9137),
     (3.0, 5, 0.4721),
+    (1.0, 0, 1.0, 0.1371),
+    (2.0, 8, 0.9137, 0.3),
 ]
 
 
@@ -96,7 +100,7 @@ def test_temperature_zero_is_the_argmax_whatever_the_key():
     assert tokens.dtype == jnp.int32
 
 
-@pytest.mark.parametrize("rule", [(1.0, 0, 1.0), (0.5, 0, 1.0), (2.0, 6, 1.0), (1.0, 0, 0.813), (1.5, 8, 0.713)], ids=str)
+@pytest.mark.parametrize("rule", [(1.0, 0, 1.0), (0.5, 0, 1.0), (2.0, 6, 1.0), (1.0, 0, 0.813), (1.5, 8, 0.713), (1.5, 0, 1.0, 0.2)], ids=str)
 def test_frequencies_are_the_filtered_probabilities(rule):
     draws, logits = 20_000, draw_logits(1, ties=False)[0]
     kept = kept_by_twin(logits, *rule)
