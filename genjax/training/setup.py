@@ -28,8 +28,6 @@ class Run:
     source: Source
     objective: Objective
     parallel: Parallel
-    average: ema.Beta  # of the parameters that are evaluated and sampled
-    widths: tuple[float, ...]  # sigma_rel of the averages that are tracked beside it
     guide_classes: int = 0  # that a guide knows, where the model itself is not told the class
 
     @classmethod
@@ -38,10 +36,19 @@ class Run:
         use_compilation_cache()
         source = open_source(config.data.source, config.data.dir)
         objective = objectives.build(config, source.spec)
-        average = ema.average(Choice(config.optimizer.ema).parts)
-        widths = ema.tracked(Choice(config.optimizer.tracked).parts)
-        parallel = Parallel.build(config.parallel, config.data.batch_size, config.train.accumulation)
-        return cls(config, source, objective, parallel, average, widths)
+        run = cls(config, source, objective, Parallel.build(config.parallel, config.data.batch_size, config.train.accumulation))
+        assert run.average and run.widths is not None  # averages that cannot be are refused now
+        return run
+
+    @cached_property
+    def average(self) -> ema.Beta:
+        """Of the parameters that are evaluated and sampled."""
+        return ema.average(Choice(self.config.optimizer.ema).parts)
+
+    @cached_property
+    def widths(self) -> tuple[float, ...]:
+        """sigma_rel of the averages that are tracked beside it."""
+        return ema.tracked(Choice(self.config.optimizer.tracked).parts)
 
     @property
     def classes(self) -> int:
