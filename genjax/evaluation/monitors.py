@@ -20,6 +20,7 @@ _TEXTS = 8  # on a sheet
 def monitors(run: Run) -> Sequence[Monitor]:
     """The monitors of a run; bits only where there is a likelihood, a sheet of samples only where people can see them."""
     evaluator, tokenizer = Evaluator(run), run.source.tokenizer
+    length = run.config.sample.length or run.config.data.length
 
     def bits(run: Run, state: TrainState, step: int, log: Logger) -> None:
         started = time.monotonic()
@@ -33,8 +34,7 @@ def monitors(run: Run) -> Sequence[Monitor]:
 
     def written(run: Run, state: TrainState, step: int, log: Logger) -> None:
         assert tokenizer is not None
-        sample = run.config.sample
-        drawn = texts.write(evaluator, state.ema, min(sample.count, _TEXTS), np.zeros(0, np.int32), sample.length or run.config.data.length)
+        drawn = texts.write(evaluator, state.ema, min(run.config.sample.count, _TEXTS), np.zeros(0, np.int32), length)
         path = log.text(step, "samples", texts.sheet([tokenizer.decode(row) for row in drawn.data]))
         log.line(f"  samples   {path}")
 
