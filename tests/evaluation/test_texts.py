@@ -118,7 +118,7 @@ def test_the_baselines_of_text_are_frequencies_and_compressors(tmp_path):
 
 def test_bytes_and_not_tokens_are_what_the_baselines_are_for():
     source, train, held_out = two_byte_source()
-    counts = np.bincount(train.tokens, minlength=5)
+    counts = np.bincount(train.tokens[:56], minlength=5)  # seven whole windows, wherever they begin
     known = dict(zip(range(5), baselines._unigram(counts), strict=True))
     assert sum(math.exp(-value) for value in known.values()) == pytest.approx(1)
     assert known[4] > known[3] > known[0]
