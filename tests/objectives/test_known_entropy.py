@@ -25,7 +25,7 @@ VALUES = {
     "optimizer.learning_rate": 4e-3,
     "optimizer.weight_decay": 0.0,
     "optimizer.warmup": "50 steps",
-    "optimizer.ema_decay": 0.98,
+    "optimizer.ema": "constant(decay=0.98)",
     "train.duration": "700 steps",
     "train.steps_per_dispatch": 10,
 }
