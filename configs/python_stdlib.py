@@ -1,8 +1,11 @@
 """Code, byte by byte: the sources of the running Python's standard library, which are on every machine.
 
-python scripts/train.py --config=configs/python_stdlib.py:next_token --workdir=runs/code
-python scripts/sample.py --workdir=runs/code --prompt='def read(self, size=-1):' --config.sample.length=400
-python scripts/evaluate.py --workdir=runs/code --config.evaluate.examples=None
+  python scripts/train.py --config=configs/python_stdlib.py:next_token --workdir=runs/code
+  python scripts/sample.py --workdir=runs/code --prompt='def read(self, size=-1):' --config.sample.length=400
+  python scripts/evaluate.py --workdir=runs/code --config.evaluate.examples=None
+
+The files differ a little between versions of Python, and with them every figure. Hardware: 2 CPU cores, 20 minutes on a busy machine. Expected with
+Python 3.11.7, seed 0: 1.62 ± 0.04 bits a byte on the first 256 held-out windows, which is what training measures.
 """
 
 VARIANTS = ("next_token",)

@@ -53,7 +53,7 @@ ARROWS = {
     "rng": {"types"},
     "config": {"errors"},
     "cli": {"config", "errors"},
-    "data": {"types", "errors"},
+    "data": {"types", "errors", "registry"},
     "models": MATHS,
     "diffusion": MATHS,
     "decoding": MATHS,

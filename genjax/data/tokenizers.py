@@ -14,15 +14,15 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from genjax.errors import CheckpointError, DataError, UsageError, did_you_mean
+from genjax.errors import CheckpointError, DataError
+from genjax.registry import Range, bind
 
 FILE = "tokenizer.json"
 
@@ -107,12 +107,10 @@ def _char(choice: Choice, learnt: str) -> Tokenizer:
     return Tokenizer(choice, learnt, tuple(character.encode() for character in learnt), cut)
 
 
-def _learn_bpe(texts: Sequence[str], vocab: int = 1024) -> Any:
+def _learn_bpe(texts: Sequence[str], vocab: Annotated[int, Range(at_least=257, at_most=2**20, whole=True)] = 1024) -> Any:
     from tokenizers import Tokenizer as Model
     from tokenizers import models, pre_tokenizers, trainers
 
-    if not isinstance(vocab, int) or not 257 <= vocab <= 2**20:
-        raise UsageError(f"data.tokenizer=bpe(vocab={vocab}): vocab must be a whole number from 257, the bytes and a piece, to {2**20}")
     model = Model(models.BPE())
     model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -154,17 +152,10 @@ def make(choice: Choice, data: str, texts: Sequence[str], folder: Path | None = 
       UsageError: there is no such tokenizer or option.
       CheckpointError: what the run keeps is damaged.
     """
-    name, options = choice
-    if name not in TOKENIZERS:
-        raise UsageError(f"data.tokenizer={name}: the tokenizers are {', '.join(TOKENIZERS)}{did_you_mean(name, TOKENIZERS)}")
-    kind = TOKENIZERS[name]
-    known = [option for option in inspect.signature(kind.learn).parameters if option != "texts"]
-    for option in options:
-        if option not in known:
-            raise UsageError(f"data.tokenizer={name}({option}=...): {name} has no option '{option}'; it has {', '.join(known) or 'none'}")
+    learn, (name, options) = bind({name: kind.learn for name, kind in TOKENIZERS.items()}, choice, "tokenizer"), choice
     kept = _read(folder / FILE) if folder is not None and (folder / FILE).is_file() else {}
     same = kept and (kept["name"], kept["options"], kept["data"]) == (name, dict(options), data)
-    return kind.make((name, dict(options)), kept["learnt"] if same else kind.learn(texts, **options))
+    return TOKENIZERS[name].make((name, dict(options)), kept["learnt"] if same else learn(texts))
 
 
 def record(tokenizer: Tokenizer, data: str) -> dict[str, Any]:

@@ -120,11 +120,11 @@ def test_what_is_damaged_is_not_used(content, tmp_path):
 @pytest.mark.parametrize(
     "choice, words",
     [
-        (("bytes", {}), "tokenizers are byte, char, bpe: did you mean 'byte'"),
-        (("byte", {"vocab": 3}), "byte has no option 'vocab'; it has none"),
-        (("bpe", {"size": 3}), "bpe has no option 'size'; it has vocab"),
-        (("bpe", {"vocab": 256}), "vocab must be a whole number from 257"),
-        (("bpe", {"vocab": 300.5}), "vocab must be a whole number from 257"),
+        (("bytes", {}), "there is no tokenizer 'bytes': did you mean 'byte'"),
+        (("byte", {"vocab": 3}), "the tokenizer 'byte' has no option 'vocab'. It has none"),
+        (("bpe", {"size": 3}), "the tokenizer 'bpe' has no option 'size'. It has vocab"),
+        (("bpe", {"vocab": 256}), "option 'vocab' of the tokenizer 'bpe' must be a whole number at least 257"),
+        (("bpe", {"vocab": 300.5}), "option 'vocab' of the tokenizer 'bpe' must be a whole number at least 257"),
     ],
 )
 def test_bad_choices(choice, words):
