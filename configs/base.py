@@ -9,10 +9,25 @@ FIELDS = {
     "seed": field(0, "root of every random number: parameters, data order, noise, dropout, samples", at_least=0, at_most=2**32 - 1),
     "objective": field("next_token", "what is learned", choices=("next_token", "noise_prediction", "consistency", "mean_flow", "classifier")),
     "data": {
-        "source": field("digits", "digits (embedded) | tfds:<name> | npz:<file>"),
+        "source": field(
+            "digits",
+            "digits (embedded) | tfds:<name> | npz:<file> | text:<file or folder> | python_stdlib (embedded) | tfds_text:<name> | markov (made up)",
+        ),
         "dir": field(None, "folder of prepared tensorflow-datasets; None: GENJAX_DATA_DIR, then the library's own", kind=str, late=True),
         "batch_size": field(64, "examples a step, over all devices and micro-batches", at_least=1),
         "eval_batch_size": field(256, "examples a batch in evaluation and sampling; changes no result", at_least=1, late=True),
+        "tokenizer": field(
+            Choice("byte"), "text as tokens: bytes, the characters of the training split, or bpe(vocab=1024)", choices=("byte", "char", "bpe")
+        ),
+        "length": field(256, "tokens of a row of text", at_least=2),
+        "packing": field(
+            "windows",
+            "rows of text: windows of all documents one after the other, or whole documents that do not see each other",
+            choices=("windows", "documents"),
+        ),
+        "eval_stride": field(
+            None, "new tokens a window in evaluation; the others are context. None: half of `length`", kind=int, at_least=1, late=True
+        ),
     },
     "conditioning": {
         "label": field(True, "condition on the class of an example, where the data has classes"),
@@ -167,6 +182,7 @@ FIELDS = {
     },
     "sample": {
         "count": field(100, "samples to draw", at_least=1, late=True),
+        "length": field(None, "tokens of a text that is drawn; None: data.length", kind=int, at_least=1, late=True),
         "guidance_scale": field(
             1.0, "guidance, by default classifier-free; 1 is off (with a classifier as guide: its posterior)", at_least=0.0, late=True
         ),

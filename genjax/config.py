@@ -185,8 +185,8 @@ def load(name: str, fields: Mapping[str, Field], overrides: Mapping[str, str] | 
     values = dict(leaves(check(apply(config, fields, overrides or {}), fields)))
     # A run must find its data from whatever folder it is used in.
     kind, _, file = values.get("data.source", "").partition(":")
-    if kind == "npz" and file:
-        values["data.source"] = f"npz:{Path(file).expanduser().resolve()}"
+    if kind in ("npz", "text") and file:
+        values["data.source"] = f"{kind}:{Path(file).expanduser().resolve()}"
     if values.get("data.dir"):
         values["data.dir"] = str(Path(values["data.dir"]).expanduser().resolve())
     return check(_nested(values), fields)
@@ -323,8 +323,8 @@ def validate(config: Any) -> None:
         f"noise_prediction.guidance_logsnr_min={low} must be below guidance_logsnr_max={high}: guidance would never be on",
     )
     require(
-        config.data.source != "npz:" and config.data.source != "tfds:",
-        f"data.source='{config.data.source}' names no data set: use digits, tfds:<name> or npz:<file>",
+        not config.data.source.endswith(":"),
+        f"data.source='{config.data.source}' names no data set: use digits, tfds:<name>, npz:<file>, text:<file> or another kind",
     )
 
 

@@ -10,7 +10,9 @@
   python scripts/sample.py --workdir=runs/noise --config.sample.guide=runs/weak --config.sample.guidance_scale=2   (autoguidance)
   python scripts/sample.py --workdir=runs/noise --film                                  (noising and denoising, as strips and GIFs)
 
-Writes a picture (or, for tokens, only the array) and an .npz with the samples in the units of the data. Sample i is a function of the
+  python scripts/sample.py --workdir=runs/shakespeare --prompt='ROMEO:' --config.sample.length=500 --config.sample.count=2
+
+Writes a picture or a text (for other tokens, only the array) and an .npz with the samples in the units of the data. Sample i is a function of the
 model, the seed and i: it does not depend on how many are drawn at once.
 """
 
@@ -21,6 +23,8 @@ FLAGS = [
     cli.Flag("workdir", "the trained run's directory", required=True),
     cli.Flag("out", "file name without ending; default: samples/samples_step<step> in the run's directory"),
     cli.Flag("label", "draw only this class; default: all classes in turn", kind=int),
+    cli.Flag("prompt", "what a text begins with"),
+    cli.Flag("prompt_file", "the UTF-8 file that holds it"),
     cli.Flag("image", "edit instead of draw: held_out, or a PNG of the size of the data"),
     cli.Flag("redraw", "of --image, the part to draw anew: top,left,bottom,right in pixels, or a PNG that is white there"),
     cli.Flag("interpolate", "draw the way between two images: 3,17 (rows of the held-out split) or a.png,b.png"),
@@ -38,7 +42,13 @@ def main(args):
 
     require(args.interpolate is None or (args.image is None and not args.film), "--interpolate is a picture of its own: give no --image or --film")
 
-    from genjax.evaluation import commands
+    from genjax.evaluation import commands, texts
+
+    prompt = texts.read_prompt(args.prompt, args.prompt_file)
+    require(
+        not prompt or (args.image is None and args.interpolate is None and not args.film),
+        "--prompt is the beginning of a text: give no --image, --interpolate or --film",
+    )
 
     options = {"out": args.out, "step": args.step, "weights": args.weights}
     if args.film:
@@ -48,7 +58,7 @@ def main(args):
     elif args.image is not None:
         commands.edit(args.workdir, args.overrides, image=args.image, redraw=args.redraw, label=args.label, **options)
     else:
-        commands.sample(args.workdir, args.overrides, label=args.label, **options)
+        commands.sample(args.workdir, args.overrides, label=args.label, prompt=prompt, **options)
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ ARROWS = {
     "rng": {"types"},
     "config": {"errors"},
     "cli": {"config", "errors"},
-    "data": {"types", "errors"},
+    "data": {"types", "errors", "registry"},
     "models": MATHS,
     "diffusion": MATHS,
     "decoding": MATHS,
@@ -263,7 +263,7 @@ def test_every_recipe_says_how_it_is_run(path):
 
 @pytest.mark.parametrize("recipe", variants())
 def test_every_recipe_trains(recipe, tmp_path):
-    """One step of a small model; the data of tensorflow-datasets are made up. Then its bound and its sampler are traced."""
+    """One step of a small model; texts and the data of tensorflow-datasets are made up. Then its bound and its sampler are traced."""
     import tensorflow_datasets as tfds
 
     from genjax.data.loader import eval_batches
@@ -271,6 +271,9 @@ def test_every_recipe_trains(recipe, tmp_path):
     from genjax.training.setup import Run
 
     config = configs.load(recipe, FIELDS, SMALL)
+    if config.data.source.partition(":")[0] == "text":
+        (tmp_path / "book.txt").write_text("".join(f"{n} is a line of the book\n" for n in range(2000)))
+        config = configs.load(recipe, FIELDS, SMALL | {"data.source": f"text:{tmp_path / 'book.txt'}"})
     configs.validate(config)
     if config.data.source.partition(":")[0] == "npz":
         pytest.skip(f"{config.data.source} is the user's own file")

@@ -439,6 +439,6 @@ def test_choices_are_names_of_the_code():
 
 
 def test_kinds_of_data_sources_are_said_in_the_help():
-    from genjax.data.sources import OPENERS
+    from genjax.data.sources import CORPORA, OPENERS
 
-    assert all(kind in FIELDS["data.source"].help for kind in OPENERS)
+    assert all(kind in FIELDS["data.source"].help for kind in [*OPENERS, *CORPORA])

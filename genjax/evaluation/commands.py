@@ -11,20 +11,30 @@ import numpy as np
 from PIL import Image
 
 from genjax.config import require, to_json
-from genjax.evaluation import baselines, edits, pictures
+from genjax.evaluation import baselines, edits, pictures, texts
 from genjax.evaluation.evaluator import Evaluator
 from genjax.evaluation.judge import Judge
 from genjax.evaluation.trained import Trained, load
 from genjax.training.workdir import Workdir, writing
 
 
-def sample(path: str, overrides: Mapping[str, str], *, out: str | None, label: int | None, step: int | None, weights: str) -> Path:
-    """Draws `sample.count` samples of a run and writes them as a picture and an array; returns the array's path."""
+def sample(path: str, overrides: Mapping[str, str], *, out: str | None, label: int | None, prompt: str, step: int | None, weights: str) -> Path:
+    """Draws `sample.count` samples of a run and writes them as a picture or text, and an array; returns their path without ending.
+
+    A prompt is what text begins with.
+    """
     trained = load(path, overrides, weights=weights, step=step)
-    spec, count = trained.run.source.spec, trained.run.config.sample.count
+    spec, count, tokenizer = trained.run.source.spec, trained.run.config.sample.count, trained.run.source.tokenizer
     _check_label(trained, path, label)
+    require(not prompt or tokenizer is not None, f"--prompt: the model of {path} writes no text")
     started = time.monotonic()
-    drawn = Evaluator(trained.run).draw(trained.params, count, label=label)
+    evaluator, shown = Evaluator(trained.run), []
+    if tokenizer is not None:
+        length = trained.run.config.sample.length or trained.run.config.data.length
+        drawn = texts.write(evaluator, trained.params, count, tokenizer.encode(prompt), length)
+        shown = [prompt + tokenizer.decode(row) for row in drawn.data]
+    else:
+        drawn = evaluator.draw(trained.params, count, label=label)
     seconds = time.monotonic() - started
 
     target = Path(out) if out else Workdir(path).samples / f"samples_step{trained.step}"
@@ -40,6 +50,10 @@ def sample(path: str, overrides: Mapping[str, str], *, out: str | None, label: i
             columns = trained.run.classes if trained.run.classes and label is None else 10
             Image.fromarray(pictures.sheet(drawn.data, spec, columns)).save(picture)
             print(f"  picture  {picture}")
+        if shown:
+            written = target.with_name(target.name + ".txt")
+            written.write_text(texts.sheet(shown), encoding="utf-8", newline="")
+            print(f"{texts.sheet(shown)}  text     {written}")
     print(f"  array    {target.with_name(target.name + '.npz')}")
     return target
 
@@ -162,6 +176,13 @@ def evaluate(path: str, overrides: Mapping[str, str], *, step: int | None, weigh
         for baseline in baselines.table(run.source) if run.objective.generates else []:
             print(f"  {baseline.value:.4f}     {baseline.name}")
         record[f"bits_per_{bits.unit}"] = bits._asdict()
+        if run.source.tokenizer is not None:
+            measured = texts.per_token(bits, run.source, run.config.evaluate.examples)
+            record["per_token"] = measured._asdict() | {"tokenizer": run.source.tokenizer.name}
+            print(
+                f"  nats/token {measured.nats:.4f} ± {measured.stderr:.4f}   perplexity {measured.perplexity:.2f} a token, "
+                f"{measured.tokens:,} tokens of {run.source.tokenizer.name}"
+            )
     else:
         print("  this objective has no likelihood: only its samples are judged")
     if judge is not None:

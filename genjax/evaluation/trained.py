@@ -48,7 +48,7 @@ def load(path: str | Path, overrides: Mapping[str, str], *, weights: str = "ema"
     config = configs.check(configs.apply(config, fields, overrides), fields)
     configs.validate(config)
 
-    trained = bind(WEIGHTS, configs.Choice(weights).parts, "kind of weights")(Run.build(config), workdir, step)
+    trained = bind(WEIGHTS, configs.Choice(weights).parts, "kind of weights")(Run.build(config, workdir.path), workdir, step)
     if config.sample.guide is None:
         return trained
     return _guided(trained, load(config.sample.guide, {}, weights=weights))

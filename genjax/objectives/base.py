@@ -36,7 +36,7 @@ class Objective(Protocol):
         """Fresh parameters, each boxed with the logical names of its axes (flax `LogicallyPartitioned`)."""
 
     def loss(self, params: Params, batch: Batch, key: Key, *, train: bool) -> LossSums:
-        """Sums over the rows of a batch; loss / weight is in nats a dimension, of objectives that score."""
+        """Sums over the rows of a batch; loss / weight is in nats a dimension or token, of objectives that score."""
 
     def likelihood(self, params: Params, batch: Batch, key: Key) -> Likelihood:
         """The negative log-likelihood of every row, of the kind that the objective can give; UsageError where it gives none."""

@@ -3,14 +3,14 @@
     log p(x | y) = sum_i log p(x_i | x_<i, y)                                                       (1)
 
 with each factor a softmax over the levels that a value can take, so the likelihood is exact. The input at position i is x_(i-1), and a
-start token at position 0; the coordinates are those of the value that is predicted.
+start token where a segment begins; the coordinates are those of the value that is predicted. Only supervised tokens are counted: what else
+is in a row is there to be seen.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -26,6 +26,7 @@ from genjax.models import cache as caches
 from genjax.models.networks import TokenNetwork
 from genjax.objectives import cross_entropy
 from genjax.objectives.base import base_label, classes_from, hide_labels, trunk_from
+from genjax.objectives.sequences import Sequence, grid, sequence
 from genjax.types import Array, Batch, Cost, DataSpec, Key, Likelihood, LossSums, Params, PyTree, Samples
 
 
@@ -50,9 +51,8 @@ class NextToken:
 
     @classmethod
     def build(cls, config: Any, spec: DataSpec) -> NextToken:
-        grid = tuple(n for n in spec.shape if n > 1) or (1,)
         options, model, classes = config.next_token, config.model, classes_from(config, spec)
-        network = TokenNetwork(trunk_from(config), spec.levels, grid, classes, model.tied_head, model.logit_softcap, parent=None)
+        network = TokenNetwork(trunk_from(config), spec.levels, grid(spec), classes, model.tied_head, model.logit_softcap, parent=None)
         return cls(
             network,
             spec,
@@ -69,16 +69,17 @@ class NextToken:
 
     def init(self, key: Key) -> Params:
         batch = {self.spec.key: jnp.zeros((1, *self.spec.shape), jnp.int32), "label": jnp.zeros((1,), jnp.int32)}
-        tokens = self._tokens(batch)
-        return self.network.init(key, tokens, self._coordinates(tokens), masks.causal(*tokens.shape), batch["label"])["params"]
+        rows = sequence(batch, self.spec)
+        return self.network.init(key, rows.tokens, rows.coordinates, masks.causal(*rows.tokens.shape), batch["label"])["params"]
 
     def loss(self, params: Params, batch: Batch, key: Key, *, train: bool) -> LossSums:
         def keys(name: str) -> Key:
             return rng.rows(rng.fold_name(key, name), batch["id"])
 
         label = hide_labels(batch.get("label"), self.network.num_classes, self.drop_rate, keys("label")) if train else batch.get("label")
-        terms = self._terms(params, batch, label, keys("dropout") if train else None)
-        weight = jnp.broadcast_to(batch["weight"][:, None], terms.nats.shape)
+        rows = sequence(batch, self.spec)
+        terms = self._terms(params, rows, label, keys("dropout") if train else None)
+        weight = batch["weight"][:, None] * rows.mask
         loss = terms.loss(label_smoothing=self.label_smoothing, z_loss=self.z_loss)
         total = lambda x: jnp.sum(weight * x)
         count = jnp.sum(weight)
@@ -86,10 +87,9 @@ class NextToken:
 
     def likelihood(self, params: Params, batch: Batch, key: Key) -> Likelihood:
         del key  # nothing is drawn: equation (1) is exact
-        nats = self._terms(params, batch, batch.get("label"), None).nats
-        units = jnp.full(nats.shape[:1], nats.shape[1])
-        nats = jnp.sum(nats, axis=-1)
-        return Likelihood(nats, units, jnp.zeros_like(nats), {}, "exact")
+        rows = sequence(batch, self.spec)
+        nats = jnp.sum(rows.mask * self._terms(params, rows, batch.get("label"), None).nats, axis=-1)
+        return Likelihood(nats, rows.units, jnp.zeros_like(nats), {}, "exact", self.spec.unit)
 
     def sample(self, params: Params, request: Batch, key: Key) -> Samples:
         """New rows; with the data and `mask` in the request, rows that keep the data where the mask is true and draw the rest, each value
@@ -99,7 +99,7 @@ class NextToken:
         if self.spec.key in request:
             require("towards" not in request, "next_token has no way between images: --interpolate is for noise_prediction")
             require("mask" in request, "next_token cannot begin from an image: say which part to draw anew with --redraw")
-            known = self._tokens(request), jnp.broadcast_to(request["mask"], request[self.spec.key].shape).reshape(rows, length)
+            known = sequence(request, self.spec).tokens, jnp.broadcast_to(request["mask"], request[self.spec.key].shape).reshape(rows, length)
         nothing = jnp.zeros((rows, 0), jnp.int32)
         tokens = self.complete(params, nothing, nothing.astype(bool), request, key, length=length, known=known).tokens
         cost = Cost(nfe=length * (2 if self.guidance_scale != 1.0 else 1) * max(1, self.beams), sequential_depth=length)
@@ -170,23 +170,14 @@ class NextToken:
 
     def film(self, params: Params, batch: Batch, key: Key) -> dict[str, Array]:
         """`writing`: a sample as far as it is written, before every token and after the last; what is not yet written is 0."""
-        tokens = self._tokens({self.spec.key: self.sample(params, {k: v for k, v in batch.items() if k in ("id", "label")}, key).data})
+        drawn = self.sample(params, {k: v for k, v in batch.items() if k in ("id", "label")}, key).data
+        tokens = drawn.reshape(drawn.shape[0], self.spec.num_dims)
         written = jnp.arange(tokens.shape[1])[None, :] < jnp.arange(tokens.shape[1] + 1)[:, None]
         return {"writing": jnp.where(written[:, None], tokens, 0).reshape(-1, tokens.shape[0], *self.spec.shape)}
 
-    def _tokens(self, batch: Batch) -> Array:
-        values = batch[self.spec.key]
-        return values.reshape(values.shape[0], math.prod(self.spec.shape)).astype(jnp.int32)
-
-    def _coordinates(self, tokens: Array) -> Array:
-        cells = adapters.grid_coordinates(self.network.grid)
-        return jnp.broadcast_to(cells, (tokens.shape[0], *cells.shape))
-
-    def _terms(self, params: Params, batch: Batch, label: Array | None, dropout_keys: Key | None) -> cross_entropy.Terms:
-        """Teacher forcing: the terms [B, T] of every value given those before it."""
-        tokens = self._tokens(batch)
-        start = jnp.full((tokens.shape[0], 1), self.network.vocab, jnp.int32)
-        inputs = jnp.concatenate([start, tokens[:, :-1]], axis=1)
+    def _terms(self, params: Params, rows: Sequence, label: Array | None, dropout_keys: Key | None) -> cross_entropy.Terms:
+        """Teacher forcing: the terms [B, T] of every token given those before it in its segment."""
+        seen = masks.causal(*rows.tokens.shape)._replace(segment_ids=rows.segment_ids)
         apply = functools.partial(self.network.apply, {"params": params})
-        features, _ = apply(inputs, self._coordinates(tokens), masks.causal(*tokens.shape), label, dropout_keys, method="features")
-        return cross_entropy.chunked(lambda x: jnp.asarray(apply(x, method="logits")), features, tokens, self.loss_chunk)
+        features, _ = apply(rows.shifted(self.network.vocab), rows.coordinates, seen, label, dropout_keys, method="features")
+        return cross_entropy.chunked(lambda x: jnp.asarray(apply(x, method="logits")), features, rows.tokens, self.loss_chunk)

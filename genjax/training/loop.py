@@ -62,14 +62,16 @@ def train(config: Any, path: Path, monitors: Callable[[Run], Sequence[Monitor]],
       NonFiniteError: the loss is not a number.
     """
     require(config.sample.guide is None, "sample.guide is a trained model: give it to sample.py and evaluate.py, a training knows none")
-    run = Run.build(config)
     workdir = Workdir(path)
+    run = Run.build(config, None if overwrite else workdir.path)
     if overwrite:
         move_aside(workdir)
     elif not force:
         refuse_other_config(workdir, config)
     with Stopper() as stopper, workdir:
         workdir.write_json("config.json", to_json(config))
+        for name, values in run.source.kept.items():
+            workdir.write_json(name, values)
         with Checkpoints(workdir.checkpoints, keep=config.checkpoint.keep) as checkpoints:
             return _train(run, workdir, checkpoints, stopper, [*monitors(run), *_snapshots(run, workdir)])
 

@@ -13,7 +13,7 @@ import optax
 
 from genjax import objectives
 from genjax.config import Choice, Duration
-from genjax.data.sources import Source, open_source
+from genjax.data.sources import Source, TextFormat, open_source
 from genjax.objectives.base import Objective
 from genjax.training import ema, optimizer, state, step
 from genjax.training.parallel import Parallel
@@ -31,10 +31,13 @@ class Run:
     guide_classes: int = 0  # that a guide knows, where the model itself is not told the class
 
     @classmethod
-    def build(cls, config: Any) -> Run:
-        """Opens the data and checks that config, data and devices fit each other (UsageError, DataError)."""
+    def build(cls, config: Any, folder: Path | None = None) -> Run:
+        """Opens the data and checks that config, data and devices fit each other (UsageError, DataError).
+
+        folder: the directory of a run that exists; what it keeps of its data is used again.
+        """
         use_compilation_cache()
-        source = open_source(config.data.source, config.data.dir)
+        source = open_source(config.data.source, config.data.dir, TextFormat.of(config.data), folder)
         objective = objectives.build(config, source.spec)
         run = cls(config, source, objective, Parallel.build(config.parallel, config.data.batch_size, config.train.accumulation))
         assert run.average and run.widths is not None  # averages that cannot be are refused now
