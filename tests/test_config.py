@@ -232,7 +232,11 @@ def test_a_config_is_frozen():
         ("model.width", "3", "config field 'model.width' cannot be '3': expected at least 8"),
         ("model.width", "(64,)", "config field 'model.width' cannot be '(64,)': expected a number"),
         ("seed", "None", "config field 'seed' cannot be 'None': expected a number"),
-        ("objective", "next_tokens", "noise_prediction, classifier: did you mean 'next_token'?"),
+        (
+            "objective",
+            "next_tokens",
+            "noise_prediction, masked_diffusion, embedding_diffusion, consistency, mean_flow, classifier: did you mean 'next_token'?",
+        ),
         ("train.duration", "soon", "config field 'train.duration' cannot be 'soon': expected a duration such as '2000 steps'"),
     ],
 )
@@ -295,7 +299,8 @@ def test_unknown_recipes_and_variants(tmp_path):
     with pytest.raises(UsageError, match="no config file 'configs'"):
         configs.load("configs", FIELDS)
     with pytest.raises(
-        UsageError, match=r"has no variant 'noise_predict': did you mean 'noise_prediction'\? It has next_token, noise_prediction, classifier\."
+        UsageError,
+        match=r"no variant 'noise_predict': did you mean 'noise_prediction'\? It has next_token, noise_prediction, masked_diffusion, block_",
     ):
         configs.load("configs/digits.py:noise_predict", FIELDS)
     with pytest.raises(UsageError, match=r"has no variant 'x'\. It takes none\."):
