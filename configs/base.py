@@ -7,7 +7,11 @@ from genjax.config import Choice, Duration, field
 
 FIELDS = {
     "seed": field(0, "root of every random number: parameters, data order, noise, dropout, samples", at_least=0, at_most=2**32 - 1),
-    "objective": field("next_token", "what is learned", choices=("next_token", "noise_prediction", "consistency", "mean_flow", "classifier")),
+    "objective": field(
+        "next_token",
+        "what is learned",
+        choices=("next_token", "noise_prediction", "masked_diffusion", "embedding_diffusion", "consistency", "mean_flow", "classifier"),
+    ),
     "data": {
         "source": field(
             "digits",
@@ -135,6 +139,48 @@ FIELDS = {
         "loss_chunk": field(None, "positions whose logits are held at once in the loss, to save memory; None: all", kind=int, at_least=1),
         "z_loss": field(0.0, "weight of the squared log-normaliser of the softmax in the training loss", at_least=0.0),
         "label_smoothing": field(0.0, "share of the uniform distribution in the training target", at_least=0.0, at_most=0.999),
+    },
+    "masked_diffusion": {
+        "block_size": field(0, "values are written in blocks of this many, each by diffusion given those before; 0: all at once", at_least=0),
+        "shifted": field(False, "read a prediction where the value before goes in, as next_token does; then blocks of 1 are next_token itself"),
+        "schedule": field(
+            Choice("linear"), "share of masked values over time; it changes no expected loss", choices=("linear", "cosine", "polynomial")
+        ),
+        "masking": field(
+            "counted", "how training masks: a number of values, or each on its own; it changes no expected loss", choices=("counted", "independent")
+        ),
+        "time_sampler": field(
+            "stratified", "how training draws its times; it changes no expected loss", choices=("uniform", "stratified", "antithetic")
+        ),
+        "steps": field(64, "steps in which a sample (each block of it) is revealed", at_least=1, late=True),
+        "order": field(
+            Choice("random"),
+            "what a step reveals: each value by chance (ancestral), a number of them anywhere, from the left, or the likeliest, which is biased",
+            choices=("ancestral", "random", "left_to_right", "confidence"),
+            late=True,
+        ),
+        "temperature": field(1.0, "of the sampled distributions; 0 takes the likeliest value", at_least=0.0, late=True),
+        "top_p": field(1.0, "sample among the likeliest values that hold this probability", above=0.0, at_most=1.0, late=True),
+        "likelihood": field(
+            "bound", "the bound in continuous time, or that of ancestral sampling in `steps` steps", choices=("bound", "discrete_bound"), late=True
+        ),
+        "eval_times": field(16, "maskings drawn for each example of a likelihood", at_least=2, late=True),
+    },
+    "embedding_diffusion": {
+        "width": field(16, "dimensions of the vector that stands for a token", at_least=2),
+        "logsnr_min": field(-8.0, "log-SNR at the noise end", at_least=-40.0, at_most=40.0),
+        "logsnr_max": field(5.0, "log-SNR at the data end, where the decoder must tell the vectors apart", at_least=-40.0, at_most=40.0),
+        "time_sampler": field(
+            "stratified", "how training draws its noise levels; it changes no expected loss", choices=("uniform", "stratified", "antithetic")
+        ),
+        "solver": field(
+            Choice("ddpm"),
+            "how a sample is drawn, on even steps of log-SNR",
+            choices=("ddpm", "ddim", "euler", "heun", "dpm2", "dpmpp_2m", "dpmpp_2m_sde", "unipc", "edm_churn", "euler_maruyama", "pc"),
+            late=True,
+        ),
+        "steps": field(64, "solver steps a sample", at_least=1, late=True),
+        "eval_times": field(16, "noise levels drawn for each example of a likelihood", at_least=2, late=True),
     },
     "optimizer": {
         "name": field(

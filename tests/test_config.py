@@ -295,7 +295,8 @@ def test_unknown_recipes_and_variants(tmp_path):
     with pytest.raises(UsageError, match="no config file 'configs'"):
         configs.load("configs", FIELDS)
     with pytest.raises(
-        UsageError, match=r"has no variant 'noise_predict': did you mean 'noise_prediction'\? It has next_token, noise_prediction, classifier\."
+        UsageError,
+        match=r"no variant 'noise_predict': did you mean 'noise_prediction'\? It has next_token, noise_prediction, masked_diffusion, block_",
     ):
         configs.load("configs/digits.py:noise_predict", FIELDS)
     with pytest.raises(UsageError, match=r"has no variant 'x'\. It takes none\."):

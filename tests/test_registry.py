@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 from genjax import registry
-from genjax.diffusion import flow_map, grid, solvers, time_sampling, weighting
+from genjax.diffusion import absorbing, flow_map, grid, solvers, time_sampling, weighting
 from genjax.errors import UsageError
 from genjax.training import ema
 
@@ -46,7 +46,18 @@ def test_refusals(choice, says):
 
 @pytest.mark.parametrize(
     "table",
-    [solvers.SOLVERS, grid.GRIDS, weighting.WEIGHTINGS, time_sampling.DENSITIES, flow_map.PAIRS, flow_map.DISTANCES, ema.AVERAGES, ema.TRACKED],
+    [
+        solvers.SOLVERS,
+        grid.GRIDS,
+        weighting.WEIGHTINGS,
+        time_sampling.DENSITIES,
+        flow_map.PAIRS,
+        flow_map.DISTANCES,
+        absorbing.SCHEDULES,
+        absorbing.ORDERS,
+        ema.AVERAGES,
+        ema.TRACKED,
+    ],
 )
 def test_every_number_with_a_default_says_what_it_may_be_and_the_default_is_that(table):
     for name, function in table.items():

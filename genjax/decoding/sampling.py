@@ -5,6 +5,8 @@
 Temperature 0 takes the likeliest token. Top-p keeps every token whose likelier tokens hold less than p of the probability (an
 exclusive cumulative sum), so at least one is always kept, and ties at the edge are all kept. Min-p keeps every token of at least that share
 of the likeliest one's probability (arXiv:2407.01082).
+
+The token that is drawn has the largest logit plus Gumbel noise.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import math
 import jax
 import jax.numpy as jnp
 
+from genjax import rng
 from genjax.types import Array, Key
 
 
@@ -31,7 +34,7 @@ class SamplingRule:
         """Tokens int32 [B] from logits [B, V], each row with its own key."""
         if self.temperature == 0.0:
             return jnp.argmax(logits, axis=-1).astype(jnp.int32)
-        return jax.vmap(jax.random.categorical)(keys, self.filter(logits)).astype(jnp.int32)
+        return jnp.argmax(self.filter(logits) + rng.gumbel(keys, logits.shape[1:]), axis=-1).astype(jnp.int32)
 
     def filter(self, logits: Array) -> Array:
         """The logits of the distribution that is sampled; -inf where a token is left out."""

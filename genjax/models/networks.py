@@ -132,6 +132,32 @@ class PatchNetwork(nn.Module):
         return adapters.unpatchify(out, self.patch_size, self.shape)
 
 
+class VectorNetwork(nn.Module):
+    """Noisy vectors and their log-SNR in, logits out; attributes as in TokenNetwork.
+
+    The head starts at zero: an untrained network says that the context tells nothing.
+    """
+
+    trunk: Trunk
+    vocab: int
+    grid: tuple[int, ...]
+    num_classes: int
+
+    @nn.compact
+    def __call__(
+        self, x: Array, logsnr: Array, coordinates: Array, ids: masks.AttentionIds, label: Array | None, dropout_keys: Key | None = None
+    ) -> Array:
+        """x float32 [B, T, d], logsnr [B], coordinates int32 [B, T, A], label int32 [B] -> float32 [B, T, V]."""
+        width = self.trunk.width
+        h = adapters.PatchIn(width, name="embed")(x) + PlaceEmbed(self.grid, width, name="place")(coordinates)
+        cond = adapters.NoiseLevelEmbed(width, name="noise_level")(logsnr)
+        if self.num_classes:
+            assert label is not None, "a model with classes needs a label for every row"
+            cond = cond + adapters.Embed(self.num_classes + 1, width, axis="class", name="label")(label)
+        h, _ = self.trunk(h, coordinates, ids, jax.nn.silu(cond), dropout_keys)
+        return adapters.TokenHead(self.vocab, name="head")(h)
+
+
 class ClassifierNetwork(nn.Module):
     """An image in, features and class logits out; attributes as in PatchNetwork."""
 

@@ -31,11 +31,15 @@ class Sequence(NamedTuple):
     mask: Array
     units: Array
 
+    @property
+    def begins(self) -> Array:
+        """Where a segment begins, bool [B, T]."""
+        return jnp.diff(self.segment_ids, axis=1, prepend=-1) != 0
+
     def shifted(self, start: int) -> Array:
         """What is seen before each token, int32 [B, T]: the token before it in its segment, or `start` where the segment begins."""
         before = jnp.pad(self.tokens[:, :-1], ((0, 0), (1, 0)))
-        begins = jnp.diff(self.segment_ids, axis=1, prepend=-1) != 0
-        return jnp.where(begins, start, before)
+        return jnp.where(self.begins, start, before)
 
 
 def grid(spec: DataSpec) -> tuple[int, ...]:

@@ -19,20 +19,23 @@ def seen_by_loop(ids: AttentionIds, row: int) -> np.ndarray:
     seen = np.zeros((len(blocks), len(blocks)), bool)
     for query in range(len(blocks)):
         for key in range(len(blocks)):
-            seen[query, key] = blocks[key] <= blocks[query] and segments[key] == segments[query] and segments[key] != 0
+            at, here = (-1 - b if b < 0 else b for b in (blocks[key], blocks[query]))
+            block = at == here or (at < here and blocks[key] >= 0)
+            seen[query, key] = block and segments[key] == segments[query] and segments[key] != 0
     return seen
 
 
 @pytest.mark.parametrize("window", [None, 1, 3])
 def test_visible_is_the_rule_pair_by_pair(window):
     random = np.random.default_rng(0)
-    queries = AttentionIds(*(random.integers(0, top, (20, 6)) for top in (5, 3, 9)))
-    keys = AttentionIds(*(random.integers(0, top, (20, 9)) for top in (5, 3, 9)))
+    queries = AttentionIds(random.integers(-5, 5, (20, 6)), *(random.integers(0, top, (20, 6)) for top in (3, 9)))
+    keys = AttentionIds(random.integers(-5, 5, (20, 9)), *(random.integers(0, top, (20, 9)) for top in (3, 9)))
     expected = np.zeros((20, 1, 6, 9), bool)
     for b, _, q, k in np.ndindex(expected.shape):
         same_segment = queries.segment_ids[b, q] == keys.segment_ids[b, k] and keys.segment_ids[b, k] != 0
         near = window is None or abs(queries.places[b, q] - keys.places[b, k]) < window
-        expected[b, 0, q, k] = same_segment and near and keys.block_ids[b, k] <= queries.block_ids[b, q]
+        at, here = (-1 - i if i < 0 else i for i in (keys.block_ids[b, k], queries.block_ids[b, q]))
+        expected[b, 0, q, k] = same_segment and near and (at == here or (at < here and keys.block_ids[b, k] >= 0))
     np.testing.assert_array_equal(masks.visible(*(AttentionIds(*map(jnp.asarray, ids)) for ids in (queries, keys)), window), expected)
 
 
@@ -41,6 +44,11 @@ LOOKS_LIKE = {  # row = query, column = key
     "bidirectional": (masks.bidirectional(1, 4), ["xxxx"] * 4),
     "block_causal": (masks.block_causal(1, 4, 2), ["xx..", "xx..", "xxxx", "xxxx"]),
     "block_causal, last block cut": (masks.block_causal(1, 4, 3), ["xxx.", "xxx.", "xxx.", "xxxx"]),
+    "clean and draft, blocks of two": (
+        masks.clean_and_draft(masks.block_causal(1, 4, 2)),
+        ["xx......", "xx......", "xxxx....", "xxxx....", "....xx..", "....xx..", "xx....xx", "xx....xx"],
+    ),
+    "clean and draft, one by one": (masks.clean_and_draft(masks.causal(1, 3)), ["x.....", "xx....", "xxx...", "...x..", "x...x.", "xx...x"]),
     "prefix_lm": (masks.prefix_lm(jnp.array([2]), 4), ["xx..", "xx..", "xxx.", "xxxx"]),
     "prefix_lm, prefix of 1 is causal": (masks.prefix_lm(jnp.array([1]), 4), ["x...", "xx..", "xxx.", "xxxx"]),
     "prefix_lm, no prefix is causal": (masks.prefix_lm(jnp.array([0]), 4), ["x...", "xx..", "xxx.", "xxxx"]),
@@ -79,6 +87,7 @@ CASES = {
     "bidirectional": masks.bidirectional(1, T),
     "block_causal": masks.block_causal(1, T, 3),
     "prefix_lm": masks.prefix_lm(jnp.array([3]), T),
+    "clean and draft": masks.clean_and_draft(masks.block_causal(1, T // 2, 2)),
     "causal, packed": _packed(masks.causal(1, T), [1, 1, 1, 2, 2, 2, 2, 0]),
     "bidirectional, packed": _packed(masks.bidirectional(1, T), [0, 1, 1, 2, 2, 2, 0, 0]),
     "block_causal, packed": _packed(masks.block_causal(1, T, 3), [1, 1, 1, 1, 2, 2, 0, 2]),
