@@ -32,8 +32,8 @@ from genjax.decoding.sampling import SamplingRule, guide
 from genjax.diffusion import absorbing, likelihood, time_sampling
 from genjax.models import adapters, masks
 from genjax.models.networks import TokenNetwork
-from genjax.objectives.base import base_label, classes_from, hide_labels, trunk_from
-from genjax.objectives.sequences import Sequence, grid, sequence
+from genjax.objectives.base import base_label, classes_from, hide_labels
+from genjax.objectives.sequences import Sequence, network_from, sequence
 from genjax.registry import bind
 from genjax.types import Array, Batch, Cost, DataSpec, Key, Likelihood, LossSums, Params, Samples
 
@@ -73,7 +73,7 @@ class MaskedDiffusion:
         bind(absorbing.ORDERS, Choice(options.order).parts, "order")
         classes = classes_from(config, spec)
         return cls(
-            network=TokenNetwork(trunk_from(config), vocab=spec.levels, grid=grid(spec), num_classes=classes, parent=None),
+            network=network_from(config, spec),
             spec=spec,
             schedule=options.schedule,
             masking=options.masking,

@@ -25,8 +25,8 @@ from genjax.models import adapters, masks
 from genjax.models import cache as caches
 from genjax.models.networks import TokenNetwork
 from genjax.objectives import cross_entropy
-from genjax.objectives.base import base_label, classes_from, hide_labels, trunk_from
-from genjax.objectives.sequences import Sequence, grid, sequence
+from genjax.objectives.base import base_label, classes_from, hide_labels
+from genjax.objectives.sequences import Sequence, network_from, sequence
 from genjax.types import Array, Batch, Cost, DataSpec, Key, Likelihood, LossSums, Params, PyTree, Samples
 
 
@@ -51,10 +51,9 @@ class NextToken:
 
     @classmethod
     def build(cls, config: Any, spec: DataSpec) -> NextToken:
-        options, model, classes = config.next_token, config.model, classes_from(config, spec)
-        network = TokenNetwork(trunk_from(config), spec.levels, grid(spec), classes, model.tied_head, model.logit_softcap, parent=None)
+        options, classes = config.next_token, classes_from(config, spec)
         return cls(
-            network,
+            network_from(config, spec),
             spec,
             config.conditioning.drop_rate,
             base_label(config, classes),

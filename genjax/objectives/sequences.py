@@ -6,11 +6,13 @@ one unit. So an objective over tokens is written once, and packed documents, con
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
 from genjax.models import adapters
+from genjax.models.networks import TokenNetwork
+from genjax.objectives.base import classes_from, trunk_from
 from genjax.types import Array, Batch, DataSpec
 
 
@@ -45,6 +47,12 @@ class Sequence(NamedTuple):
 def grid(spec: DataSpec) -> tuple[int, ...]:
     """The axes of a row's coordinates: those of its array that are longer than 1."""
     return tuple(n for n in spec.shape if n > 1) or (1,)
+
+
+def network_from(config: Any, spec: DataSpec) -> TokenNetwork:
+    """The network over tokens of a config, for data like `spec`."""
+    model = config.model
+    return TokenNetwork(trunk_from(config), spec.levels, grid(spec), classes_from(config, spec), model.tied_head, model.logit_softcap, parent=None)
 
 
 def sequence(batch: Batch, spec: DataSpec) -> Sequence:
