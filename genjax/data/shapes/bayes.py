@@ -52,10 +52,13 @@ def log_evidence(tier: Tier, phi: Array) -> Array:
     """Equation (1) in nats, [B], for phi [B, 2, n, 225]."""
     empty = phi[..., 0]
     filled = jax.nn.logsumexp(phi[..., 1:], axis=-1) - math.log(CONTENTS - 1)
-    log_e = jnp.full((*phi.shape[:2], tier.max_count + 1), _NEVER, phi.dtype).at[..., 0].set(0.0)
-    for i in range(tier.cells):
+
+    def with_cell(log_e: Array, cell: tuple[Array, Array]) -> tuple[Array, None]:
         one_more = jnp.concatenate([jnp.full_like(log_e[..., :1], _NEVER), log_e[..., :-1]], axis=-1)
-        log_e = jnp.logaddexp(log_e + empty[..., i, None], one_more + filled[..., i, None])
+        return jnp.logaddexp(log_e + cell[0][..., None], one_more + cell[1][..., None]), None
+
+    nothing = jnp.full((*phi.shape[:2], tier.max_count + 1), _NEVER, phi.dtype).at[..., 0].set(0.0)
+    log_e, _ = jax.lax.scan(with_cell, nothing, (jnp.moveaxis(empty, -1, 0), jnp.moveaxis(filled, -1, 0)))
     prior = [-math.log(2 * (tier.max_count + 1) * math.comb(tier.cells, k)) for k in tier.counts]
     return jax.nn.logsumexp(log_e + jnp.asarray(prior, phi.dtype), axis=(-2, -1))
 
