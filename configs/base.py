@@ -9,7 +9,7 @@ FIELDS = {
     "seed": field(0, "root of every random number: parameters, data order, noise, dropout, samples", at_least=0, at_most=2**32 - 1),
     "objective": field("next_token", "what is learned", choices=("next_token", "noise_prediction", "classifier")),
     "data": {
-        "source": field("digits", "digits (embedded) | tfds:<name> | npz:<file>"),
+        "source": field("digits", "digits (embedded) | shapes:<tier> | shapes_codes:<tier> | tfds:<name> | npz:<file>"),
         "dir": field(None, "folder of prepared tensorflow-datasets; None: GENJAX_DATA_DIR, then the library's own", kind=str, late=True),
         "batch_size": field(64, "examples a step, over all devices and micro-batches", at_least=1),
         "eval_batch_size": field(256, "examples a batch in evaluation and sampling; changes no result", at_least=1, late=True),

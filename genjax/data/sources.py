@@ -11,6 +11,7 @@ from collections.abc import Callable
 from genjax.data.base import Rows, Source
 from genjax.data.digits import open_digits
 from genjax.data.npz import open_npz
+from genjax.data.shapes.source import open_shapes, open_shapes_codes
 from genjax.data.tfds import open_tfds
 from genjax.errors import UsageError, did_you_mean
 
@@ -20,6 +21,8 @@ OPENERS: dict[str, Callable[[str, str | None], Source]] = {
     "digits": open_digits,  # digits                 scikit-learn's 8x8 handwritten digits, always at hand
     "tfds": open_tfds,  #     tfds:fashion_mnist     an image set that TensorFlow Datasets has prepared
     "npz": open_npz,  #       npz:path/to/file.npz   arrays of your own
+    "shapes": open_shapes,  #                  shapes:s16          captioned scenes whose entropy is known, as pictures
+    "shapes_codes": open_shapes_codes,  #      shapes_codes:s16    the same as codes
 }
 
 
@@ -27,7 +30,7 @@ def open_source(name: str, data_dir: str | None = None) -> Source:
     """Opens the data set that a config names.
 
     Args:
-      name: "digits", "tfds:<name>" or "npz:<file>".
+      name: "digits", "tfds:<name>", "npz:<file>", "shapes:<tier>" or "shapes_codes:<tier>".
       data_dir: the folder of prepared TFDS data; None means $GENJAX_DATA_DIR, and without it TFDS's own default.
 
     Raises:

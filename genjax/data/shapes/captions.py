@@ -156,10 +156,6 @@ def _colour_is(phrase: np.ndarray, *names: str) -> np.ndarray:
     return np.isin(phrase // (SHAPES + 1), [scenes.COLOUR_NAMES.index(name) for name in names])
 
 
-def _held_out_count(kind, a, b, r):
-    return (kind == CT) & ((r == 5) | (r == 6)) & _shape_is(a, "heart", "circle")
-
-
 def _held_out_relation(kind, a, b, r):
     first, second = a % (SHAPES + 1), b % (SHAPES + 1)
     return (kind == RL) & (first < SHAPES) & (second < SHAPES) & ((first + 3 * second + 5 * r) % 8 == 0)
@@ -174,10 +170,9 @@ def _held_out_scope(kind, a, b, r):
     return ((kind == UN) | (kind == ON)) & _colour_is(a, "pink")
 
 
-# Name -> (arrays of type, a, b, r) -> bool: `count`, "five" and "six" of hearts and circles; `rel`, an eighth of relation and ordered shapes;
-# `neg`, "no triangle", "no cyan shape", "nothing cyan", "without hearts"; `scope`, "all ... are pink" and "only pink shapes".
+# Name -> (arrays of type, a, b, r) -> bool: `rel`, an eighth of relation and ordered shapes; `neg`, "no triangle", "no cyan shape",
+# "nothing cyan", "without hearts"; `scope`, "all ... are pink" and "only pink shapes".
 HELD_OUT: dict[str, Callable[..., np.ndarray]] = {
-    "count": _held_out_count,
     "rel": _held_out_relation,
     "neg": _held_out_negation,
     "scope": _held_out_scope,
@@ -227,8 +222,11 @@ class Speaker:
         weights = weights * some * room[:, None]
         return weights / np.maximum(weights.sum(axis=-1, keepdims=True), 1e-300)
 
-    def draw(self, drawn: Scenes, state: np.ndarray) -> np.ndarray:
-        """Tokens int32 [B, LENGTH] of one caption for each scene, from its state uint64 [B] of `counter`."""
+    def draw(self, drawn: Scenes, state: np.ndarray, must: str = "") -> np.ndarray:
+        """Tokens int32 [B, LENGTH] of one caption for each scene, from its state uint64 [B] of `counter`.
+
+        With `must`, a name in HELD_OUT, the first clause is one of those statements, each true one as likely; one must be true.
+        """
         seen, rows, most = objects(drawn), len(state), self.number or max(CLAUSES)
         words = counter.words(state, 2 + 3 * most)
         number = 1 + np.searchsorted(np.cumsum(list(CLAUSES.values()))[:-1], counter.uniform(words[:, 0]), side="right")
@@ -242,6 +240,8 @@ class Speaker:
             kinds[:, j] = np.minimum((of_type[:, None] >= chance).sum(axis=1), len(TYPES) - 1)
             kinds[(j >= number) | (drawn.count == 0), j] = -1
             pieces[:, j, 0] = np.where((kinds[:, j] >= 0) & (j > 0), separators[separator], PAD)
+        if must:
+            pieces[:, 0, 1:], kinds[:, 0] = self._held_out_clause(must, seen, words[:, 3]), -1
         for kind in range(len(TYPES)):
             row, j = np.nonzero(kinds == kind)
             choice = self._choose(kind, Objects(*(part[row] for part in seen)), words[row, 3 + 3 * j])
@@ -281,6 +281,14 @@ class Speaker:
         if kind in _ALWAYS and not self.without:  # what is known needs no table
             return count >= (_ALWAYS[kind] if kind != LC or self.tier.side > 1 else math.inf)
         return (count > 0) & self.allowed(kind, seen).any(axis=1)
+
+    def _held_out_clause(self, name: str, seen: Objects, words: np.ndarray) -> np.ndarray:
+        """Tokens [B, 8] of a held-out statement, uniform among the true ones."""
+        parts = [(kind, held_out(name, kind)) for kind in range(len(TYPES))]
+        table = np.concatenate([true_clauses(self.tier, kind, seen)[:, which] for kind, which in parts if which.any()], axis=1)
+        tokens = np.concatenate([language.clause_tokens(kind)[which] for kind, which in parts if which.any()])
+        passed = np.cumsum(table, axis=1)
+        return tokens[(passed <= counter.below(words, passed[:, -1])[:, None]).sum(axis=1)]
 
     def _choose(self, kind: int, seen: Objects, words: np.ndarray) -> np.ndarray:
         """The number of a statement [B], uniform among those that may be made."""

@@ -23,7 +23,7 @@ from genjax.data.shapes import counter, scenes
 from genjax.data.shapes.scenes import Scenes, Tier
 
 SALT = 20261121  # another salt is another data set: no reported number would be about the same scenes
-_SHARES = {"train": (0.0, 0.98), "val": (0.98, 0.99), "test": (0.99, 1.0), "all": (0.0, 1.0)}
+SHARES = {"train": (0.0, 0.98), "val": (0.98, 0.99), "test": (0.99, 1.0), "all": (0.0, 1.0)}
 _TOO_FEW = 1000
 
 HELD_OUT_PAIRS = tuple((shape, (3 * shape + 1) % scenes.OBJECT_COLOURS) for shape in range(scenes.SHAPES))
@@ -41,7 +41,7 @@ def scene_id(drawn: Scenes) -> np.ndarray:
 
 def belongs(tier: Tier, drawn: Scenes, split: str) -> np.ndarray:
     """bool [N]: whether a split ("train", "val", "test", or "all") may show the scenes."""
-    low, high = _SHARES[split]
+    low, high = SHARES[split]
     place = counter.uniform(scene_id(drawn))
     few = np.array([2 * math.comb(tier.cells, k) * (scenes.CONTENTS - 1) ** k < _TOO_FEW for k in range(tier.max_count + 2)])
     return few[drawn.count] | ((low <= place) & (place < high))
@@ -61,6 +61,14 @@ def has_binding(drawn: Scenes) -> np.ndarray:
     return np.any([there(s, c) & there(t, d) for s, c, t, d in HELD_OUT_BINDINGS], axis=0)
 
 
+def _nothing(drawn: Scenes) -> np.ndarray:
+    return np.zeros(len(drawn.background), bool)
+
+
+# Held-out combinations of what a picture shows: (scenes) -> bool [N].
+HELD_OUT: dict[str, Callable[[Scenes], np.ndarray]] = {"": _nothing, "comp1": has_pair, "comp2": has_binding}
+
+
 def draw(tier: Tier, split: str, index: np.ndarray, seed: int, counts: range, wanted: Callable[[Scenes], np.ndarray]) -> Scenes:
     """Scenes `index` [N] of a split: each the first of its own stream that belongs to the split and is `wanted`.
 
@@ -70,7 +78,7 @@ def draw(tier: Tier, split: str, index: np.ndarray, seed: int, counts: range, wa
       counts: k is uniform on it.
       wanted: (scenes) -> bool [N]; it must be true of some scenes for every k of `counts`.
     """
-    stream = counter.fold(counter.fold(counter.start(seed), list(_SHARES).index(split)), index)
+    stream = counter.fold(counter.fold(counter.start(seed), list(SHARES).index(split)), index)
     count = scenes.draw_count(counts, stream)
     found = Scenes(np.zeros(len(index), np.int64), np.zeros((len(index), tier.cells), np.int64))
     pending, attempt = np.arange(len(index)), 1
@@ -79,7 +87,9 @@ def draw(tier: Tier, split: str, index: np.ndarray, seed: int, counts: range, wa
         tries = 1 if attempt == 1 else max(1, min(256, 16384 // pending.size))
         states = counter.fold(stream[pending][:, None], attempt + np.arange(tries)).reshape(-1)
         drawn = scenes.draw(tier, states, np.repeat(count[pending], tries))
-        taken = (belongs(tier, drawn, split) & wanted(drawn)).reshape(-1, tries)
+        taken = belongs(tier, drawn, split)
+        taken[taken] = wanted(Scenes(drawn.background[taken], drawn.contents[taken]))
+        taken = taken.reshape(-1, tries)
         done, first = taken.any(axis=1), taken.argmax(axis=1)
         rows = (np.arange(len(pending)) * tries + first)[done]
         found.background[pending[done]], found.contents[pending[done]] = drawn.background[rows], drawn.contents[rows]

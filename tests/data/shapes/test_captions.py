@@ -189,9 +189,9 @@ def test_held_out_statements_are_never_made_though_their_words_are(name):
     free = np.array([clause for row in Speaker(S24, p_neg=0.4).draw(drawn, states(1500)) for clause in parse(to_text(row)).clauses])
     held_out = [clause for kind in range(len(TYPES)) for clause in language.clauses(kind)[captions.held_out(name, kind)]]
     assert len(held_out) > 0
-    assert captions.HELD_OUT[name](*free.T).any() or name == "count"  # five hearts are rare
+    assert captions.HELD_OUT[name](*free.T).any()
     said = {word for clause in made for word in language.clause_words(*clause.tolist())}
-    assert {word for clause in held_out for word in language.clause_words(*clause.tolist())} - said <= {"five", "six"}
+    assert {word for clause in held_out for word in language.clause_words(*clause.tolist())} <= said
 
 
 @pytest.mark.parametrize("name, shape, colour, pair", [("s16", 0.2207, 0.2477, 0.0351), ("s24", 0.3059, 0.3399, 0.0520), ("s32", 0.3784, 0.4165, 0.0685)])
