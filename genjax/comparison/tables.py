@@ -1,6 +1,7 @@
 """The tables of README.md and docs/, written from results/*.json: no number there is typed by hand.
 
-A table stands between two comments, `<!-- results/NAME.json -->` and `<!-- end -->`; `rewrite` replaces what is between them.
+A table stands between two comments, `<!-- results/NAME.json -->` and `<!-- end -->`; `rewrite` replaces what is between them. The form of a
+table that is not a comparison's is named behind the file: `<!-- results/NAME.json as samplers -->`.
 """
 
 from __future__ import annotations
@@ -11,12 +12,17 @@ from pathlib import Path
 from typing import Any
 
 COSTS = {"train_flops": ".3g", "network_evaluations_per_sample": "g", "samples_per_second": ".0f"}
-_PLACE = re.compile(r"(<!-- (results/[\w.-]+\.json) -->\n).*?(<!-- end -->)", re.DOTALL)
+_PLACE = re.compile(r"(<!-- (results/[\w.-]+\.json)(?: as (\w+))? -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def rewrite(text: str, root: Path) -> str:
     """The text with every table made anew from its file under `root`."""
-    return _PLACE.sub(lambda match: match[1] + markdown(json.loads((root / match[2]).read_text()), match[2]) + match[3], text)
+
+    def table(match: re.Match) -> str:
+        record = json.loads((root / match[2]).read_text())
+        return match[1] + FORMS[match[3] or "comparison"](record, match[2]) + match[4]
+
+    return _PLACE.sub(table, text)
 
 
 def markdown(record: dict[str, Any], name: str) -> str:
@@ -28,6 +34,40 @@ def markdown(record: dict[str, Any], name: str) -> str:
         bits = f"{'≤ ' if row['kind'] == 'upper_bound' else ''}{row['value']:.3f}" + (f" ± {row['stderr']:.3f}" if row["stderr"] else "")
         costs = [f"{value[name]:{form}}" if name in value else "" for name, form in COSTS.items()]
         lines.append("| " + " | ".join([row["arm"], bits, row["kind"].replace("_", " "), *costs]) + " |")
+    return "\n".join([*lines, "", _protocol(record, name), ""])
+
+
+def samplers(record: dict[str, Any], name: str) -> str:
+    """Arms "sampler(steps=N)" as a table: a row a number of steps, a group of columns a sampler; then the arms without steps."""
+    value = {(row["arm"], row["metric"]): row["value"] for row in record["metrics"]}
+    split = [re.fullmatch(r"(\w+)\(steps=(\d+)\)", arm) for arm, _ in value]
+    found = [(match[1], int(match[2])) for match in split if match]
+    kinds, metrics = list(dict.fromkeys(kind for kind, _ in found)), ("valid", "mean_count", "total_variation")
+    show = lambda arm: " / ".join(f"{value[arm, metric]:.{2 if metric == 'mean_count' else 3}f}" for metric in metrics)
+    lines = [
+        "| evaluations | " + " | ".join(f"{kind.replace('_', ' ')}: valid / mean count / TV" for kind in kinds) + " |",
+        "|---" * (len(kinds) + 1) + "|",
+    ]
+    for steps in sorted({steps for _, steps in found}):
+        lines.append(f"| {steps} | " + " | ".join(show(f"{kind}(steps={steps})") for kind in kinds) + " |")
+    lines += [f"| {arm} | {show(arm)} |" + " |" * (len(kinds) - 1) for arm, metric in value if metric == "valid" and "(" not in arm]
+    return "\n".join([*lines, "", _protocol(record, name), ""])
+
+
+def bounds(record: dict[str, Any], name: str) -> str:
+    """The metrics excess_bits and predicted_excess_bits, a row an arm."""
+    rows = {(row["arm"], row["metric"]): f"{row['value']:.3f} ± {row['stderr']:.3f}" for row in record["metrics"] if row["stderr"] is not None}
+    arms = [arm for arm, metric in rows if metric == "excess_bits"]
+    lines = ["| | bits/image above the entropy | predicted |", "|---|---|---|"]
+    lines += [f"| {arm} | {rows[arm, 'excess_bits']} | {rows[arm, 'predicted_excess_bits']} |" for arm in arms]
+    return "\n".join([*lines, "", _protocol(record, name), ""])
+
+
+FORMS = {"comparison": markdown, "samplers": samplers, "bounds": bounds}
+
+
+def _protocol(record: dict[str, Any], name: str) -> str:
+    """How the numbers came about."""
     protocol = [
         f"`{record['command']}`",
         record["date"][:10],
@@ -35,4 +75,4 @@ def markdown(record: dict[str, Any], name: str) -> str:
         f"jax {record['versions']['jax']}",
         f"seed {', '.join(map(str, record['seeds']))}",
     ]
-    return "\n".join([*lines, "", f"{', '.join(protocol)}; all of it in `{name}`.", ""])
+    return f"{', '.join(protocol)}; all of it in `{name}`."

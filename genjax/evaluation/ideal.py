@@ -140,5 +140,3 @@ def bits_nats(tier: Tier, numbers: Array) -> Array:
     count = oracle.read_numbers(tier, numbers).count
     each = scenes.bits(tier, np.array(tier.counts)) * np.log(2)
     return jnp.asarray(each)[count]
-
-

@@ -93,18 +93,20 @@ def holds(tier: Tier, clause: Any, seen: Objects) -> Any:
     same_shape = xp.asarray(np.arange(NOUNS) % (SHAPES + 1) + OBJECT_COLOURS * (SHAPES + 1))[a]
     of_a, of_b = (xp.take_along_axis(fits, phrase[:, None, None], axis=2)[..., 0] for phrase in (a, b))
     pairs = of_a[:, :, None] & of_b[:, None, :] & xp.asarray(related(tier))[r % 4]
-    answers = xp.stack([
-        number(a) > 0,
-        number(a) == r,
-        pairs.any(axis=(1, 2)),
-        (of_a & xp.asarray(placed(tier))[r % 6]).any(axis=1),
-        number(a) == 0,
-        number(a) == 0,
-        number(same_shape) > number(a),
-        (number(a) > 0) & (number(same_shape) == number(a)),
-        (number(a) > 0) & (number(a) == number(xp.full_like(a, ANYTHING))),
-        number(a) > number(b),
-    ])
+    answers = xp.stack(
+        [
+            number(a) > 0,
+            number(a) == r,
+            pairs.any(axis=(1, 2)),
+            (of_a & xp.asarray(placed(tier))[r % 6]).any(axis=1),
+            number(a) == 0,
+            number(a) == 0,
+            number(same_shape) > number(a),
+            (number(a) > 0) & (number(same_shape) == number(a)),
+            (number(a) > 0) & (number(a) == number(xp.full_like(a, ANYTHING))),
+            number(a) > number(b),
+        ]
+    )
     return answers[kind, rows]
 
 

@@ -107,9 +107,7 @@ class Scenes(NamedTuple):
 
 def bits(tier: Tier, count: np.ndarray | int) -> np.ndarray:
     """Equation (2) for scenes with `count` objects, float64 of the same shape."""
-    each = [
-        1 + math.log2(tier.max_count + 1) + math.log2(math.comb(tier.cells, k)) + k * math.log2(CONTENTS - 1) for k in tier.counts
-    ]
+    each = [1 + math.log2(tier.max_count + 1) + math.log2(math.comb(tier.cells, k)) + k * math.log2(CONTENTS - 1) for k in tier.counts]
     return np.array(each)[count]
 
 

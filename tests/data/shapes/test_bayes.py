@@ -11,7 +11,6 @@ import pytest
 
 from genjax.data.shapes import bayes, scenes
 from genjax.data.shapes.scenes import TIERS, Scenes, Tier
-
 from tests.helpers import jit
 
 S8, S16 = TIERS["s8"], TIERS["s16"]

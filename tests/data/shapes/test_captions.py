@@ -67,9 +67,7 @@ def words_hold(words, picture, side):
 
 
 def picture_of(tier, contents):
-    return [
-        (*divmod(i, tier.side), int(scenes.SHAPE_OF[n]), int(scenes.COLOUR_OF[n])) for i, n in enumerate(contents) if n
-    ]
+    return [(*divmod(i, tier.side), int(scenes.SHAPE_OF[n]), int(scenes.COLOUR_OF[n])) for i, n in enumerate(contents) if n]
 
 
 @pytest.mark.parametrize("kind", range(len(TYPES)), ids=TYPES)
@@ -194,7 +192,9 @@ def test_held_out_statements_are_never_made_though_their_words_are(name):
     assert {word for clause in held_out for word in language.clause_words(*clause.tolist())} <= said
 
 
-@pytest.mark.parametrize("name, shape, colour, pair", [("s16", 0.2207, 0.2477, 0.0351), ("s24", 0.3059, 0.3399, 0.0520), ("s32", 0.3784, 0.4165, 0.0685)])
+@pytest.mark.parametrize(
+    "name, shape, colour, pair", [("s16", 0.2207, 0.2477, 0.0351), ("s24", 0.3059, 0.3399, 0.0520), ("s32", 0.3784, 0.4165, 0.0685)]
+)
 def test_neutral_rates_of_negation_are_the_golden_ones(name, shape, colour, pair):
     """How often a given shape, colour, or both is in a scene: closed form and 30,000 scenes."""
     tier = TIERS[name]

@@ -8,7 +8,6 @@ import pytest
 
 from genjax.data.shapes import oracle, scenes
 from genjax.data.shapes.scenes import TIERS, Scenes
-
 from tests.helpers import jit
 
 S16 = TIERS["s16"]
