@@ -85,7 +85,7 @@ def _bound(tier: Tier, end: float, rows: int, seed: int) -> list[dict[str, Any]]
     for start in range(0, rows, 256):
         drawn = scenes.sample(tier, 256, seed=1000 * (seed + 1) + start)
         numbers, keys = scenes.palette_numbers(tier, drawn).astype(np.int32), rng.rows(rng.stream(seed, "bound"), jnp.arange(start, start + 256))
-        found.append(np.asarray(bound(numbers, keys).nats) / math.log(2) - scenes.bits(tier, drawn.count))
+        found.append(np.asarray(bound(numbers, keys).nats) / math.log(2) - scenes.bits(tier, drawn.k))
         predicted.append(sum(np.asarray(part) for part in predict(numbers, keys)) / math.log(2))
     arm = f"bound on {tier.name}, log-SNR up to {end:g}"
     parts = {"excess_bits": np.concatenate(found), "predicted_excess_bits": np.concatenate(predicted)}

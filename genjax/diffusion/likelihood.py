@@ -31,7 +31,7 @@ from genjax.diffusion import time_sampling
 from genjax.diffusion.grid import Grid
 from genjax.diffusion.prediction import eps_from_x0
 from genjax.diffusion.process import Denoise, Process, alpha_sigma, bcast, inner, prior_std
-from genjax.diffusion.quantizer import Quantizer
+from genjax.diffusion.quantizer import Palette, Quantizer
 from genjax.errors import UsageError
 from genjax.types import Array, Key
 
@@ -69,7 +69,7 @@ def prior_kl(process: Process, x0: Array, data_std: float) -> Array:
     return _sum(0.5 * (((alpha * x0) ** 2 + sigma**2) / std**2 - 1) + jnp.log(std / sigma))
 
 
-def decoder_nats(quantizer: Quantizer, ints: Array, eps: Array, logsnr: ArrayLike) -> Array:
+def decoder_nats(quantizer: Quantizer | Palette, ints: Array, eps: Array, logsnr: ArrayLike) -> Array:
     """-log P(ints | x_0) [B] in nats, x_0 = alpha x0 + sigma eps at a scalar logsnr, for ints and eps [B, ...]."""
     std = jnp.exp(-jnp.asarray(logsnr) / 2)
     return -_sum(quantizer.log_prob(ints, quantizer.encode(ints) + std * eps, std))
@@ -78,7 +78,7 @@ def decoder_nats(quantizer: Quantizer, ints: Array, eps: Array, logsnr: ArrayLik
 def variational_bound(
     denoise: Denoise,
     process: Process,
-    quantizer: Quantizer,
+    quantizer: Quantizer | Palette,
     ints: Array,
     keys: Key,
     num_times: int,

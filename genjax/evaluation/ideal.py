@@ -84,7 +84,7 @@ SAMPLERS = {
 def judge(tier: Tier, numbers: Array) -> Judged:
     """The oracle's verdict on palette numbers [B, H, W]."""
     facts = oracle.read_numbers(tier, numbers)
-    count, valid = np.asarray(facts.count), np.asarray(facts.valid)
+    count, valid = np.asarray(facts.k), np.asarray(facts.valid)
     shares = np.bincount(count, minlength=tier.max_count + 1) / len(count)
     uniform = np.pad(np.full(tier.max_count + 1, 1 / (tier.max_count + 1)), (0, len(shares) - tier.max_count - 1))
     return Judged(float(valid.mean()), float(count.mean()), float(np.abs(shares - uniform).sum() / 2), float(count.std()))
@@ -137,6 +137,6 @@ def bound_excess(tier: Tier, process: Process, numbers: Array, keys: Key) -> tup
 
 def bits_nats(tier: Tier, numbers: Array) -> Array:
     """-log p [B] in nats of palette numbers [B, H, W] that show scenes."""
-    count = oracle.read_numbers(tier, numbers).count
+    count = oracle.read_numbers(tier, numbers).k
     each = scenes.bits(tier, np.array(tier.counts)) * np.log(2)
     return jnp.asarray(each)[count]

@@ -42,7 +42,7 @@ def _axes(rows: int, columns: int, size: tuple[float, float]):
 def _captions():
     tier = TIERS["s16"]
     drawn = scenes.sample(tier, 60, seed=21)
-    drawn = Scenes(*(part[drawn.count > 0][:12] for part in drawn))
+    drawn = Scenes(*(part[drawn.k > 0][:12] for part in drawn))
     said = Speaker(tier, p_neg=0.3).draw(drawn, counter.fold(counter.start(5), np.arange(12)))
     figure, axes = _axes(2, 6, (10.5, 4.6))
     for ax, picture, caption in zip(axes.flat, scenes.image(tier, drawn), said, strict=True):
@@ -55,7 +55,7 @@ def _tiers():
     figure, axes = _axes(1, 4, (9.5, 2.9))
     for ax, tier in zip(axes.flat, TIERS.values(), strict=True):
         drawn = scenes.sample(tier, 200, seed=4)
-        row = np.flatnonzero(drawn.count == max(1, tier.max_count - 1))[0]
+        row = np.flatnonzero(drawn.k == max(1, tier.max_count - 1))[0]
         ax.imshow(scenes.image(tier, Scenes(drawn.background[[row]], drawn.contents[[row]]))[0])
         ax.set_title(f"{tier.name.upper()}: {tier.pixels}x{tier.pixels}, 0 to {tier.max_count} objects\n{scenes.entropy(tier):.3f} bits", fontsize=9)
     return figure
@@ -105,7 +105,7 @@ def _masked():
     tier, shown = TIERS["s16"], (0, 4, 9, 12, 20, 28, 40, 64)
     codes = scenes.codes(tier, _pick()).astype(np.int32)
     figure, axes = _axes(2, len(shown), (10.5, 3.0))
-    marginals = jax.jit(lambda known: bayes.marginals(tier, codes, known))
+    marginals = jax.jit(lambda known: bayes.marginals(tier, jnp.asarray(codes), known))
     book = PALETTE[CODE_BOOK].astype(float)
     for column, number in enumerate(shown):
         known = (np.arange(64) < number).reshape(1, 8, 8)

@@ -110,15 +110,28 @@ def holds(tier: Tier, clause: Any, seen: Objects) -> Any:
     return answers[kind, rows]
 
 
-def follows(tier: Tier, captions: list[Caption], seen: Objects) -> Any:
-    """bool [B]: whether all that each caption says is true of its picture."""
-    xp = np if isinstance(seen.shape, np.ndarray) else jnp
-    true = xp.ones(len(captions), bool)
-    for j in range(max(len(caption.clauses) for caption in captions)):
-        clause = [caption.clauses[min(j, len(caption.clauses) - 1)] for caption in captions]
-        true = true & holds(tier, xp.asarray(clause), seen)
-    named = np.array([-1 if caption.background is None else caption.background for caption in captions])
-    return true & ((named < 0) | (xp.asarray(named) == seen.background))
+class Asked(NamedTuple):
+    """Captions as arrays: clauses [B, M, 4], which of them are said bool [B, M], and the background that is named [B], -1 for none."""
+
+    clauses: Any
+    said: Any
+    background: Any
+
+
+def ask(captions: list[Caption]) -> Asked:
+    """Captions as arrays, each filled up with copies of its first clause."""
+    most = max(len(caption.clauses) for caption in captions)
+    clauses = [(*caption.clauses, *[caption.clauses[0]] * (most - len(caption.clauses))) for caption in captions]
+    said = [[j < len(caption.clauses) for j in range(most)] for caption in captions]
+    return Asked(np.array(clauses), np.array(said), np.array([-1 if c.background is None else c.background for c in captions]))
+
+
+def follows(tier: Tier, asked: Asked, seen: Objects) -> Any:
+    """bool [B]: whether all that each caption says is true of its picture; works in numpy and in jax."""
+    true = (asked.background < 0) | (asked.background == seen.background)
+    for j in range(asked.said.shape[1]):
+        true = true & (holds(tier, asked.clauses[:, j], seen) | ~asked.said[:, j])
+    return true
 
 
 def true_clauses(tier: Tier, kind: int, seen: Objects) -> np.ndarray:
@@ -232,7 +245,7 @@ class Speaker:
         seen, rows, most = objects(drawn), len(state), self.number or max(CLAUSES)
         words = counter.words(state, 2 + 3 * most)
         number = 1 + np.searchsorted(np.cumsum(list(CLAUSES.values()))[:-1], counter.uniform(words[:, 0]), side="right")
-        number = np.where(drawn.count == 0, 1, self.number or number)
+        number = np.where(drawn.k == 0, 1, self.number or number)
         chance = np.cumsum(self.type_probabilities(seen)[number - 1, np.arange(rows)], axis=-1)
         pieces = np.full((rows, most, 9), PAD, np.int32)  # a separator and a clause, `most` times
         separators = np.array([language.ID_OF[word] for word in language.SEPARATORS])
@@ -240,7 +253,7 @@ class Speaker:
         for j in range(most):
             of_type, separator = counter.uniform(words[:, 2 + 3 * j]), counter.below(words[:, 4 + 3 * j], len(separators))
             kinds[:, j] = np.minimum((of_type[:, None] >= chance).sum(axis=1), len(TYPES) - 1)
-            kinds[(j >= number) | (drawn.count == 0), j] = -1
+            kinds[(j >= number) | (drawn.k == 0), j] = -1
             pieces[:, j, 0] = np.where((kinds[:, j] >= 0) & (j > 0), separators[separator], PAD)
         if must:
             pieces[:, 0, 1:], kinds[:, 0] = self._held_out_clause(must, seen, words[:, 3]), -1
@@ -249,7 +262,7 @@ class Speaker:
             choice = self._choose(kind, Objects(*(part[row] for part in seen)), words[row, 3 + 3 * j])
             pieces[row, j, 1:] = language.clause_tokens(kind)[choice]
         nothing = [language.ID_OF["no"], language.ID_OF["shapes"]]
-        pieces[drawn.count == 0, 0, 1:3] = nothing
+        pieces[drawn.k == 0, 0, 1:3] = nothing
         background = np.array([language.ID_OF[name] for name in scenes.BACKGROUND_NAMES])[drawn.background]
         end = np.stack([np.full(rows, language.ID_OF["on"]), background, np.full(rows, language.ID_OF["."])], axis=1)
         end[counter.uniform(words[:, 1]) < 0.5, :2] = PAD
@@ -258,7 +271,7 @@ class Speaker:
     def log2_prob(self, drawn: Scenes, caption: Caption) -> np.ndarray:
         """log2 p(caption | x) [B] of one caption for each scene, equation (2); -inf where it cannot be drawn."""
         seen, m = objects(drawn), len(caption.clauses)
-        empty = drawn.count == 0
+        empty = drawn.k == 0
         if caption.clauses == ((language.NG, ANYTHING, language.NO_SHAPES, 0),):
             total = np.where(empty, 0.0, -np.inf)
         elif m in CLAUSES or m == self.number:

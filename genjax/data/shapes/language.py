@@ -15,7 +15,7 @@ CT, the relation of RL, the place of LC. One word is one token, and the ids of w
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -53,12 +53,12 @@ NOUNS = (OBJECT_COLOURS + 1) * (SHAPES + 1)  # 72
 ANY_COLOUR, ANY_SHAPE = OBJECT_COLOURS, SHAPES
 
 
-def noun(colour: np.ndarray | int = ANY_COLOUR, shape: np.ndarray | int = ANY_SHAPE) -> np.ndarray:
-    """The noun phrase of a colour and a shape."""
-    return np.asarray(colour) * (SHAPES + 1) + shape
+def noun(colour: Any = ANY_COLOUR, shape: Any = ANY_SHAPE) -> Any:
+    """The noun phrase of a colour and a shape: integers, or arrays of numpy or jax."""
+    return colour * (SHAPES + 1) + shape
 
 
-ANYTHING = int(noun())
+ANYTHING = noun()
 
 
 def _noun_words(phrase: int, plural: bool) -> list[str]:
@@ -135,17 +135,17 @@ def to_tokens(words: list[str]) -> np.ndarray:
 @functools.cache
 def clauses(kind: int) -> np.ndarray:
     """All clauses of a type that a sampler may say, int64 [I, 4]."""
-    nouns, named = range(NOUNS), [int(noun(c, s)) for s in range(SHAPES) for c in range(OBJECT_COLOURS)]
+    nouns, named = range(NOUNS), [noun(c, s) for s in range(SHAPES) for c in range(OBJECT_COLOURS)]
     rows: list[tuple[int, int, int]] = {
         EX: lambda: [(a, 0, 0) for a in nouns],
         CT: lambda: [(a, form, r) for a in nouns for form in (0, EXACTLY) for r in range(1, len(NUMBERS))],
         RL: lambda: [(a, b, r) for r in range(len(RELATIONS)) for a in nouns for b in nouns],
         LC: lambda: [(a, 0, r) for a in nouns for r in range(len(PLACES))],
         NG: lambda: [(a, form, 0) for a in nouns for form in (0, WITHOUT)],
-        NC: lambda: [(int(noun(c)), 0, 0) for c in range(OBJECT_COLOURS)],
+        NC: lambda: [(noun(c), 0, 0) for c in range(OBJECT_COLOURS)],
         NA: lambda: [(a, 0, 0) for a in named],
         UN: lambda: [(a, 0, 0) for a in named],
-        ON: lambda: [(int(noun(shape=s)), 0, 0) for s in range(SHAPES)] + [(int(noun(c)), 0, 0) for c in range(OBJECT_COLOURS)],
+        ON: lambda: [(noun(shape=s), 0, 0) for s in range(SHAPES)] + [(noun(c), 0, 0) for c in range(OBJECT_COLOURS)],
         CM: lambda: [(a, b, 0) for a in nouns for b in nouns],
     }[kind]()
     return np.array([(kind, *row) for row in rows])

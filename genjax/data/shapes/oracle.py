@@ -46,7 +46,7 @@ class Facts(NamedTuple):
         return jnp.all(self.accepted, axis=-1)
 
     @property
-    def count(self) -> Array:
+    def k(self) -> Array:
         """Objects in accepted cells, int32 [B]."""
         return jnp.sum((self.shape < SHAPES) & self.accepted, axis=-1)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -20,6 +20,7 @@ from PIL import Image
 from genjax.data.shapes import language, scenes
 from genjax.data.shapes.source import open_shapes
 
+SIZES = {"train": 20_000, "validation": 1000, "test": 1000}
 _CHUNK = 1000
 
 
@@ -32,8 +33,11 @@ class Shapes(tfds.core.GeneratorBasedBuilder):
 
     name = "shapes"
     VERSION = tfds.core.Version("1.0.0")
-    BUILDER_CONFIGS = [ShapesConfig(name=name, description=f"{tier.pixels} pixels a side") for name, tier in scenes.TIERS.items()]
-    sizes = {"train": 20_000, "validation": 1000, "test": 1000}
+    BUILDER_CONFIGS: ClassVar = [ShapesConfig(name=name, description=f"{tier.pixels} pixels a side") for name, tier in scenes.TIERS.items()]
+
+    def __init__(self, *, sizes: dict[str, int] | None = None, **options: Any) -> None:
+        self.sizes = sizes or SIZES
+        super().__init__(**options)
 
     def _info(self) -> Any:
         tier = scenes.TIERS[self.builder_config.name]
@@ -67,6 +71,4 @@ class Shapes(tfds.core.GeneratorBasedBuilder):
 
 def prepare(tier: str, data_dir: str, sizes: dict[str, int] | None = None) -> None:
     """Writes a tier under `data_dir`; `sizes` sets how many rows the splits train, validation and test have."""
-    builder = Shapes(config=tier, data_dir=data_dir, file_format="array_record")
-    builder.sizes = sizes or Shapes.sizes
-    builder.download_and_prepare()
+    Shapes(config=tier, data_dir=data_dir, file_format="array_record", sizes=sizes).download_and_prepare()

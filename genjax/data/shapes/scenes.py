@@ -97,7 +97,7 @@ class Scenes(NamedTuple):
     contents: np.ndarray
 
     @property
-    def count(self) -> np.ndarray:
+    def k(self) -> np.ndarray:
         """k [N]."""
         return (self.contents > 0).sum(axis=-1)
 

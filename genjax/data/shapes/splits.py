@@ -44,14 +44,14 @@ def belongs(tier: Tier, drawn: Scenes, split: str) -> np.ndarray:
     low, high = SHARES[split]
     place = counter.uniform(scene_id(drawn))
     few = np.array([2 * math.comb(tier.cells, k) * (scenes.CONTENTS - 1) ** k < _TOO_FEW for k in range(tier.max_count + 2)])
-    return few[drawn.count] | ((low <= place) & (place < high))
+    return few[drawn.k] | ((low <= place) & (place < high))
 
 
 def has_pair(drawn: Scenes) -> np.ndarray:
     """bool [N]: an object is of a held-out pair of shape and colour."""
     held_out = np.zeros((scenes.SHAPES + 1, scenes.OBJECT_COLOURS + 1), bool)
     held_out[tuple(np.array(HELD_OUT_PAIRS).T)] = True
-    return held_out[scenes.SHAPE_OF, scenes.COLOUR_OF][drawn.contents].any(axis=1)
+    return np.any(held_out[scenes.SHAPE_OF, scenes.COLOUR_OF][drawn.contents], axis=1)
 
 
 def has_binding(drawn: Scenes) -> np.ndarray:

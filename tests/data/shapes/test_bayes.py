@@ -39,7 +39,7 @@ def noisy(tier, drawn, logsnr, seed=0):
 def enumerated_s8(y, logsnr):
     """E[x0 | y] and log p(y) by summing over all 450 scenes."""
     every = scenes.enumerate_all(S8)
-    pictures, prior = clean(S8, every).reshape(450, -1), -scenes.bits(S8, every.count) * math.log(2)
+    pictures, prior = clean(S8, every).reshape(450, -1), -scenes.bits(S8, every.k) * math.log(2)
     squared = ((y.reshape(len(y), 1, -1) - pictures) ** 2).sum(axis=-1)
     logs = prior - 0.5 * squared * np.exp(logsnr) - 0.5 * pictures.shape[1] * (math.log(2 * math.pi) - logsnr)
     top = logs.max(axis=1, keepdims=True)
@@ -98,7 +98,7 @@ def test_without_noise_the_denoiser_returns_the_picture_and_in_noise_alone_the_m
     picture = clean(TIERS["s32"], drawn)
     np.testing.assert_allclose(compiled("denoise", TIERS["s32"])(picture, jnp.full(4, 8.0)), picture, atol=1e-6)
     mean = clean(S8, scenes.enumerate_all(S8))
-    weights = 2.0 ** -scenes.bits(S8, scenes.enumerate_all(S8).count)
+    weights = 2.0 ** -scenes.bits(S8, scenes.enumerate_all(S8).k)
     np.testing.assert_allclose(compiled("denoise", S8)(np.zeros((1, 8, 8, 3)), jnp.full(1, -25.0))[0], np.tensordot(weights, mean, 1), atol=1e-8)
 
 
@@ -119,7 +119,7 @@ def test_float32_is_as_good_as_float64():
 
 def test_on_s8_the_marginals_are_those_of_the_450_scenes():
     every = scenes.enumerate_all(S8)
-    codes, prior = scenes.codes(S8, every).reshape(450, 16), 2.0 ** -scenes.bits(S8, every.count)
+    codes, prior = scenes.codes(S8, every).reshape(450, 16), 2.0 ** -scenes.bits(S8, every.k)
     random = np.random.default_rng(0)
     row = random.choice(450, 20, p=prior)
     known = random.random((20, 16)) < np.linspace(0, 0.6, 20)[:, None]
@@ -150,10 +150,10 @@ def test_the_ideal_next_token_model_scores_the_exact_bits_of_every_scene(name, r
     tier = TIERS[name]
     drawn = scenes.enumerate_all(tier) if name == "s8" else scenes.sample(tier, rows, seed=6)
     found = compiled("next_code", tier)(scenes.codes(tier, drawn).astype(np.int32))
-    np.testing.assert_allclose(found.nats.sum(axis=1) / math.log(2), scenes.bits(tier, drawn.count), atol=1e-9)
+    np.testing.assert_allclose(found.nats.sum(axis=1) / math.log(2), scenes.bits(tier, drawn.k), atol=1e-9)
     np.testing.assert_allclose(found.probabilities.sum(axis=-1), 1, atol=1e-9)
     if name == "s8":
-        bits = 2.0 ** -scenes.bits(tier, drawn.count) @ found.nats.sum(axis=1) / math.log(2)
+        bits = 2.0 ** -scenes.bits(tier, drawn.k) @ found.nats.sum(axis=1) / math.log(2)
         assert bits == pytest.approx(5.904, abs=5e-4)
 
 
@@ -176,4 +176,4 @@ def test_any_order_of_revealing_gives_the_same_bits():
         return jnp.log2(jnp.sum(jnp.where(place == step, own, 0), axis=1))
 
     total = -sum(np.asarray(revealed(step)) for step in range(64))
-    np.testing.assert_allclose(total, scenes.bits(S16, drawn.count), atol=1e-9)
+    np.testing.assert_allclose(total, scenes.bits(S16, drawn.k), atol=1e-9)

@@ -30,7 +30,7 @@ def test_the_number_of_positions_is_the_golden_one(name, positions):
 
 def test_probabilities_of_all_scenes_of_s8_add_up_to_one():
     every = scenes.enumerate_all(S8)
-    bits = scenes.bits(S8, every.count)
+    bits = scenes.bits(S8, every.k)
     assert np.sum(2.0**-bits) == pytest.approx(1, abs=1e-12)
     assert np.sum(bits * 2.0**-bits) == pytest.approx(scenes.entropy(S8), abs=1e-12)
 
@@ -121,14 +121,14 @@ def test_what_is_drawn_has_the_stated_distribution(tier):
     from scipy.stats import chi2
 
     drawn = scenes.sample(tier, 20_000, seed=1)
-    single = drawn.contents[drawn.count == 1]
+    single = drawn.contents[drawn.k == 1]
     objects = drawn.contents[drawn.contents > 0] - 1
     for values, n in (
         (drawn.background, 2),
-        (drawn.count, tier.max_count + 1),
+        (drawn.k, tier.max_count + 1),
         (single.argmax(axis=1), tier.cells),
         (objects, 224),
-        (2 * drawn.count + drawn.background, 2 * (tier.max_count + 1)),
+        (2 * drawn.k + drawn.background, 2 * (tier.max_count + 1)),
     ):
         seen = np.bincount(values, minlength=n)
         expected = len(values) / n
@@ -138,7 +138,7 @@ def test_what_is_drawn_has_the_stated_distribution(tier):
 
 def test_pairs_of_cells_are_occupied_equally_often():
     drawn = scenes.sample(S16, 40_000, seed=2)
-    two = drawn.contents[drawn.count == 2] > 0
+    two = drawn.contents[drawn.k == 2] > 0
     seen = np.bincount(two @ (1 << np.arange(4)), minlength=16)
     assert (seen > 0).sum() == 6
     np.testing.assert_allclose(seen[seen > 0] / len(two), 1 / 6, atol=4 * math.sqrt(5 / 36 / len(two)))
@@ -162,7 +162,7 @@ def anything(drawn):
 def test_splits_share_no_scene_that_can_be_held_out():
     rows = np.arange(20_000)
     ids = {split: splits.draw(S16, split, rows, 0, S16.counts, anything) for split in ("train", "val", "test")}
-    seen = {split: set(splits.scene_id(drawn)[drawn.count > 0]) for split, drawn in ids.items()}
+    seen = {split: set(splits.scene_id(drawn)[drawn.k > 0]) for split, drawn in ids.items()}
     assert not seen["train"] & seen["val"] and not seen["train"] & seen["test"] and not seen["val"] & seen["test"]
     shares = [splits.belongs(S16, scenes.sample(S16, 200_000), split).mean() for split in ("train", "val", "test")]
     # Empty scenes are in every split: a fifth.
@@ -172,7 +172,7 @@ def test_splits_share_no_scene_that_can_be_held_out():
 def test_every_split_has_the_entropy_of_the_data():
     for split in ("train", "val"):
         drawn = splits.draw(S16, split, np.arange(4000), 5, S16.counts, anything)
-        bits = scenes.bits(S16, drawn.count)
+        bits = scenes.bits(S16, drawn.k)
         assert bits.mean() == pytest.approx(scenes.entropy(S16), abs=4 * bits.std() / math.sqrt(4000))
 
 

@@ -41,7 +41,7 @@ def test_pictures_codes_and_captions_are_of_one_scene(split):
     np.testing.assert_array_equal(scenes.PALETTE[scenes.decode(pictures["codes"])], pictures["image"])
     found = oracle.read(S16, pictures["image"])
     assert bool(found.valid.all())
-    assert bool(captions.follows(S16, said(pictures), captions.Objects(found.shape, found.colour, found.background)).all())
+    assert bool(captions.follows(S16, captions.ask(said(pictures)), captions.Objects(found.shape, found.colour, found.background)).all())
 
 
 def test_a_row_does_not_depend_on_the_others():
@@ -75,7 +75,7 @@ def test_train_never_makes_and_eval_always_makes_the_held_out_statement(name, ti
 def test_len_asks_for_four_clauses_and_dense_for_one_object_more():
     assert {len(caption.clauses) for caption in said(rows("shapes:s16/len", "eval"))} == {4}
     assert {len(caption.clauses) for caption in said(rows("shapes:s16/len", "train"))} == {1, 2, 3}
-    assert set(open_source("shapes:s24/dense").splits["eval"].scenes(np.arange(50)).count) == {7}
+    assert set(open_source("shapes:s24/dense").splits["eval"].scenes(np.arange(50)).k) == {7}
 
 
 def test_val_and_test_are_other_scenes():
