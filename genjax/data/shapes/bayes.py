@@ -20,8 +20,6 @@ All functions are pure jax, for batches; B rows, n cells, images on [-1, 1]. "hi
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -113,20 +111,8 @@ def marginals(tier: Tier, codes: Array, known: Array) -> Array:
     return _canvas(tier, cells, (_SIDE, _SIDE, CODES))
 
 
-class NextCode(NamedTuple):
-    """Every factor of a row's probability in raster order.
-
-    Attributes:
-      probabilities: [B, T, 205], the code at each position given those before it.
-      nats: [B, T], -log of what the row's own code gets.
-    """
-
-    probabilities: Array
-    nats: Array
-
-
-def next_code(tier: Tier, codes: Array) -> NextCode:
-    """The ideal next-token model of codes [B, h, w] in raster order, T = h w positions."""
+def next_code(tier: Tier, codes: Array) -> Array:
+    """The ideal next-token model of codes [B, h, w]: P(code | those before it in raster order) of all h w positions, [B, h w, 205]."""
     rows, height, width = codes.shape
     order = jnp.arange(height * width)
 
@@ -134,9 +120,13 @@ def next_code(tier: Tier, codes: Array) -> NextCode:
         known = jnp.broadcast_to((order < position).reshape(height, width), codes.shape)
         return marginals(tier, codes, known).reshape(rows, -1, CODES)[:, position]
 
-    probabilities = jnp.swapaxes(jax.lax.map(one, order), 0, 1)
-    own = jnp.take_along_axis(probabilities, codes.reshape(rows, -1, 1).astype(jnp.int32), axis=-1)[..., 0]
-    return NextCode(probabilities, -jnp.log(own))
+    return jnp.swapaxes(jax.lax.map(one, order), 0, 1)
+
+
+def next_code_nats(tier: Tier, codes: Array) -> Array:
+    """-log P of each of a row's codes [B, h, w] under `next_code`, [B, h w]: its sum over positions is the row's exact -log p."""
+    own = codes.reshape(codes.shape[0], -1, 1).astype(jnp.int32)
+    return -jnp.log(jnp.take_along_axis(next_code(tier, codes), own, axis=-1)[..., 0])
 
 
 # ---- cells and canvases --------------------------------------------------------------------------------------------

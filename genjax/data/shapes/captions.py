@@ -57,7 +57,7 @@ for _colour in range(OBJECT_COLOURS + 1):
     for _shape in range(SHAPES + 1):
         _colours = slice(OBJECT_COLOURS) if _colour == OBJECT_COLOURS else _colour
         _shapes = slice(SHAPES) if _shape == SHAPES else _shape
-        _SAID_OF[int(language.noun(_colour, _shape)), _shapes, _colours] = True
+        _SAID_OF[language.noun(_colour, _shape), _shapes, _colours] = True
 
 
 def matches(seen: Objects) -> Any:
@@ -274,9 +274,9 @@ class Speaker:
         empty = drawn.k == 0
         if caption.clauses == ((language.NG, ANYTHING, language.NO_SHAPES, 0),):
             total = np.where(empty, 0.0, -np.inf)
-        elif m in CLAUSES or m == self.number:
-            total = np.full(len(empty), 0.0 if self.number else math.log2(CLAUSES[m]) + (1 - m) * math.log2(3))
-            total = total + ((1 - m) * math.log2(3) if self.number else 0.0)
+        elif m == self.number or (m in CLAUSES and not self.number):
+            chance = 1.0 if self.number else CLAUSES[m]
+            total = np.full(len(empty), math.log2(chance) + (1 - m) * math.log2(len(language.SEPARATORS)))
             probability = self.type_probabilities(seen)[m - 1]
             for clause in caption.clauses:
                 allowed = self.allowed(clause[0], seen)

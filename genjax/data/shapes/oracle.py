@@ -89,6 +89,12 @@ def read_numbers(tier: Tier, numbers: Array) -> Facts:
     return Facts(background, best[..., 1], best[..., 2], best[..., 3], accepted)
 
 
+def same(found: Facts, known: Facts) -> Array:
+    """bool [B]: whether two readings show the same background and the same objects at the same places."""
+    cells = (found.shape == known.shape) & (found.colour == known.colour) & (found.offset == known.offset)
+    return (found.background == known.background) & jnp.all(cells, axis=-1)
+
+
 def facts(drawn: scenes.Scenes) -> Facts:
     """What scenes are known to show, without looking."""
     offset = (drawn.contents - 1) % scenes.OFFSETS

@@ -18,17 +18,26 @@ from genjax.errors import UsageError
 
 
 class Posterior(NamedTuple):
-    """Scenes [N] that the caption is possible for, their weights [N], which add up to one, and how both came about.
+    """Scenes [N] that the caption is possible for.
 
     Attributes:
-      caption_bits: -log2 p(caption); of drawn scenes, an estimate.
+      joint: [N], p(x) p(caption | x); of drawn scenes, p(caption | x) over the number of draws.
       exact: whether all scenes there are were listed.
     """
 
     scenes: Scenes
-    weights: np.ndarray
-    caption_bits: float
+    joint: np.ndarray
     exact: bool
+
+    @property
+    def weights(self) -> np.ndarray:
+        """[N], of each scene; they add up to one."""
+        return self.joint / self.joint.sum()
+
+    @property
+    def caption_bits(self) -> float:
+        """-log2 p(caption); of drawn scenes, an estimate."""
+        return float(-np.log2(self.joint.sum()))
 
     def mean(self, values: np.ndarray) -> tuple[float, float]:
         """The mean of a value of each scene [N] given the caption, and its standard error, 0 where it is exact."""
@@ -51,7 +60,7 @@ def given_caption(speaker: Speaker, caption: Caption, draws: int = 20_000, seed:
     tried = scenes.enumerate_all(tier) if exact else scenes.sample(tier, draws, seed)
     prior = 2.0 ** -scenes.bits(tier, tried.k) if exact else np.full(draws, 1 / draws)
     joint = prior * 2.0 ** speaker.log2_prob(tried, caption)
-    total, possible = joint.sum(), joint > 0
+    possible = joint > 0
     if not possible.any():
         raise UsageError(f"this caption is of none of the {len(joint):,} scenes of {tier.name} that were tried")
-    return Posterior(Scenes(*(part[possible] for part in tried)), joint[possible] / total, float(-np.log2(total)), exact)
+    return Posterior(Scenes(*(part[possible] for part in tried)), joint[possible], exact)

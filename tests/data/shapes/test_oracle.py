@@ -25,8 +25,10 @@ def look(tier, images, batch=500):
 
 
 def assert_read(found, drawn):
-    for got, known in zip(found, oracle.facts(drawn), strict=True):
-        np.testing.assert_array_equal(got, known)
+    known = oracle.facts(drawn)
+    assert np.asarray(oracle.same(found, known)).all()
+    for got, expected in zip(found, known, strict=True):
+        np.testing.assert_array_equal(got, expected)
 
 
 def same_attributes(found, drawn):
