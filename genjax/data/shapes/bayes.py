@@ -20,6 +20,7 @@ All functions are pure jax, for batches; B rows, n cells, images on [-1, 1]. "hi
 from __future__ import annotations
 
 import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
