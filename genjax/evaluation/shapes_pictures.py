@@ -44,10 +44,10 @@ def _captions():
     drawn = scenes.sample(tier, 60, seed=21)
     drawn = Scenes(*(part[drawn.k > 0][:12] for part in drawn))
     said = Speaker(tier, p_neg=0.3).draw(drawn, counter.fold(counter.start(5), np.arange(12)))
-    figure, axes = _axes(2, 6, (10.5, 4.6))
+    figure, axes = _axes(2, 6, (10.5, 4.9))
     for ax, picture, caption in zip(axes.flat, scenes.image(tier, drawn), said, strict=True):
         ax.imshow(picture)
-        ax.set_title(textwrap.fill(language.to_text(caption), 24), fontsize=7.5, y=-0.03, va="top")
+        ax.set_title(textwrap.fill(language.to_text(caption), 24), fontsize=7.5, y=-0.06, va="top")
     return figure
 
 

@@ -80,25 +80,29 @@ class Caption(NamedTuple):
     background: int | None
 
 
+def _article(words: list[str]) -> list[str]:
+    return ["an" if words[0] == "ell" else "a", *words]
+
+
 def clause_words(kind: int, a: int, b: int, r: int) -> list[str]:
     """The words of a clause."""
     one, many = _noun_words(a, False), _noun_words(a, True)
     colour, shape = one[0], many[-1]
     match kind:
         case 0:
-            return ["a", *one]
+            return _article(one)
         case 1:
             return [*["exactly"] * b, NUMBERS[r], *(one if r == 1 else many)]
         case 2:
-            return ["a", *one, *RELATIONS[r].split(), "a", *_noun_words(b, False)]
+            return [*_article(one), *RELATIONS[r].split(), *_article(_noun_words(b, False))]
         case 3:
-            return ["a", *one, "in", "the", PLACES[r]]
+            return [*_article(one), "in", "the", PLACES[r]]
         case 4:
             return [["no", *one], ["without", *many], ["no", *many]][b]
         case 5:
             return ["nothing", colour]
         case 6:
-            return ["a", one[-1], "that", "is", "not", colour]
+            return [*_article(one[-1:]), "that", "is", "not", colour]
         case 7:
             return ["all", shape, "are", colour]
         case 8:
@@ -167,21 +171,25 @@ def longest(kind: int) -> int:
 # ---- reading -------------------------------------------------------------------------------------------------------
 
 
+def _plain(words: list[str]) -> list[str]:
+    return ["a" if word == "an" else word for word in words]
+
+
 @functools.cache
 def _readings() -> dict[tuple[str, ...], tuple[int, int, int, int]]:
-    """Words -> clause. No two clauses have the same words (a test)."""
+    """Words, with "a" for "an", -> clause. No two clauses have the same words (a test)."""
     every = [clause for kind in range(len(TYPES)) for clause in clauses(kind).tolist()] + [[NG, ANYTHING, NO_SHAPES, 0]]
-    return {tuple(clause_words(*clause)): tuple(clause) for clause in every}
+    return {tuple(_plain(clause_words(*clause))): tuple(clause) for clause in every}
 
 
 def parse(text: str) -> Caption:
-    """A caption from its text; a full stop at the end may be missing, and "an" is "a".
+    """A caption from its text; a full stop at the end may be missing, and "an" and "a" are the same.
 
     Raises:
       UsageError: a word or a clause that the language does not have, or too many words.
     """
     words = text.lower().replace(",", " , ").replace(".", " . ").split()
-    words = ["a" if word == "an" else word for word in words if word != "."]
+    words = _plain([word for word in words if word != "."])
     for word in words:
         if word not in ID_OF:
             raise UsageError(f"caption '{text}': there is no word '{word}'{did_you_mean(word, _WORDS)}")

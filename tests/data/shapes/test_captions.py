@@ -29,7 +29,7 @@ def words_hold(words, picture, side):
         shape = singular.get(shape, shape)
         return [o for o in names if shape in ("shape", o[2]) and (not colour or colour == [o[3]])]
 
-    words = list(words)
+    words = ["a" if word == "an" else word for word in words]
     first = words[0]
     if first in ("exactly", *language.NUMBERS):
         words = words[first == "exactly" :]
@@ -233,6 +233,7 @@ def test_what_is_no_caption_is_refused(text, complaint):
 
 
 def test_an_is_a_and_the_full_stop_may_be_missing():
+    assert language.caption_words(parse("a ell above a red ell")) == "an ell above a red ell .".split()
     assert parse("an ell") == parse("a ell.") == language.Caption(((EX, int(language.noun(shape=6)), 0, 0),), (), None)
 
 
