@@ -94,7 +94,7 @@ def test_the_weight_of_negations_can_be_set():
     [
         ("", "the tiers are s8, s16, s24, s32"),
         ("s61", "did you mean 's16'"),
-        ("s16/comp3", "did you mean 'comp1'"),
+        ("s16/comp3", "did you mean 'comp[12]'"),
         ("s16/comp1/comp2", "after the tier come one of"),
         ("s16/p_neg=2", "p_neg is a number from 0 to 1"),
         ("s8/comp2", "too few for 'comp2'"),
