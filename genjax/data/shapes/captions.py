@@ -325,7 +325,7 @@ class Speaker:
 def _pack(tokens: np.ndarray) -> np.ndarray:
     """Tokens [B, n] with the padding moved to the end, cut to [B, LENGTH]."""
     order = np.argsort(tokens == PAD, axis=1, kind="stable")
-    return np.take_along_axis(tokens, order, axis=1)[:, :LENGTH]
+    return np.take_along_axis(tokens, order, axis=1)[:, :LENGTH].astype(np.int32)
 
 
 # ---- metadata ------------------------------------------------------------------------------------------------------
