@@ -1,6 +1,6 @@
 """What is known about the data set shapes: perfect models, measured, and the pictures of docs/shapes.md.
 
-  python scripts/shapes.py                     (everything; some minutes on 2 CPU cores)
+  python scripts/shapes.py                     (everything; about 6 minutes on 2 CPU cores)
   python scripts/shapes.py --only=pictures     (a minute)
 
 Writes results/shapes_perfect.json, the pictures in docs/shapes/, and the tables of README.md and docs/ anew.
@@ -14,8 +14,8 @@ from genjax import cli
 
 FLAGS = [
     cli.Flag("only", "do only a part", default="all", choices=("all", "pictures", "perfect")),
-    cli.Flag("samples", "samples of each sampler", kind=int, default=1024),
-    cli.Flag("bound_examples", "scenes whose bound is measured", kind=int, default=2048),
+    cli.Flag("samples", "samples of each sampler", kind=int, default=512),
+    cli.Flag("bound_examples", "scenes whose bound is measured", kind=int, default=768),
     cli.Flag("out", "the repository's root, where results/ and docs/ lie", default="."),
 ]
 

@@ -19,7 +19,6 @@ from genjax import rng
 from genjax.comparison import record
 from genjax.data.shapes import scenes
 from genjax.data.shapes.scenes import TIERS, Tier
-from genjax.diffusion.process import Process
 from genjax.evaluation import ideal
 from genjax.training.workdir import Workdir
 
@@ -78,7 +77,7 @@ def _judged(arm: str, found: ideal.Judged, rows: int, seed: int) -> list[dict[st
 
 
 def _bound(tier: Tier, end: float, rows: int, seed: int) -> list[dict[str, Any]]:
-    process = Process("linear", "vp", -10.0, end)
+    process = ideal.bound_process(end)
     bound = jax.jit(partial(ideal.bound, tier, process, times=64))
     predict = jax.jit(partial(ideal.bound_excess, tier, process))
     found, predicted = [], []

@@ -98,6 +98,11 @@ def run(tier: Tier, sampler: str, steps: int, rows: int, seed: int = 0, batch: i
     return judge(tier, jnp.asarray(np.concatenate(numbers)[:rows]))
 
 
+def bound_process(logsnr_max: float) -> Process:
+    """A process whose noise end leaves no signal, and whose data end is given."""
+    return Process("linear", "vp", -10.0, logsnr_max)
+
+
 def bound(tier: Tier, process: Process, numbers: Array, keys: Key, times: int) -> likelihood.Bound:
     """The variational bound of the ideal denoiser with the palette's decoder, for palette numbers [B, H, W]; nats a row."""
     return likelihood.variational_bound(denoiser(tier, process.scaling), process, PALETTE, numbers, keys, times)

@@ -11,13 +11,11 @@ import pytest
 from genjax import rng
 from genjax.data.shapes import scenes
 from genjax.data.shapes.scenes import TIERS
-from genjax.diffusion.process import Process
 from genjax.evaluation import ideal
 from tests.helpers import jit
 
 S8, S16 = TIERS["s8"], TIERS["s16"]
-FULL = Process("linear", "vp", -10.0, 5.0)
-SHORT = Process("linear", "vp", -10.0, 2.0)  # gamma_min = -2
+FULL, SHORT = ideal.bound_process(5.0), ideal.bound_process(2.0)  # gamma_min = -2
 
 
 def numbers_and_keys(tier, rows, seed=0):
