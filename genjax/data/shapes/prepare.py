@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -33,7 +33,9 @@ class Shapes(tfds.core.GeneratorBasedBuilder):
 
     name = "shapes"
     VERSION = tfds.core.Version("1.0.0")
-    BUILDER_CONFIGS: ClassVar = [ShapesConfig(name=name, description=f"{tier.pixels} pixels a side") for name, tier in scenes.TIERS.items()]
+    BUILDER_CONFIGS = [  # noqa: RUF012, TFDS reads it by this name
+        ShapesConfig(name=name, description=f"{tier.pixels} pixels a side") for name, tier in scenes.TIERS.items()
+    ]
 
     def __init__(self, *, sizes: dict[str, int] | None = None, **options: Any) -> None:
         self.sizes = sizes or SIZES
