@@ -75,7 +75,7 @@ def test_with_enough_signal_at_the_data_end_nothing_is_lost():
 def test_few_steps_of_a_perfect_model_are_valid_and_wrong():
     """The specification's rows for one and for 8 evaluations, n = 256: nothing drawn in one; too few objects by ancestral sampling."""
     one = ideal.run(S16, "ddim", 1, 256)
-    assert one.k == pytest.approx(0, abs=0.02) and one.total_variation == pytest.approx(0.8, abs=0.02)
+    assert one.count == pytest.approx(0, abs=0.02) and one.total_variation == pytest.approx(0.8, abs=0.02)
     ddim, ddpm = ideal.run(S16, "ddim", 8, 256), ideal.run(S16, "ddpm", 8, 256)
     assert min(ddim.valid, ddpm.valid) > 0.98
     assert ddim.count == pytest.approx(1.64, abs=0.35) and ddpm.count == pytest.approx(0.92, abs=0.3)
@@ -84,7 +84,7 @@ def test_few_steps_of_a_perfect_model_are_valid_and_wrong():
 @pytest.mark.slow
 def test_one_code_at_a_time_is_exact_and_eight_are_not():
     one, eight = ideal.run(S16, "masked_parallel", 64, 256), ideal.run(S16, "masked_parallel", 8, 256)
-    assert one.valid == 1.0 and one.k == pytest.approx(2, abs=4 * math.sqrt(2 / 256))
+    assert one.valid == 1.0 and one.count == pytest.approx(2, abs=4 * math.sqrt(2 / 256))
     assert eight.valid < 0.05
 
 
