@@ -5,8 +5,10 @@ import pytest
 
 from genjax.data.shapes import captions, language, oracle, scenes, verdict
 from genjax.data.shapes.scenes import COLOUR_NAMES, SHAPE_NAMES, TIERS, Scenes
+from tests.helpers import jit
 
 S16 = TIERS["s16"]
+look = jit(lambda asked, image: verdict.judge(S16, asked, oracle.read(S16, image)))
 
 
 def cell(text):
@@ -22,7 +24,7 @@ def judged(text, *cells, spoil=False):
     image = scenes.image(S16, drawn)
     if spoil:
         image[0, :4, :4] = scenes.PALETTE[4]
-    return verdict.judge(S16, captions.ask([language.parse(text)]), oracle.read(S16, image))
+    return look(captions.ask([language.parse(text)]), image)
 
 
 CASES = [
