@@ -59,7 +59,7 @@ ARROWS = {
     "decoding": MATHS,
     "objectives": {"models", "diffusion", "decoding", "config", *MATHS},
     "training": {"objectives", *LEARNING},
-    "evaluation": {"training", "objectives", *LEARNING},
+    "evaluation": {"training", "objectives", "diffusion", *LEARNING},
     "comparison": {"evaluation", "training", "objectives", "diffusion", *LEARNING},
     "scripts": {"comparison", "evaluation", "training", "config", "cli"},
     "configs": {"config"},

@@ -37,7 +37,7 @@ from genjax.types import Array, Key
 
 
 class Codes(Protocol):
-    """Integers as points of a space: `Quantizer`, `Codebook`."""
+    """Integers as points of a space: `Quantizer`, `Palette`, `Codebook`."""
 
     def encode(self, ints: Array) -> Array:
         """The point of each integer, [B, ...] -> [B, ...] with axes of its own at the end, if any."""
