@@ -24,6 +24,7 @@ def match(plan: Plan, folder: Path) -> dict[str, tuple[Any, Account]]:
     runs = {name: Run.build(config) for name, config in plan.arms.items()}
     for name, run in runs.items():
         require(run.objective.generates, f"arm '{name}' is of objective {run.config.objective}, which draws no samples to compare")
+        require(run.objective.scores, f"arm '{name}' is of objective {run.config.objective}, which has no likelihood to compare")
     step = {name: ledger.Step.of(run) for name, run in runs.items()}
     cost = {name: step[name].quantities(run) for name, run in runs.items()}
     if "wall_clock" in plan.rules.match:

@@ -1,7 +1,8 @@
 """The tables of README.md and docs/, written from results/*.json: no number there is typed by hand.
 
-A table stands between two comments, `<!-- results/NAME.json -->` and `<!-- end -->`; `rewrite` replaces what is between them. `<!-- claims -->`
-stands for all records of claims.
+A table stands between two comments, `<!-- results/NAME.json -->` and `<!-- end -->`; `rewrite` replaces what is between them. The form of a
+table that is not a comparison's is named behind the file: `<!-- results/NAME.json as samplers -->`. `<!-- claims -->` stands for all records of
+claims.
 """
 
 from __future__ import annotations
@@ -16,17 +17,31 @@ from genjax.comparison import claims
 
 COSTS = {"train_flops": ".3g", "network_evaluations_per_sample": "g", "samples_per_second": ".0f"}
 _CLAIMS = re.compile(r"(<!-- claims -->\n).*?(<!-- end -->)", re.DOTALL)
-_PLACE = re.compile(r"(<!-- (results/[\w.-]+\.json) -->\n).*?(<!-- end -->)", re.DOTALL)
+_PLACE = re.compile(r"(<!-- (results/[\w.-]+\.json)(?: as (\w+))? -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def rewrite(text: str, root: Path) -> str:
     """The text with every table made anew from its file under `root`."""
-    text = _CLAIMS.sub(lambda match: match[1] + claims.markdown(root) + match[2], text)
-    return _PLACE.sub(lambda match: match[1] + markdown(json.loads((root / match[2]).read_text()), match[2]) + match[3], text)
+
+    def table(match: re.Match[str]) -> str:
+        record = json.loads((root / match[2]).read_text())
+        lines = [*FORMS[match[3] or "comparison"](record), "", f"{_protocol(record)}; all of it in `{match[2]}`.", ""]
+        return match[1] + "\n".join(lines) + match[4]
+
+    return _PLACE.sub(table, _CLAIMS.sub(lambda match: match[1] + claims.markdown(root) + match[2], text))
 
 
-def markdown(record: dict[str, Any], name: str) -> str:
-    """A comparison's record as a table with its protocol beneath it."""
+def rewrite_pages(root: Path) -> None:
+    """Writes the tables of README.md and of every page of docs/ anew."""
+    for path in [root / "README.md", *sorted((root / "docs").glob("*.md"))]:
+        text = path.read_text()
+        if (new := rewrite(text, root)) != text:
+            path.write_text(new)
+            print(f"rewritten {path.relative_to(root)}")
+
+
+def comparison(record: dict[str, Any]) -> list[str]:
+    """A comparison's record as the lines of a table."""
     rows = [row for row in record["metrics"] if row["metric"] == "bits_per_dim"]
     lines = ["| | bits/dim | kind | training FLOPs | network evaluations a sample | samples a second |", "|---|---|---|---|---|---|"]
     for _, mine in itertools.groupby(rows, key=lambda row: row["arm"]):
@@ -38,6 +53,50 @@ def markdown(record: dict[str, Any], name: str) -> str:
         bits = "≤ " * (row["kind"] == "upper_bound") + figure
         costs = [f"{value[name]:{form}}" if name in value else "" for name, form in COSTS.items()]
         lines.append("| " + " | ".join([row["arm"], bits, row["kind"].replace("_", " "), *costs]) + " |")
+    return lines
+
+
+def biases(record: dict[str, Any]) -> list[str]:
+    """The record of `comparison.biases`: a row for every way of sampling, what was measured beside what is exact."""
+    lines = [f"| {record['config']['rows']:,} samples each | mean | exact | standard deviation | exact | KL, nats |", "|---|---|---|---|---|---|"]
+    for arm in dict.fromkeys(row["arm"] for row in record["metrics"]):
+        row = {m["metric"]: m for m in record["metrics"] if m["arm"] == arm}
+        measured = {what: f"{row[what]['value']:.3f} ± {row[what]['stderr']:.3f}" for what in ("mean", "std", "kl")}
+        cells = [arm, measured["mean"], f"{row['exact_mean']['value']:.3f}", measured["std"], f"{row['exact_std']['value']:.3f}", measured["kl"]]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def samplers(record: dict[str, Any]) -> list[str]:
+    """Arms "sampler(steps=N)" as a table: a row a number of steps, a group of columns a sampler; then the arms without steps."""
+    value = {(row["arm"], row["metric"]): row["value"] for row in record["metrics"]}
+    split = [re.fullmatch(r"(\w+)\(steps=(\d+)\)", arm) for arm, _ in value]
+    found = [(match[1], int(match[2])) for match in split if match]
+    kinds, metrics = list(dict.fromkeys(kind for kind, _ in found)), ("valid", "mean_count", "total_variation")
+    show = lambda arm: " / ".join(f"{value[arm, metric]:.{2 if metric == 'mean_count' else 3}f}" for metric in metrics)
+    lines = [
+        "| evaluations | " + " | ".join(f"{kind.replace('_', ' ')}: valid / mean count / TV" for kind in kinds) + " |",
+        "|---" * (len(kinds) + 1) + "|",
+    ]
+    for steps in sorted({steps for _, steps in found}):
+        lines.append(f"| {steps} | " + " | ".join(show(f"{kind}(steps={steps})") for kind in kinds) + " |")
+    lines += [f"| {arm} | {show(arm)} |" + " |" * (len(kinds) - 1) for arm, metric in value if metric == "valid" and "(" not in arm]
+    return lines
+
+
+def bounds(record: dict[str, Any]) -> list[str]:
+    """The metrics excess_bits and predicted_excess_bits, a row an arm."""
+    rows = {(row["arm"], row["metric"]): f"{row['value']:.3f} ± {row['stderr']:.3f}" for row in record["metrics"] if row["stderr"] is not None}
+    arms = [arm for arm, metric in rows if metric == "excess_bits"]
+    lines = ["| | bits/image above the entropy | predicted |", "|---|---|---|"]
+    lines += [f"| {arm} | {rows[arm, 'excess_bits']} | {rows[arm, 'predicted_excess_bits']} |" for arm in arms]
+    return lines
+
+
+FORMS = {"comparison": comparison, "biases": biases, "samplers": samplers, "bounds": bounds}
+
+
+def _protocol(record: dict[str, Any]) -> str:
     protocol = [
         f"`{record['command']}`",
         record["date"][:10],
@@ -45,4 +104,4 @@ def markdown(record: dict[str, Any], name: str) -> str:
         f"jax {record['versions']['jax']}",
         f"seed {', '.join(map(str, record['seeds']))}",
     ]
-    return "\n".join([*lines, "", f"{', '.join(protocol)}; all of it in `{name}`.", ""])
+    return ", ".join(protocol)

@@ -210,7 +210,7 @@ class UNet(nn.Module):
         context: Array | None = None,
         context_mask: Array | None = None,
     ) -> Array:
-        """x float32 [B, H, W, C], logsnr [B], label int32 [B] -> float32 [B, H, W, C].
+        """x float32 [B, H, W, C], logsnr [B] (or several levels of a row, [B, L]), label int32 [B] -> float32 [B, H, W, C].
 
         dropout_keys: one key a row [B] in training, None in evaluation.
         context: the text [B, S, E], or None; initialise with one to have the parameters of equation (4).

@@ -6,6 +6,10 @@
 With w = 1 (`elbo`), (2) is the diffusion term of the variational bound on -log p(x0) in nats (arXiv:2107.00630), whatever the density p
 that the noise levels are drawn from. The network's output F stands for an affine map of x0 (`diffusion.prediction`), so that
 eps_hat - eps = -(alpha / sigma) c_out (F - F*) with F* the output that would be right: (2) is computed in that form, which cancels nothing.
+
+What is learned beside the network lies beside it in the parameters: `curve`, the learned curve of log-SNR, trained in the same backward pass
+to make (2) less noisy (`diffusion.learned_curve`), and `uncertainty`, the table of EDM2's u(lambda) (`diffusion.weighting`). A model that
+guides the samples is put there too, as `guide`, when it is loaded.
 """
 
 from __future__ import annotations
@@ -14,20 +18,34 @@ import dataclasses
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
 
 from genjax import rng
 from genjax.config import Choice, require
-from genjax.diffusion import adaptive, editing, grid, guidance, likelihood, ode_likelihood, prediction, solvers, time_sampling, weighting
+from genjax.diffusion import (
+    adaptive,
+    editing,
+    grid,
+    guidance,
+    learned_curve,
+    likelihood,
+    ode_likelihood,
+    prediction,
+    solvers,
+    time_sampling,
+    weighting,
+)
 from genjax.diffusion.process import Denoise, Process, alpha_sigma, bcast, perturb
 from genjax.diffusion.quantizer import Quantizer
-from genjax.diffusion.registry import bind
+from genjax.errors import UsageError
 from genjax.models.networks import PatchNetwork
 from genjax.models.unet import UNet
-from genjax.objectives.base import classes_from, hide_labels, trunk_from
+from genjax.objectives.base import Objective, base_label, boxed, classes_from, hide_labels, trunk_from
+from genjax.objectives.classifier import Classifier
+from genjax.registry import Count, Fraction, Natural, NonNegative, Positive, bind
 from genjax.types import Array, Batch, Cost, DataSpec, Key, Likelihood, LossSums, Params, Samples, Work
 
 
@@ -39,6 +57,7 @@ class NoisePrediction:
     spec: DataSpec
     quantizer: Quantizer
     process: Process
+    learns_curve: bool
     prediction: str
     data_std: float
     weighting: str
@@ -47,16 +66,19 @@ class NoisePrediction:
     grid: str
     steps: int
     threshold: str
-    resamples: int
+    inpaint: str
     edit_logsnr: float
     bound: str
     eval_times: int
     drop_rate: float
+    base_label: int
     guidance_scale: float
     guidance_interval: tuple[float, float]
     guidance_rescale: float
+    guide: tuple[str, Objective] | None = None
 
     generates: ClassVar[bool] = True
+    scores: ClassVar[bool] = True
 
     @classmethod
     def build(cls, config: Any, spec: DataSpec) -> NoisePrediction:
@@ -66,14 +88,19 @@ class NoisePrediction:
             f"objective=noise_prediction needs images, and data.source='{spec.name}' holds tokens: "
             "noise has no meaning between category numbers; use objective=next_token",
         )
-        process = Process(options.curve, options.scaling, options.logsnr_min, options.logsnr_max, options.shift)
+        learns_curve = options.curve == LEARNED
+        # Without its parameters, as when a config is checked, a learned curve is the line that it starts near.
+        curve = "linear" if learns_curve else options.curve
+        process = Process(curve, options.scaling, options.logsnr_min, options.logsnr_max, options.shift)
         prediction.check(options.prediction, process)
         low, high = options.guidance_logsnr_min, options.guidance_logsnr_max
+        classes = classes_from(config, spec)
         objective = cls(
-            network=NETWORKS[options.network](config, spec, classes_from(config, spec)),
+            network=NETWORKS[options.network](config, spec, classes),
             spec=spec,
             quantizer=Quantizer(spec.levels),
             process=process,
+            learns_curve=learns_curve,
             prediction=options.prediction,
             data_std=options.data_std,
             weighting=options.weighting,
@@ -82,67 +109,85 @@ class NoisePrediction:
             grid=options.grid,
             steps=options.steps,
             threshold=options.threshold,
-            resamples=options.resamples,
+            inpaint=options.inpaint,
             edit_logsnr=options.edit_logsnr,
             bound=options.likelihood,
             eval_times=options.eval_times,
             drop_rate=config.conditioning.drop_rate,
+            base_label=base_label(config, classes),
             guidance_scale=config.sample.guidance_scale,
             guidance_interval=(-math.inf if low is None else low, math.inf if high is None else high),
             guidance_rescale=options.guidance_rescale,
         )
-        # Names and options that do not exist are refused now, not when they are first used.
+        # Names, options and values that cannot be are refused now, not when they are first used.
         for table, choice, what in (
-            (weighting.WEIGHTINGS, options.weighting, "weighting"),
+            (WEIGHTINGS, options.weighting, "weighting"),
             (SOLVERS, options.solver, "solver"),
             (grid.GRIDS, options.grid, "grid"),
             (THRESHOLDS, options.threshold, "threshold"),
+            (INPAINTERS, options.inpaint, "way of inpainting"),
+            (BOUNDS, options.likelihood, "likelihood"),
         ):
             bind(table, Choice(choice).parts, what)
         name, numbers = Choice(options.time_sampler).parts
         bind({name: time_sampling.DENSITIES[time_sampling.TIME_SAMPLERS[name][1]]}, (name, numbers), "time sampler")
+        objective._solver()
         objective._grid(process)
         return objective
 
     def init(self, key: Key) -> Params:
         one = jnp.zeros((1,), jnp.int32)
-        return self.network.init(key, jnp.zeros((1, *self.spec.shape)), jnp.zeros((1,)), one)["params"]
+        params = dict(self.network.init(key, jnp.zeros((1, *self.spec.shape)), jnp.zeros((1,)), one)["params"])
+        if self.learns_curve:
+            params["curve"] = boxed(learned_curve.init(rng.fold_name(key, "curve")), "curve")
+        if Choice(self.weighting).parts[0] == UNCERTAINTY:
+            params["uncertainty"] = boxed({"table": jnp.zeros(32)}, "curve")
+        return params
 
     def loss(self, params: Params, batch: Batch, key: Key, *, train: bool) -> LossSums:
         def keys(name: str) -> Key:
             return rng.rows(rng.fold_name(key, name), batch["id"])
 
-        # 1. The noisy image, equation (1).
         x0 = self.quantizer.encode(batch["image"])
-        sampler, options = Choice(self.time_sampler).parts
-        logsnr, density = time_sampling.draw(sampler, self.process, rng.fold_name(key, "time"), batch["id"], **options)
         eps = rng.normal(keys("noise"), self.spec.shape)
-        x = perturb(self.process, x0, logsnr, eps)
-
-        # 2. What the network says, and what would have been right.
         label = hide_labels(batch.get("label"), self.network.num_classes, self.drop_rate, keys("label")) if train else batch.get("label")
-        output = self._output(params, x, logsnr, label, keys("dropout") if train else None)
-        right = prediction.target(self.prediction, x0, eps, logsnr, self.process.scaling, self.data_std)
+        dropout_keys = keys("dropout") if train else None
 
-        # 3. The error of the noise, equation (2).
-        alpha, sigma = alpha_sigma(logsnr, self.process.scaling)
-        c_out = prediction.coefficients(self.prediction, logsnr, self.process.scaling, self.data_std).c_out
-        squared = jnp.sum(jnp.square(bcast(alpha / sigma * c_out, x) * (output - right)), axis=(1, 2, 3))
-        name, options = Choice(self.weighting).parts
-        nats = 0.5 * weighting.weight(name, logsnr, **options) / density * squared
-        count = jnp.sum(batch["weight"]) * self.spec.num_dims
-        return LossSums(jnp.sum(batch["weight"] * nats), count, {"eps_mse": (jnp.sum(batch["weight"] * squared), count)})
+        def rows(params: Params, logsnr: Array, inverse_density: Array) -> tuple[Array, Array]:
+            """The loss and the squared error of the noise of every row [B], both a dimension."""
+            # 1. The noisy image, equation (1).
+            x = perturb(self.process, x0, logsnr, eps)
+
+            # 2. What the network says, and what would have been right.
+            output = self._output(params, x, logsnr, label, dropout_keys)
+            right = prediction.target(self.prediction, x0, eps, logsnr, self.process.scaling, self.data_std)
+
+            # 3. The error of the noise, equation (2).
+            alpha, sigma = alpha_sigma(logsnr, self.process.scaling)
+            c_out = prediction.coefficients(self.prediction, logsnr, self.process.scaling, self.data_std).c_out
+            squared = jnp.mean(jnp.square(bcast(alpha / sigma * c_out, x) * (output - right)), axis=(1, 2, 3))
+            weigh = WEIGHERS[Choice(self.weighting).parts[0]]
+            return weigh(self, params, logsnr, inverse_density, 0.5 * squared), squared
+
+        sampler, options = Choice(self.time_sampler).parts
+        logsnr, density = time_sampling.draw(sampler, self._process(params), rng.fold_name(key, "time"), batch["id"], **options)
+        loss, squared = (learned_curve.least_variance(rows) if self.learns_curve else rows)(params, logsnr, 1 / density)
+        dims, weight = self.spec.num_dims, batch["weight"]
+        count = jnp.sum(weight) * dims
+        return LossSums(jnp.sum(weight * loss) * dims, count, {"eps_mse": (jnp.sum(weight * squared) * dims, count)})
 
     def likelihood(self, params: Params, batch: Batch, key: Key) -> Likelihood:
         keys = rng.rows(key, batch["id"])
-        found = BOUNDS[self.bound](self, self._denoiser(params, batch.get("label")), batch["image"], keys)
+        measure = bind(BOUNDS, Choice(self.bound).parts, "likelihood")
+        found = measure(self, self._process(params), self._denoiser(params, batch.get("label")), batch["image"], keys)
         units = jnp.full(found.nats.shape, self.spec.num_dims)
         terms = {name: getattr(found, name) for name in ("prior", "reconstruction", "diffusion") if hasattr(found, name)}
         return Likelihood(found.nats, units, found.stderr, terms, "upper_bound")
 
     def sample(self, params: Params, request: Batch, key: Key) -> Samples:
-        """New rows; with `image` and `mask` in the request, rows that keep the image where the mask is true (RePaint); with `image`
-        alone, rows that begin from it at `edit_logsnr` (SDEdit).
+        """New rows; with `image` and `mask` in the request, rows that keep the image where the mask is true (`inpaint`); with `image`,
+        `towards` and `fraction`, rows that lie that far on the way from one image to the other; with `image` alone, rows that begin from it
+        at `edit_logsnr` (SDEdit).
         """
         found, evaluations = self._solve(params, request, key)
         image = self.quantizer.decode(found.x)
@@ -167,28 +212,48 @@ class NoisePrediction:
     def _solve(self, params: Params, request: Batch, key: Key) -> tuple[solvers.Solution | adaptive.AdaptiveSolution, int]:
         """The solver's solution for a request as in `sample`, and the network evaluations of one call of its denoiser."""
         keys = rng.rows(key, request["id"])
-        denoise, evaluations = self._denoiser(params, request.get("label")), 1
-        if self.guidance_scale != 1.0:
-            without = self._denoiser(params, jnp.full_like(request["label"], self.network.num_classes))
-            guided = guidance.classifier_free(denoise, without, self.guidance_scale, self.guidance_interval, self.guidance_rescale)
-            denoise, evaluations = guided, 2
-        denoise = bind(THRESHOLDS, Choice(self.threshold).parts, "threshold")(denoise)
-
-        solver = bind(SOLVERS, Choice(self.solver).parts, "solver")
-        process, walk = self.process, Choice(self.solver).parts[0] != ADAPTIVE
+        denoise, evaluations = GUIDES[self.guide and self.guide[0]](self, params, request.get("label"))
+        process, solver, inverted = self._process(params), self._solver(), 0
         start = solvers.initial(process, keys, self.spec.shape, self.data_std)
         known = self.quantizer.encode(request["image"]) if "image" in request else None
-        if known is not None and "mask" not in request:
+        if known is not None and "mask" in request:
+            paint = bind(INPAINTERS, Choice(self.inpaint).parts, "way of inpainting")
+            denoise, solver, factor = paint(self, denoise, solver, known, request["mask"])
+            evaluations *= factor
+        denoise = bind(THRESHOLDS, Choice(self.threshold).parts, "threshold")(denoise)
+
+        if known is not None and "towards" in request:
+            solver, back = solvers.heun(), grid.reverse(self._grid(process))
+            ends = [solvers.sample(denoise, solver, back, x, keys) for x in (known, self.quantizer.encode(request["towards"]))]
+            start, inverted = editing.slerp(ends[0].x, ends[1].x, request["fraction"]), ends[0].nfe + ends[1].nfe
+        elif known is not None and "mask" not in request:
             process, start = editing.sdedit(process, known, self.edit_logsnr, jax.vmap(partial(rng.fold_name, name="edit"))(keys))
-        if walk:
-            solve = solver()
-            if known is not None and "mask" in request:
-                solve = editing.repaint(solve, known, request["mask"], self.resamples)
-            found = solvers.sample(denoise, solve, self._grid(process), start, keys)
+        if solver is None:
+            found = bind(SOLVERS, Choice(self.solver).parts, "solver")(denoise, process, start)
         else:
-            require("mask" not in request, "noise_prediction.solver=adaptive cannot draw a part anew: use a solver with steps, such as ddpm")
-            found = solver(denoise, process, start)
-        return found, evaluations
+            found = solvers.sample(denoise, solver, self._grid(process), start, keys)
+        return (found if not inverted else found._replace(nfe=found.nfe + inverted)), evaluations
+
+    def guided_by(self, name: str, guide: Objective) -> NoisePrediction:
+        """This objective with samples guided by another model, the objective `name`, whose parameters come as `guide` beside its own.
+
+        UsageError where the guide does not fit.
+        """
+        require(name in GUIDES, f"sample.guide cannot be a model of objective={name}: give a weaker noise_prediction model, or a classifier")
+        mine, other = ((spec.shape, spec.levels, spec.num_classes) for spec in (self.spec, getattr(guide, "spec", self.spec)))
+        require(mine == other, "sample.guide was trained on other data: its images must have the same size, levels and classes")
+        return dataclasses.replace(self, guide=(name, guide))
+
+    def _process(self, params: Params) -> Process:
+        """The process with its curve, learned or not."""
+        if not self.learns_curve:
+            return self.process
+        return dataclasses.replace(self.process, curve=partial(learned_curve.logsnr_and_slope, params["curve"]))
+
+    def _solver(self) -> solvers.Solver | None:
+        """The solver that walks down a grid; None for the one that chooses its own steps."""
+        solver = bind(SOLVERS, Choice(self.solver).parts, "solver")
+        return None if Choice(self.solver).parts[0] == ADAPTIVE else solver()
 
     def _grid(self, process: Process) -> grid.Grid:
         name, options = Choice(self.grid).parts
@@ -226,6 +291,108 @@ def _unet(config: Any, spec: DataSpec, classes: int) -> UNet:
 NETWORKS: dict[str, Callable[[Any, DataSpec, int], PatchNetwork | UNet]] = {"trunk": _trunk, "unet": _unet}
 
 
+LEARNED = "learned"  # the curve that is
+
+
+# Each: (objective, params, logsnr, 1 / density, half the squared error of the noise a dimension), [B] each -> what a row adds to the loss [B].
+
+
+def _by_level(objective: NoisePrediction, params: Params, logsnr: Array, inverse_density: Array, error: Array) -> Array:
+    name, options = Choice(objective.weighting).parts
+    return weighting.weight(name, logsnr, **options) * inverse_density * error
+
+
+def _target_mse(objective: NoisePrediction, params: Params, logsnr: Array, inverse_density: Array, error: Array) -> Array:
+    o = objective
+    return weighting.implied(o.prediction, logsnr, 1 / inverse_density, o.process.scaling, o.data_std) * inverse_density * error
+
+
+def _uncertainty(objective: NoisePrediction, params: Params, logsnr: Array, inverse_density: Array, error: Array) -> Array:
+    log_variance = weighting.log_variance(params["uncertainty"]["table"], objective.process, logsnr)
+    return weighting.uncertainty(error, log_variance) * inverse_density
+
+
+UNCERTAINTY = "uncertainty"
+WEIGHERS = dict.fromkeys(weighting.WEIGHTINGS, _by_level) | {"target_mse": _target_mse, UNCERTAINTY: _uncertainty}
+WEIGHTINGS: dict[str, Callable] = weighting.WEIGHTINGS | {"target_mse": weighting.implied, UNCERTAINTY: weighting.uncertainty}
+
+
+# Each: (objective, params, label) -> the denoiser that samples are drawn with, and its network evaluations a call; by what guides.
+
+
+def _by_label(objective: NoisePrediction, params: Params, label: Array | None) -> tuple[Denoise, int]:
+    """Classifier-free, or away from a negative label."""
+    denoise = objective._denoiser(params, label)
+    if objective.guidance_scale == 1.0:
+        return denoise, 1
+    assert label is not None, "guidance needs classes"
+    return _away_from(objective._denoiser(params, jnp.full_like(label, objective.base_label)), denoise, objective), 2
+
+
+def _by_weaker_model(objective: NoisePrediction, params: Params, label: Array | None) -> tuple[Denoise, int]:
+    """Autoguidance. The guide may have another scaling and another prediction: at one log-SNR, x/alpha means the same to both."""
+    assert objective.guide is not None
+    guide = objective.guide[1]
+    assert isinstance(guide, NoisePrediction)
+    weaker, (mine, theirs) = guide._denoiser(params["guide"], label), (objective.process.scaling, guide.process.scaling)
+
+    def denoise(x: Array, logsnr: Array) -> Array:
+        return weaker(bcast(alpha_sigma(logsnr, theirs)[0] / alpha_sigma(logsnr, mine)[0], x) * x, logsnr)
+
+    return _away_from(denoise, objective._denoiser(params, label), objective), 2
+
+
+def _by_classifier(objective: NoisePrediction, params: Params, label: Array | None) -> tuple[Denoise, int]:
+    """A classifier of clean images, asked about x0_hat (universal guidance); the model itself is not told the class."""
+    assert objective.guide is not None
+    guide = objective.guide[1]
+    assert isinstance(guide, Classifier)
+    assert label is not None, "a classifier's data have labels"
+    base = objective._denoiser(params, jnp.full_like(label, objective.network.num_classes))
+    told = guidance.classifier_of_estimates(base, lambda x0: guide.log_prob(params["guide"], x0, label), 1.0, objective.process.scaling)
+    return _away_from(base, told, objective), 2
+
+
+def _away_from(base: Denoise, denoise: Denoise, objective: NoisePrediction) -> Denoise:
+    o = objective
+    return guidance.classifier_free(denoise, base, o.guidance_scale, o.guidance_interval, o.guidance_rescale)
+
+
+GUIDES = {None: _by_label, "noise_prediction": _by_weaker_model, "classifier": _by_classifier}
+
+
+# Each: (objective, denoiser, solver or None, known [B, ...], mask) -> denoiser and solver that draw the rest, and how many times as many
+# evaluations a call of that denoiser costs.
+
+
+def _replacement(objective: NoisePrediction, denoise: Denoise, solver: solvers.Solver | None, known: Array, mask: Array):
+    return _repaint(objective, denoise, solver, known, mask, resamples=1)
+
+
+def _repaint(objective: NoisePrediction, denoise: Denoise, solver: solvers.Solver | None, known: Array, mask: Array, resamples: Count = 10):
+    if solver is None:
+        raise UsageError("noise_prediction.solver=adaptive cannot draw a part anew by steps: use one such as ddpm, or inpaint=dps")
+    return denoise, editing.repaint(solver, known, mask, resamples), 1
+
+
+def _dps(
+    objective: NoisePrediction,
+    denoise: Denoise,
+    solver: solvers.Solver | None,
+    known: Array,
+    mask: Array,
+    scale: NonNegative = 1.0,
+    noise_std: NonNegative = 0.0,
+):
+    def seen(x: Array) -> Array:
+        return jnp.where(mask, x, 0.0)
+
+    return editing.dps(denoise, seen, seen(known), noise_std, objective.data_std, objective.process.scaling, scale), solver, 2
+
+
+INPAINTERS: dict[str, Callable] = {"replacement": _replacement, "repaint": _repaint, "dps": _dps}
+
+
 # Each: denoiser -> denoiser, for images encoded to [-1, 1]. They bend samples and never enter a likelihood.
 
 
@@ -237,7 +404,7 @@ def _static_threshold(denoise: Denoise) -> Denoise:
     return guidance.clip(denoise, -1.0, 1.0)
 
 
-def _dynamic_threshold(denoise: Denoise, quantile: float = 0.995) -> Denoise:
+def _dynamic_threshold(denoise: Denoise, quantile: Fraction = 0.995) -> Denoise:
     return guidance.dynamic_threshold(denoise, quantile)
 
 
@@ -249,22 +416,48 @@ ADAPTIVE = "adaptive"
 SOLVERS: dict[str, Callable] = solvers.SOLVERS | {ADAPTIVE: adaptive.sample}
 
 
-# Each: (objective, denoiser, integers, keys) -> nats a row, an upper bound in expectation.
+# Each: (objective, process, denoiser, integers, keys) -> nats a row, an upper bound in expectation.
 
 
-def _variational(objective: NoisePrediction, denoise: Denoise, ints: Array, keys: Key) -> likelihood.Bound:
+def _variational(objective: NoisePrediction, process: Process, denoise: Denoise, ints: Array, keys: Key) -> likelihood.Bound:
     o = objective
-    return likelihood.variational_bound(denoise, o.process, o.quantizer, ints, keys, o.eval_times, data_std=o.data_std)
+    density = "uniform_t" if o.learns_curve else "uniform_logsnr"  # a learned curve was made to lower this estimate's variance
+    return likelihood.variational_bound(denoise, process, o.quantizer, ints, keys, o.eval_times, data_std=o.data_std, density=density)
 
 
-def _discrete(objective: NoisePrediction, denoise: Denoise, ints: Array, keys: Key) -> likelihood.Bound:
+def _discrete(objective: NoisePrediction, process: Process, denoise: Denoise, ints: Array, keys: Key) -> likelihood.Bound:
     o = objective
-    return likelihood.discrete_bound(denoise, o.process, o._grid(o.process), o.quantizer, ints, keys, data_std=o.data_std)
+    return likelihood.discrete_bound(denoise, process, o._grid(process), o.quantizer, ints, keys, data_std=o.data_std)
 
 
-def _ode(objective: NoisePrediction, denoise: Denoise, ints: Array, keys: Key) -> ode_likelihood.OdeNats:
+def _ode(
+    objective: NoisePrediction,
+    process: Process,
+    denoise: Denoise,
+    ints: Array,
+    keys: Key,
+    probes: Natural = 1,
+    rtol: Positive = 1e-5,
+    atol: Positive = 1e-5,
+    dequantization: Literal["normal", "uniform"] = "normal",
+) -> ode_likelihood.OdeNats:
+    """`probes` of Hutchinson's trace a trajectory; 0 takes the exact trace."""
     o = objective
-    return ode_likelihood.discrete(denoise, o.process, o.quantizer, ints, keys, o.eval_times, data_std=o.data_std)
+    measure = partial(ode_likelihood.discrete, dequantization=dequantization, num_probes=probes, rtol=rtol, atol=atol)
+    return measure(denoise, process, o.quantizer, ints, keys, o.eval_times, data_std=o.data_std)
 
 
-BOUNDS = {"bound": _variational, "discrete_bound": _discrete, "ode": _ode}
+def _ode_uniform(
+    objective: NoisePrediction,
+    process: Process,
+    denoise: Denoise,
+    ints: Array,
+    keys: Key,
+    probes: Natural = 1,
+    rtol: Positive = 1e-5,
+    atol: Positive = 1e-5,
+) -> ode_likelihood.OdeNats:
+    return _ode(objective, process, denoise, ints, keys, probes, rtol, atol, "uniform")
+
+
+BOUNDS: dict[str, Callable] = {"bound": _variational, "discrete_bound": _discrete, "ode": _ode, "ode_uniform": _ode_uniform}
