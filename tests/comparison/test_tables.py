@@ -23,7 +23,9 @@ def test_several_seeds_are_one_row_with_its_interval(tmp_path):
         "intervals": {"a": {"value": 1.5, "low": 1.25, "high": 1.75, "seeds": 2, "items": 9}},
         **{"seeds": [0, 1], "command": "cmd", "date": "2026-01-02T03:04", "hardware": "h", "versions": {"jax": "1"}},
     }
-    text = tables.markdown(record, "x.json")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "x.json").write_text(json.dumps(record))
+    text = tables.rewrite("<!-- results/x.json -->\n<!-- end -->", tmp_path)
     assert text.count("\n| a |") == 1 and "| a | 1.500 [1.250, 1.750] | exact |" in text and "seed 0, 1" in text
 
 
