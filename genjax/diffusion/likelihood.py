@@ -31,7 +31,7 @@ from genjax.diffusion import time_sampling
 from genjax.diffusion.grid import Grid
 from genjax.diffusion.prediction import eps_from_x0
 from genjax.diffusion.process import Denoise, Process, alpha_sigma, bcast, inner, prior_std
-from genjax.diffusion.quantizer import Quantizer
+from genjax.diffusion.quantizer import Continuous, Quantizer
 from genjax.errors import UsageError
 from genjax.types import Array, Key
 
@@ -69,7 +69,7 @@ def prior_kl(process: Process, x0: Array, data_std: float) -> Array:
     return _sum(0.5 * (((alpha * x0) ** 2 + sigma**2) / std**2 - 1) + jnp.log(std / sigma))
 
 
-def decoder_nats(quantizer: Quantizer, ints: Array, eps: Array, logsnr: ArrayLike) -> Array:
+def decoder_nats(quantizer: Quantizer | Continuous, ints: Array, eps: Array, logsnr: ArrayLike) -> Array:
     """-log P(ints | x_0) [B] in nats, x_0 = alpha x0 + sigma eps at a scalar logsnr, for ints and eps [B, ...]."""
     std = jnp.exp(-jnp.asarray(logsnr) / 2)
     return -_sum(quantizer.log_prob(ints, quantizer.encode(ints) + std * eps, std))
@@ -78,7 +78,7 @@ def decoder_nats(quantizer: Quantizer, ints: Array, eps: Array, logsnr: ArrayLik
 def variational_bound(
     denoise: Denoise,
     process: Process,
-    quantizer: Quantizer,
+    quantizer: Quantizer | Continuous,
     ints: Array,
     keys: Key,
     num_times: int,
@@ -92,7 +92,7 @@ def variational_bound(
     Args:
       denoise: (x [B, ...], logsnr [B]) -> x0_hat [B, ...], without guidance or thresholding.
       process, quantizer: the model's.
-      ints: [B, ...] levels.
+      ints: [B, ...] levels; real numbers where the quantizer is Continuous, and the bound is one of their density.
       keys: [B], one an example; the same key gives the same estimate in any batch.
       num_times: K >= 2 noise levels an example, evenly spread from a random start; one network evaluation each.
       data_std: of the encoded data; enters the prior as in `solvers.initial`.
@@ -118,7 +118,9 @@ def variational_bound(
     return Bound(prior_kl(process, x0, data_std), jnp.mean(reconstruction, axis=0), jnp.mean(diffusion, axis=0), stderr)
 
 
-def discrete_bound(denoise: Denoise, process: Process, grid: Grid, quantizer: Quantizer, ints: Array, keys: Key, *, data_std: float = 1.0) -> Bound:
+def discrete_bound(
+    denoise: Denoise, process: Process, grid: Grid, quantizer: Quantizer | Continuous, ints: Array, keys: Key, *, data_std: float = 1.0
+) -> Bound:
     """An unbiased estimate of (1) with (3), the bound of ancestral sampling on `grid`; arguments as in `variational_bound`.
 
     Costs grid.steps evaluations an example, one noise a step. x_0 is x at the end of the grid, which starts where the process does.

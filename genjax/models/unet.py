@@ -105,17 +105,18 @@ def modulation(cond: Array, count: int, features: int, axis: str, dtype: jnp.dty
 
 
 class ResidualBlock(nn.Module):
-    """Equations (1) and (2): [B, H, W, inputs] -> [B, H, W, features]."""
+    """Equations (1) and (2): [B, H, W, inputs] -> [B, H, W, features]. Without c the second norm has a learned scale and bias instead."""
 
     features: int
     dropout: float
     dtype: jnp.dtype
 
     @nn.compact
-    def __call__(self, x: Array, cond: Array, dropout_keys: Key | None) -> Array:
+    def __call__(self, x: Array, cond: Array | None, dropout_keys: Key | None) -> Array:
         h = Conv(self.features, ("embed", "mlp"), self.dtype, name="conv_1")(jax.nn.silu(GroupNorm(name="norm")(x)))
-        scale, shift = modulation(cond, 2, self.features, "mlp", self.dtype)
-        h = rng.dropout(jax.nn.silu((1 + scale) * GroupNorm(learned=False)(h) + shift), self.dropout, dropout_keys)
+        scale, shift = (0.0, 0.0) if cond is None else modulation(cond, 2, self.features, "mlp", self.dtype)
+        h = (1 + scale) * GroupNorm(learned=cond is None, name="hidden_norm")(h) + shift
+        h = rng.dropout(jax.nn.silu(h), self.dropout, dropout_keys)
         h = Conv(self.features, ("mlp", "embed"), self.dtype, nn.initializers.zeros, name="conv_2")(h)
         if x.shape[-1] != self.features:
             x = Dense((self.features,), ("embed", "mlp"), dtype=self.dtype, name="skip")(x)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from genjax.objectives.autoencoder import Autoencoder
 from genjax.objectives.base import Objective
 from genjax.objectives.classifier import Classifier
 from genjax.objectives.next_token import NextToken
@@ -14,6 +15,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "next_token": NextToken,
     "noise_prediction": NoisePrediction,
     "classifier": Classifier,
+    "autoencoder": Autoencoder,
 }
 
 

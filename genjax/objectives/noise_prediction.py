@@ -6,6 +6,8 @@
 With w = 1 (`elbo`), (2) is the diffusion term of the variational bound on -log p(x0) in nats (arXiv:2107.00630), whatever the density p
 that the noise levels are drawn from. The network's output F stands for an affine map of x0 (`diffusion.prediction`), so that
 eps_hat - eps = -(alpha / sigma) c_out (F - F*) with F* the output that would be right: (2) is computed in that form, which cancels nothing.
+
+What x0 is, the pixels or the latents of an autoencoder, is the business of `objectives.spaces`.
 """
 
 from __future__ import annotations
@@ -23,11 +25,12 @@ from genjax import rng
 from genjax.config import Choice, require
 from genjax.diffusion import adaptive, editing, grid, guidance, likelihood, ode_likelihood, prediction, solvers, time_sampling, weighting
 from genjax.diffusion.process import Denoise, Process, alpha_sigma, bcast, perturb
-from genjax.diffusion.quantizer import Quantizer
+from genjax.diffusion.quantizer import Continuous, Quantizer
 from genjax.diffusion.registry import bind
 from genjax.models.networks import PatchNetwork
 from genjax.models.unet import UNet
-from genjax.objectives.base import classes_from, hide_labels, trunk_from
+from genjax.objectives import spaces
+from genjax.objectives.base import Load, Rows, classes_from, hide_labels, trunk_from
 from genjax.types import Array, Batch, Cost, DataSpec, Key, Likelihood, LossSums, Params, Samples
 
 
@@ -37,7 +40,7 @@ class NoisePrediction:
 
     network: PatchNetwork | UNet
     spec: DataSpec
-    quantizer: Quantizer
+    space: spaces.Space
     process: Process
     prediction: str
     data_std: float
@@ -69,13 +72,14 @@ class NoisePrediction:
         process = Process(options.curve, options.scaling, options.logsnr_min, options.logsnr_max, options.shift)
         prediction.check(options.prediction, process)
         low, high = options.guidance_logsnr_min, options.guidance_logsnr_max
+        space = spaces.build(config, spec)
         objective = cls(
-            network=NETWORKS[options.network](config, spec, classes_from(config, spec)),
+            network=NETWORKS[options.network](config, space.shape, classes_from(config, spec)),
             spec=spec,
-            quantizer=Quantizer(spec.levels),
+            space=space,
             process=process,
             prediction=options.prediction,
-            data_std=options.data_std,
+            data_std=space.data_std,
             weighting=options.weighting,
             time_sampler=options.time_sampler,
             solver=options.solver,
@@ -106,17 +110,21 @@ class NoisePrediction:
 
     def init(self, key: Key) -> Params:
         one = jnp.zeros((1,), jnp.int32)
-        return self.network.init(key, jnp.zeros((1, *self.spec.shape)), jnp.zeros((1,)), one)["params"]
+        network = self.network.init(key, jnp.zeros((1, *self.space.shape)), jnp.zeros((1,)), one)["params"]
+        return {**network, **self.space.init(rng.fold_name(key, "space"))}
+
+    def inherit(self, load: Load, rows: Rows) -> Params:
+        return self.space.inherit(load, rows)
 
     def loss(self, params: Params, batch: Batch, key: Key, *, train: bool) -> LossSums:
         def keys(name: str) -> Key:
             return rng.rows(rng.fold_name(key, name), batch["id"])
 
         # 1. The noisy image, equation (1).
-        x0 = self.quantizer.encode(batch["image"])
+        x0 = self.space.encode(params, batch["image"], keys("space"))
         sampler, options = Choice(self.time_sampler).parts
         logsnr, density = time_sampling.draw(sampler, self.process, rng.fold_name(key, "time"), batch["id"], **options)
-        eps = rng.normal(keys("noise"), self.spec.shape)
+        eps = rng.normal(keys("noise"), self.space.shape)
         x = perturb(self.process, x0, logsnr, eps)
 
         # 2. What the network says, and what would have been right.
@@ -130,36 +138,36 @@ class NoisePrediction:
         squared = jnp.sum(jnp.square(bcast(alpha / sigma * c_out, x) * (output - right)), axis=(1, 2, 3))
         name, options = Choice(self.weighting).parts
         nats = 0.5 * weighting.weight(name, logsnr, **options) / density * squared
-        count = jnp.sum(batch["weight"]) * self.spec.num_dims
-        return LossSums(jnp.sum(batch["weight"] * nats), count, {"eps_mse": (jnp.sum(batch["weight"] * squared), count)})
+        rows = jnp.sum(batch["weight"])
+        eps_mse = jnp.sum(batch["weight"] * squared), rows * math.prod(self.space.shape)
+        return LossSums(jnp.sum(batch["weight"] * nats), rows * self.spec.num_dims, {"eps_mse": eps_mse})
 
     def likelihood(self, params: Params, batch: Batch, key: Key) -> Likelihood:
         keys = rng.rows(key, batch["id"])
-        found = BOUNDS[self.bound](self, self._denoiser(params, batch.get("label")), batch["image"], keys)
-        units = jnp.full(found.nats.shape, self.spec.num_dims)
-        terms = {name: getattr(found, name) for name in ("prior", "reconstruction", "diffusion") if hasattr(found, name)}
-        return Likelihood(found.nats, units, found.stderr, terms, "upper_bound")
+        bound = partial(BOUNDS[self.bound], self, self._denoiser(params, batch.get("label")))
+        found = self.space.nats(params, batch["image"], keys, bound)
+        return Likelihood(found.nats, jnp.full(found.nats.shape, self.spec.num_dims), found.stderr, found.terms, "upper_bound")
 
     def sample(self, params: Params, request: Batch, key: Key) -> Samples:
         """New rows; with `image` and `mask` in the request, rows that keep the image where the mask is true (RePaint); with `image`
         alone, rows that begin from it at `edit_logsnr` (SDEdit).
         """
         found, evaluations = self._solve(params, request, key)
-        image = self.quantizer.decode(found.x)
+        image = self.space.decode(params, found.x)
         if "mask" in request:  # to the level: what is known is not drawn
             image = jnp.where(request["mask"], request["image"], image)
         return Samples(image, Cost(nfe=found.nfe * evaluations, sequential_depth=found.nfe))
 
     def film(self, params: Params, batch: Batch, key: Key) -> dict[str, Array]:
         """`noising`: the batch's images from clean to noise, at nine even steps of log-SNR. `denoising`: a sample on its way, after every step."""
-        x0, keys = self.quantizer.encode(batch["image"]), rng.rows(key, batch["id"])
-        eps = rng.normal(keys, self.spec.shape)
+        keys = rng.rows(key, batch["id"])
+        x0, eps = self._known(params, batch["image"], keys), rng.normal(keys, self.space.shape)
         levels = jnp.linspace(self.process.logsnr_max, self.process.logsnr_min, 9)
         noising = jax.vmap(lambda logsnr: perturb(self.process, x0, jnp.full(x0.shape[:1], logsnr), eps))(levels)
         found, _ = self._solve(params, {name: batch[name] for name in ("id", "label") if name in batch}, key)
         denoising = [] if isinstance(found, adaptive.AdaptiveSolution) else [found.path]
         frames = {"noising": noising, "denoising": jnp.concatenate([*denoising, found.x[None]])}
-        return {name: self.quantizer.decode(x) for name, x in frames.items()}
+        return {name: jax.lax.map(partial(self.space.decode, params), x) for name, x in frames.items()}
 
     def _solve(self, params: Params, request: Batch, key: Key) -> tuple[solvers.Solution | adaptive.AdaptiveSolution, int]:
         """The solver's solution for a request as in `sample`, and the network evaluations of one call of its denoiser."""
@@ -173,19 +181,23 @@ class NoisePrediction:
 
         solver = bind(SOLVERS, Choice(self.solver).parts, "solver")
         process, walk = self.process, Choice(self.solver).parts[0] != ADAPTIVE
-        start = solvers.initial(process, keys, self.spec.shape, self.data_std)
-        known = self.quantizer.encode(request["image"]) if "image" in request else None
+        start = solvers.initial(process, keys, self.space.shape, self.data_std)
+        known = self._known(params, request["image"], keys) if "image" in request else None
         if known is not None and "mask" not in request:
             process, start = editing.sdedit(process, known, self.edit_logsnr, jax.vmap(partial(rng.fold_name, name="edit"))(keys))
         if walk:
             solve = solver()
             if known is not None and "mask" in request:
-                solve = editing.repaint(solve, known, request["mask"], self.resamples)
+                solve = editing.repaint(solve, known, self.space.mask(request["mask"]), self.resamples)
             found = solvers.sample(denoise, solve, self._grid(process), start, keys)
         else:
             require("mask" not in request, "noise_prediction.solver=adaptive cannot draw a part anew: use a solver with steps, such as ddpm")
             found = solver(denoise, process, start)
         return found, evaluations
+
+    def _known(self, params: Params, image: Array, keys: Key) -> Array:
+        """The clean points of integer images [B, H, W, C], from a draw of their own."""
+        return self.space.encode(params, image, jax.vmap(partial(rng.fold_name, name="space"))(keys))
 
     def _grid(self, process: Process) -> grid.Grid:
         name, options = Choice(self.grid).parts
@@ -205,8 +217,8 @@ class NoisePrediction:
         return jnp.asarray(self.network.apply({"params": params}, bcast(c_in, x) * x, logsnr, label, dropout_keys))
 
 
-def _trunk(config: Any, spec: DataSpec, classes: int) -> PatchNetwork:
-    (height, width, channels), size = spec.shape, config.noise_prediction.patch_size
+def _trunk(config: Any, shape: tuple[int, ...], classes: int) -> PatchNetwork:
+    (height, width, channels), size = shape, config.noise_prediction.patch_size
     require(
         height % size == 0 and width % size == 0,
         f"images of {height}x{width} are not divisible into patches: set noise_prediction.patch_size to a divisor of both",
@@ -214,13 +226,13 @@ def _trunk(config: Any, spec: DataSpec, classes: int) -> PatchNetwork:
     return PatchNetwork(trunk_from(config), (height, width, channels), size, classes, parent=None)
 
 
-def _unet(config: Any, spec: DataSpec, classes: int) -> UNet:
-    height, width, channels = spec.shape
+def _unet(config: Any, shape: tuple[int, ...], classes: int) -> UNet:
+    height, width, channels = shape
     model = config.model
     return UNet((height, width, channels), **config.unet, dropout=model.dropout, dtype=model.dtype, num_classes=classes, parent=None)
 
 
-NETWORKS: dict[str, Callable[[Any, DataSpec, int], PatchNetwork | UNet]] = {"trunk": _trunk, "unet": _unet}
+NETWORKS: dict[str, Callable[[Any, tuple[int, ...], int], PatchNetwork | UNet]] = {"trunk": _trunk, "unet": _unet}
 
 
 # Each: denoiser -> denoiser, for images encoded to [-1, 1]. They bend samples and never enter a likelihood.
@@ -246,22 +258,22 @@ ADAPTIVE = "adaptive"
 SOLVERS: dict[str, Callable] = solvers.SOLVERS | {ADAPTIVE: adaptive.sample}
 
 
-# Each: (objective, denoiser, integers, keys) -> nats a row, an upper bound in expectation.
+# Each: (objective, denoiser, quantizer, clean data of it, keys) -> nats a row, an upper bound in expectation.
 
 
-def _variational(objective: NoisePrediction, denoise: Denoise, ints: Array, keys: Key) -> likelihood.Bound:
+def _variational(objective: NoisePrediction, denoise: Denoise, quantizer: Quantizer | Continuous, data: Array, keys: Key) -> likelihood.Bound:
     o = objective
-    return likelihood.variational_bound(denoise, o.process, o.quantizer, ints, keys, o.eval_times, data_std=o.data_std)
+    return likelihood.variational_bound(denoise, o.process, quantizer, data, keys, o.eval_times, data_std=o.data_std)
 
 
-def _discrete(objective: NoisePrediction, denoise: Denoise, ints: Array, keys: Key) -> likelihood.Bound:
+def _discrete(objective: NoisePrediction, denoise: Denoise, quantizer: Quantizer | Continuous, data: Array, keys: Key) -> likelihood.Bound:
     o = objective
-    return likelihood.discrete_bound(denoise, o.process, o._grid(o.process), o.quantizer, ints, keys, data_std=o.data_std)
+    return likelihood.discrete_bound(denoise, o.process, o._grid(o.process), quantizer, data, keys, data_std=o.data_std)
 
 
-def _ode(objective: NoisePrediction, denoise: Denoise, ints: Array, keys: Key) -> ode_likelihood.OdeNats:
+def _ode(objective: NoisePrediction, denoise: Denoise, quantizer: Quantizer | Continuous, data: Array, keys: Key) -> ode_likelihood.OdeNats:
     o = objective
-    return ode_likelihood.discrete(denoise, o.process, o.quantizer, ints, keys, o.eval_times, data_std=o.data_std)
+    return ode_likelihood.discrete(denoise, o.process, quantizer, data, keys, o.eval_times, data_std=o.data_std)
 
 
 BOUNDS = {"bound": _variational, "discrete_bound": _discrete, "ode": _ode}

@@ -26,6 +26,7 @@ DECAYS = {
     "place": True,
     "norm": False,
     "bias": False,
+    "frozen": False,
 }
 
 

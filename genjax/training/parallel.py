@@ -43,6 +43,7 @@ RULES: dict[str, str | None] = {
     "place": None,
     "norm": None,
     "bias": None,
+    "frozen": None,
 }
 
 

@@ -29,8 +29,8 @@ def logical_axes(objective: Objective) -> PyTree:
     return jax.tree.map(lambda box: box.names, boxed, is_leaf=lambda leaf: isinstance(leaf, nn.LogicallyPartitioned))
 
 
-def create(objective: Objective, optimizer: optax.GradientTransformation, seed: int) -> TrainState:
-    """A fresh state; pure, so that it can be compiled with the shardings it is to have."""
-    params = nn.unbox(objective.init(rng.stream(seed, "init")))
+def create(objective: Objective, optimizer: optax.GradientTransformation, seed: int, inherited: Params) -> TrainState:
+    """A fresh state; pure, so that it can be compiled with the shardings it is to have. `inherited` replaces entries of the parameters."""
+    params = {**nn.unbox(objective.init(rng.stream(seed, "init"))), **inherited}
     # The average is a copy of its own: the state is donated to every step, and a buffer cannot be given away twice.
     return TrainState(jnp.zeros((), jnp.int32), params, jax.tree.map(jnp.copy, params), optimizer.init(params))
