@@ -143,7 +143,7 @@ class Latents:
             network = load(self.trained, nn.unbox(jax.eval_shape(self.autoencoder.init, jax.random.key(0))))
         except CheckpointError as error:
             raise CheckpointError(
-                f"noise_prediction.autoencoder={self.trained} must be the --workdir of a trained autoencoder with the same autoencoder.* as here: {error}"
+                f"noise_prediction.autoencoder={self.trained} must be the run of a trained autoencoder with the same autoencoder.* as here: {error}"
             ) from error
 
         @jax.jit
