@@ -1,4 +1,4 @@
-"""Diffusion in latents. Oracle: a linear-Gaussian autoencoder with the exact denoiser: -log p(x), the posterior and what another q costs are known."""
+"""Diffusion in latents. Oracle: a linear-Gaussian autoencoder with the exact denoiser: -log p(x), the posterior and any q's cost are known."""
 
 import dataclasses
 import math
