@@ -38,7 +38,7 @@ def test_divergence_is_the_integral(mean, std):
 def one_latent():
     """The objective, parameters, log p(x | z) [9, Z] and q(z | x) of every image."""
     objective = build("autoencoder", PIXEL, **SMALL, autoencoder__draws=4000)
-    params = random_params(objective.init, scale=0.6)
+    params = random_params(objective.init, scale=0.35)
 
     @jit
     def tables(params):
@@ -117,7 +117,7 @@ def test_learning_finds_the_images():
     images = np.stack([np.zeros((4, 4, 1), np.int32), np.full((4, 4, 1), 4, np.int32)])
     ids = np.arange(8, dtype=np.uint32)
     batch = {"image": images[ids % 2], "id": ids, "weight": np.ones(8, np.float32)}
-    optimizer = optax.adam(0.01)
+    optimizer = optax.adam(0.02)
 
     @jit
     def learn(params):
@@ -131,5 +131,5 @@ def test_learning_finds_the_images():
         return objective.likelihood(params, batch, KEY).nats, objective.sample(params, batch, KEY).data
 
     nats, rebuilt = learn(nn.unbox(objective.init(rng.stream(0, "init"))))
-    assert np.log(2) - 0.05 < float(jnp.mean(nats)) < 3.0
+    assert np.log(2) - 0.05 < float(jnp.mean(nats)) < 0.5 * 16 * np.log(2), "without latents every pixel would cost a bit"
     np.testing.assert_array_equal(rebuilt, batch["image"])
