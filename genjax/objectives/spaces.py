@@ -107,9 +107,8 @@ class Pixels:
 
     def nats(self, params: Params, image: Array, keys: Key, bound: BoundOf) -> Nats:
         found = bound(self.quantizer, image, keys)
-        return Nats(
-            found.nats, found.stderr, {name: getattr(found, name) for name in ("prior", "reconstruction", "diffusion") if hasattr(found, name)}
-        )
+        terms = {name: getattr(found, name) for name in ("prior", "reconstruction", "diffusion") if hasattr(found, name)}
+        return Nats(found.nats, found.stderr, terms)
 
 
 _MEASURED = 2048  # training images that shift and scale are measured on
@@ -171,13 +170,15 @@ class Latents:
 
     def nats(self, params: Params, image: Array, keys: Key, bound: BoundOf) -> Nats:
         mean, std = self._posterior(params, image)
-        entropy = jnp.sum(jnp.log(std) + 0.5 * math.log(2 * math.pi * math.e), axis=inner(std))
 
         def one_draw(draw: Array) -> tuple[Array, Array]:
             here = rng.each(keys, draw)
-            w = mean + std * rng.normal(rng.each(here, 0), self.shape)
+            normal = rng.normal(rng.each(here, 0), self.shape)
+            w = mean + std * normal
+            # log q of the draw, not its mean: where q is the posterior, (1) is then the same for every draw.
+            log_q = -jnp.sum(0.5 * normal**2 + jnp.log(std) + 0.5 * math.log(2 * math.pi), axis=inner(std))
             pixels = self.autoencoder.decoder_nats(self._frozen(params)["network"], self._unscaled(params, w), image)
-            return pixels, bound(Continuous(), w, rng.each(here, 1)).nats - entropy
+            return pixels, bound(Continuous(), w, rng.each(here, 1)).nats + log_q
 
         reconstruction, kl = jax.lax.map(one_draw, jnp.arange(self.autoencoder.draws))
         terms = {"reconstruction": jnp.mean(reconstruction, axis=0), "kl": jnp.mean(kl, axis=0)}
