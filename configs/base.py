@@ -7,12 +7,40 @@ from genjax.config import Choice, Duration, field
 
 FIELDS = {
     "seed": field(0, "root of every random number: parameters, data order, noise, dropout, samples", at_least=0, at_most=2**32 - 1),
-    "objective": field("next_token", "what is learned", choices=("next_token", "noise_prediction", "classifier", "autoencoder")),
+    "objective": field(
+        "next_token",
+        "what is learned",
+        choices=(
+            "next_token",
+            "noise_prediction",
+            "masked_diffusion",
+            "embedding_diffusion",
+            "consistency",
+            "mean_flow",
+            "classifier",
+            "autoencoder",
+        ),
+    ),
     "data": {
-        "source": field("digits", "digits (embedded) | tfds:<name> | npz:<file>"),
+        "source": field(
+            "digits",
+            "digits (embedded) | tfds:<name> | npz:<file> | text:<file or folder> | python_stdlib (embedded) | tfds_text:<name> | markov (made up)",
+        ),
         "dir": field(None, "folder of prepared tensorflow-datasets; None: GENJAX_DATA_DIR, then the library's own", kind=str, late=True),
         "batch_size": field(64, "examples a step, over all devices and micro-batches", at_least=1),
         "eval_batch_size": field(256, "examples a batch in evaluation and sampling; changes no result", at_least=1, late=True),
+        "tokenizer": field(
+            Choice("byte"), "text as tokens: bytes, the characters of the training split, or bpe(vocab=1024)", choices=("byte", "char", "bpe")
+        ),
+        "length": field(256, "tokens of a row of text", at_least=2),
+        "packing": field(
+            "windows",
+            "rows of text: windows of all documents one after the other, or whole documents that do not see each other",
+            choices=("windows", "documents"),
+        ),
+        "eval_stride": field(
+            None, "new tokens a window in evaluation; the others are context. None: half of `length`", kind=int, at_least=1, late=True
+        ),
     },
     "conditioning": {
         "label": field(True, "condition on the class of an example, where the data has classes"),
@@ -22,6 +50,11 @@ FIELDS = {
         "width": field(64, "features a position", at_least=8),
         "depth": field(4, "transformer blocks", at_least=1),
         "heads": field(4, "attention heads", at_least=1),
+        "kv_heads": field(None, "heads of keys and values, shared by groups of attention heads; None: as many", kind=int, at_least=1),
+        "window": field(None, "attention reaches positions less than this far away; None: all", kind=int, at_least=1),
+        "attention": field("xla", "the attention kernel; cudnn needs a GPU and bfloat16", choices=("xla", "cudnn")),
+        "tied_head": field(False, "a token model's head shares the table of its inputs"),
+        "logit_softcap": field(None, "a token model's logits are bounded by this, smoothly; None: never", kind=float, above=0.0),
         "mlp_ratio": field(8 / 3, "hidden features of the gated MLP over the width", above=0.0),
         "dropout": field(0.0, "dropout after attention and MLP", at_least=0.0, at_most=0.9),
         "dtype": field("float32", "dtype of the computation; parameters stay float32", choices=("float32", "bfloat16")),
@@ -34,7 +67,11 @@ FIELDS = {
         "patch_size": field(1, "a position of the trunk is a patch of this many pixels a side", at_least=1),
         "prediction": field("eps", "what the network's output means", choices=("eps", "x0", "score", "v", "flow", "velocity", "edm")),
         "scaling": field("vp", "how alpha and sigma are read off the log-SNR", choices=("vp", "ve", "flow", "subvp")),
-        "curve": field("linear", "log-SNR as a function of time", choices=("linear", "cosine", "linear_beta", "karras", "flow")),
+        "curve": field(
+            "linear",
+            "log-SNR as a function of time; learned is trained to make the loss less noisy",
+            choices=("linear", "cosine", "linear_beta", "karras", "flow", "learned"),
+        ),
         "shift": field(0.0, "added to the curve before it is cut to its ends, for example 2 log(64 / side) on large images"),
         "logsnr_min": field(-10.0, "log-SNR at the noise end", at_least=-40.0, at_most=40.0),
         "logsnr_max": field(9.0, "log-SNR at the data end", at_least=-40.0, at_most=40.0),
@@ -42,7 +79,7 @@ FIELDS = {
         "weighting": field(
             Choice("elbo"),
             "weight of the squared noise error over log-SNR; elbo makes the loss a likelihood bound",
-            choices=("elbo", "simple", "snr", "min_snr", "soft_min_snr", "p2", "sigmoid", "edm", "flow"),
+            choices=("elbo", "simple", "snr", "min_snr", "soft_min_snr", "p2", "sigmoid", "edm", "flow", "target_mse", "uncertainty"),
         ),
         "time_sampler": field(
             Choice("stratified"),
@@ -65,17 +102,32 @@ FIELDS = {
         "threshold": field(
             Choice("none"), "keep estimates of the clean image in range while sampling", choices=("none", "static", "dynamic"), late=True
         ),
-        "resamples": field(
-            1, "times each step of inpainting is repeated, so that the drawn part fits the known one (RePaint)", at_least=1, late=True
+        "inpaint": field(
+            Choice("replacement"),
+            "how a part is drawn anew: the known part put in after every step, the same with each step repeated, or guided by it",
+            choices=("replacement", "repaint", "dps"),
+            late=True,
         ),
         "edit_logsnr": field(0.0, "editing an image starts from it at this log-SNR (SDEdit): lower keeps less of it", late=True),
         "likelihood": field(
-            "bound",
-            "the variational bound, that of ancestral sampling in `steps` steps, or the probability-flow ODE",
-            choices=("bound", "discrete_bound", "ode"),
+            Choice("bound"),
+            "the variational bound, that of ancestral sampling in `steps` steps, or the probability-flow ODE, by the noise that fills a level",
+            choices=("bound", "discrete_bound", "ode", "ode_uniform"),
             late=True,
         ),
         "eval_times": field(16, "noise levels (bound) or trajectories (ode) drawn for each example of a likelihood", at_least=2, late=True),
+    },
+    "consistency": {
+        "pairs": field(
+            Choice("ratio"),
+            "how far apart the two noise levels of a row are; both come closer in the course of training",
+            choices=("ratio", "karras"),
+        ),
+        "distance": field(Choice("pseudo_huber"), "between the two ends of a row", choices=("squared", "pseudo_huber", "adaptive")),
+    },
+    "mean_flow": {
+        "apart": field(0.25, "share of the rows with two different times; the others learn the flow's velocity", at_least=0.0, at_most=1.0),
+        "distance": field(Choice("adaptive"), "between velocity and target", choices=("squared", "pseudo_huber", "adaptive")),
     },
     "unet": {
         "channels": field(32, "features at the image's own resolution", at_least=4),
@@ -101,17 +153,84 @@ FIELDS = {
         "temperature": field(1.0, "of the sampled distribution; 0 takes the likeliest token", at_least=0.0, late=True),
         "top_k": field(0, "sample among the k likeliest tokens; 0: all", at_least=0, late=True),
         "top_p": field(1.0, "sample among the likeliest tokens that hold this probability", above=0.0, at_most=1.0, late=True),
+        "min_p": field(0.0, "sample among tokens of at least this share of the likeliest one's probability", at_least=0.0, at_most=1.0, late=True),
+        "beams": field(0, "the likeliest sequence is searched for with this many beams, instead of drawing; 0: draw", at_least=0, late=True),
+        "length_penalty": field(1.0, "a beam's log-probability is divided by its length to this power", at_least=0.0, late=True),
+        "loss_chunk": field(None, "positions whose logits are held at once in the loss, to save memory; None: all", kind=int, at_least=1),
+        "z_loss": field(0.0, "weight of the squared log-normaliser of the softmax in the training loss", at_least=0.0),
+        "label_smoothing": field(0.0, "share of the uniform distribution in the training target", at_least=0.0, at_most=0.999),
+    },
+    "masked_diffusion": {
+        "block_size": field(0, "values are written in blocks of this many, each by diffusion given those before; 0: all at once", at_least=0),
+        "shifted": field(False, "read a prediction where the value before goes in, as next_token does; then blocks of 1 are next_token itself"),
+        "schedule": field(
+            Choice("linear"), "share of masked values over time; it changes no expected loss", choices=("linear", "cosine", "polynomial")
+        ),
+        "masking": field(
+            "counted", "how training masks: a number of values, or each on its own; it changes no expected loss", choices=("counted", "independent")
+        ),
+        "time_sampler": field(
+            "stratified", "how training draws its times; it changes no expected loss", choices=("uniform", "stratified", "antithetic")
+        ),
+        "steps": field(64, "steps in which a sample (each block of it) is revealed", at_least=1, late=True),
+        "order": field(
+            Choice("random"),
+            "what a step reveals: each value by chance (ancestral), a number of them anywhere, from the left, or the likeliest, which is biased",
+            choices=("ancestral", "random", "left_to_right", "confidence"),
+            late=True,
+        ),
+        "temperature": field(1.0, "of the sampled distributions; 0 takes the likeliest value", at_least=0.0, late=True),
+        "top_p": field(1.0, "sample among the likeliest values that hold this probability", above=0.0, at_most=1.0, late=True),
+        "likelihood": field(
+            "bound", "the bound in continuous time, or that of ancestral sampling in `steps` steps", choices=("bound", "discrete_bound"), late=True
+        ),
+        "eval_times": field(16, "maskings drawn for each example of a likelihood", at_least=2, late=True),
+    },
+    "embedding_diffusion": {
+        "width": field(16, "dimensions of the vector that stands for a token", at_least=2),
+        "logsnr_min": field(-8.0, "log-SNR at the noise end", at_least=-40.0, at_most=40.0),
+        "logsnr_max": field(5.0, "log-SNR at the data end, where the decoder must tell the vectors apart", at_least=-40.0, at_most=40.0),
+        "time_sampler": field(
+            "stratified", "how training draws its noise levels; it changes no expected loss", choices=("uniform", "stratified", "antithetic")
+        ),
+        "solver": field(
+            Choice("ddpm"),
+            "how a sample is drawn, on even steps of log-SNR",
+            choices=("ddpm", "ddim", "euler", "heun", "dpm2", "dpmpp_2m", "dpmpp_2m_sde", "unipc", "edm_churn", "euler_maruyama", "pc"),
+            late=True,
+        ),
+        "steps": field(64, "solver steps a sample", at_least=1, late=True),
+        "eval_times": field(16, "noise levels drawn for each example of a likelihood", at_least=2, late=True),
     },
     "optimizer": {
+        "name": field(
+            "adamw", "the rule of an update; muon is for hidden matrices, with AdamW for the rest", choices=("adamw", "muon", "lion", "adafactor")
+        ),
+        "adam_learning_rate": field(None, "peak learning rate of what muon leaves to AdamW; None: the same", kind=float, above=0.0),
+        "momentum": field(0.95, "muon's decay of the gradient mean", at_least=0.0, at_most=0.9999),
+        "base_width": field(
+            None,
+            "learning rates are those that are right for a model of this width, and are carried over to model.width; None: no",
+            kind=int,
+            at_least=1,
+        ),
         "learning_rate": field(2e-3, "peak learning rate", above=0.0),
-        "schedule": field("cosine", "learning rate after the warm-up", choices=("cosine", "constant")),
+        "schedule": field("cosine", "learning rate after the warm-up", choices=("cosine", "constant", "wsd", "inverse_sqrt")),
         "warmup": field(Duration("5 percent"), "linear warm-up", at_least=0),
+        "decay": field(Duration("20 percent"), "the line to zero at the end of the wsd schedule", at_least=0),
         "b1": field(0.9, "Adam's decay of the gradient mean", at_least=0.0, at_most=0.9999),
         "b2": field(0.99, "Adam's decay of the squared gradient", at_least=0.0, at_most=0.99999),
         "weight_decay": field(0.05, "decoupled decay of kernels and embeddings, scaled by the learning rate", at_least=0.0),
         "clip_norm": field(1.0, "global gradient norm is clipped to this; None: never", kind=float, optional=True, above=0.0),
-        "ema_decay": field(
-            0.995, "decay of the averaged parameters that are evaluated and sampled; warms up as (1+step)/(10+step)", at_least=0.0, at_most=1.0
+        "ema": field(
+            Choice("constant(decay=0.995)"),
+            "the averaged parameters that are evaluated and sampled: constant(decay), which warms up as (1+step)/(10+step), or power(sigma_rel)",
+            choices=("constant", "power"),
+        ),
+        "tracked": field(
+            Choice("none"),
+            "power averages whose snapshots make others after training (--weights='posthoc(sigma_rel=0.07)'): pair(narrow=0.05, wide=0.1)",
+            choices=("none", "pair"),
         ),
     },
     "train": {
@@ -122,13 +241,19 @@ FIELDS = {
         "evaluate_every": field(Duration("25 percent"), "between measurements on the held-out split", above=0),
         "sample_every": field(Duration("50 percent"), "between sample sheets", above=0),
         "checkpoint_every": field(Duration("10 percent"), "between checkpoints", above=0),
+        "snapshot_every": field(Duration("5 percent"), "between snapshots of optimizer.tracked; all of them are kept", above=0),
     },
     "checkpoint": {
         "keep": field(2, "newest checkpoints kept; at least 2, so that one is whole while another is written", at_least=2),
     },
     "sample": {
         "count": field(100, "samples to draw", at_least=1, late=True),
-        "guidance_scale": field(1.0, "classifier-free guidance; 1 is off", at_least=0.0, late=True),
+        "length": field(None, "tokens of a text that is drawn; None: data.length", kind=int, at_least=1, late=True),
+        "guidance_scale": field(
+            1.0, "guidance, by default classifier-free; 1 is off (with a classifier as guide: its posterior)", at_least=0.0, late=True
+        ),
+        "negative_label": field(None, "the class that guidance leads away from; None: from the model without class", kind=int, at_least=0, late=True),
+        "guide": field(None, "workdir of a model that guides: a weaker one (autoguidance), or a classifier", kind=str, late=True),
     },
     "evaluate": {
         "examples": field(None, "held-out examples to measure; None: all", kind=int, at_least=1, late=True),

@@ -32,6 +32,15 @@ class Flag:
     kind: type = str
 
 
+WEIGHTS = Flag(
+    "weights",
+    "the averaged parameters, those of the last step, or an average made of snapshots: posthoc(sigma_rel=0.07)",
+    default="ema",
+    choices=("ema", "raw", "posthoc"),
+    kind=configs.Choice,
+)
+
+
 def run(
     main: Callable[[argparse.Namespace], None],
     description: str,
@@ -103,13 +112,9 @@ def parse(
         raise UsageError(_explain(word, known, fields))
     given = vars(args)
     for flag in flags:
-        if isinstance(given[flag.name], str) and flag.kind is not str:
+        if isinstance(given[flag.name], str) and (flag.kind is not str or flag.choices):
             given[flag.name] = _value(flag, given[flag.name])
         configs.require(not flag.required or given[flag.name] not in (None, ""), f"--{flag.name} is required: {flag.help}")
-        configs.require(
-            not flag.choices or given[flag.name] in flag.choices,
-            f"--{flag.name} cannot be '{given[flag.name]}': expected one of {', '.join(flag.choices)}",
-        )
     args.overrides = {name.removeprefix("config."): value for name, value in given.items() if name.startswith("config.")}
     if config == "recipe":
         configs.require(args.config is not None, "--config is required, for example --config=configs/digits.py:next_token")
@@ -122,7 +127,7 @@ def parse(
 
 def _value(flag: Flag, text: str) -> Any:
     try:
-        return configs.Field(None, flag.help, flag.kind).parse(text)
+        return configs.Field(None, flag.help, flag.kind, choices=flag.choices).parse(text)
     except ValueError as error:
         raise UsageError(f"--{flag.name} cannot be '{text}': {error}") from None
 

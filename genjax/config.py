@@ -185,8 +185,8 @@ def load(name: str, fields: Mapping[str, Field], overrides: Mapping[str, str] | 
     values = dict(leaves(check(apply(config, fields, overrides or {}), fields)))
     # A run must find its data from whatever folder it is used in.
     kind, _, file = values.get("data.source", "").partition(":")
-    if kind == "npz" and file:
-        values["data.source"] = f"npz:{Path(file).expanduser().resolve()}"
+    if kind in ("npz", "text") and file:
+        values["data.source"] = f"{kind}:{Path(file).expanduser().resolve()}"
     if values.get("data.dir"):
         values["data.dir"] = str(Path(values["data.dir"]).expanduser().resolve())
     return check(_nested(values), fields)
@@ -272,13 +272,34 @@ def validate(config: Any) -> None:
         parallel.mode == "jit" or (parallel.fsdp == 1 and parallel.tensor == 1),
         "parallel.mode=pmap only splits the batch: set parallel.fsdp=1 and parallel.tensor=1, or use parallel.mode=jit",
     )
+    alone = config.sample.guide is None
     require(
-        config.conditioning.label or config.sample.guidance_scale == 1.0,
+        config.conditioning.label or config.sample.guidance_scale == 1.0 or not alone,
         "sample.guidance_scale needs a class to guide to: set conditioning.label=true, or guidance_scale=1",
     )
     require(
-        not config.conditioning.label or config.conditioning.drop_rate > 0 or config.sample.guidance_scale == 1.0,
+        not config.conditioning.label
+        or config.conditioning.drop_rate > 0
+        or config.sample.guidance_scale == 1.0
+        or config.sample.negative_label is not None
+        or not alone,
         "sample.guidance_scale other than 1 needs a model trained without labels too: set conditioning.drop_rate above 0, for example 0.1",
+    )
+    require(alone or config.sample.negative_label is None, "sample.guide and sample.negative_label both say what to lead away from: give one")
+    require(
+        config.sample.negative_label is None or config.sample.guidance_scale != 1.0,
+        "sample.negative_label does nothing at sample.guidance_scale=1: set it above 1, for example 2",
+    )
+    learned = diffusion.curve == "learned"
+    require(
+        not learned or Choice(diffusion.time_sampler).parts[0] in ("uniform", "antithetic", "stratified"),
+        f"noise_prediction.curve=learned is learned by training at even times: set noise_prediction.time_sampler=stratified, "
+        f"not {diffusion.time_sampler}",
+    )
+    require(not learned or diffusion.shift == 0, "noise_prediction.curve=learned finds its own place: set noise_prediction.shift=0")
+    require(
+        not learned or Choice(diffusion.weighting).parts[0] != "target_mse",
+        "noise_prediction.curve=learned needs a loss that does not depend on the curve: use another weighting than target_mse, such as elbo",
     )
     require(
         Duration(config.train.duration).parts[1] != "percent",
@@ -288,14 +309,22 @@ def validate(config: Any) -> None:
         config.logging.wandb is None or importlib.util.find_spec("wandb") is not None,
         "logging.wandb needs the package wandb: install genjax[wandb], or set logging.wandb=None",
     )
+    require(
+        config.optimizer.base_width is None or diffusion.network == "trunk",
+        "optimizer.base_width is about model.width, which a U-Net does not have: set it to None",
+    )
+    require(
+        model.kv_heads is None or model.heads % model.kv_heads == 0,
+        f"model.heads={model.heads} is not divisible by model.kv_heads={model.kv_heads}: each head of keys serves as many heads of queries",
+    )
     low, high = diffusion.guidance_logsnr_min, diffusion.guidance_logsnr_max
     require(
         low is None or high is None or low < high,
         f"noise_prediction.guidance_logsnr_min={low} must be below guidance_logsnr_max={high}: guidance would never be on",
     )
     require(
-        config.data.source != "npz:" and config.data.source != "tfds:",
-        f"data.source='{config.data.source}' names no data set: use digits, tfds:<name> or npz:<file>",
+        not config.data.source.endswith(":"),
+        f"data.source='{config.data.source}' names no data set: use digits, tfds:<name>, npz:<file>, text:<file> or another kind",
     )
 
 

@@ -25,6 +25,13 @@ Batch = dict[str, Array]
 #   id      [B] uint32    the row's position in the data stream: every random number of a row is keyed by it, so that a row meets the
 #                         same noise in any micro-batch, on any device and in any compile mode
 #   weight  [B] float32   1 for a row, 0 for the padding of a last, partial batch
+#
+# Rows of text have more, and `objectives.sequences` gives the others their defaults (a grid, one segment, all of it supervised):
+#   segment_ids  [B, T] int32    0 is padding; 1, 2, ... are the documents, or pieces of documents, that lie in the row one after the other
+#   positions    [B, T] int32    0, 1, 2, ... from the beginning of each segment
+#   loss_mask    [B, T] float32  1 where a token is supervised; 0 for padding and for tokens that are only there as context
+#   num_units    [B] float32     raw units (bytes of UTF-8 text) that the supervised tokens stand for: counted in the text, never in tokens
+# `tokens` are what is to be predicted. What a model is given to predict them is its objective's affair.
 
 LikelihoodKind = Literal["exact", "upper_bound", "estimate"]
 
@@ -40,6 +47,7 @@ class DataSpec:
       levels: every value is an integer in [0, levels).
       num_classes: labels are integers in [0, num_classes); 0 when there are none.
       train_size, eval_size: examples in each split.
+      unit: what a likelihood is counted in, "dim" for values of the array or, for text, "byte", whatever the tokens are.
     """
 
     name: str
@@ -49,6 +57,7 @@ class DataSpec:
     num_classes: int
     train_size: int
     eval_size: int
+    unit: str = "dim"
 
     @property
     def num_dims(self) -> int:
@@ -81,7 +90,7 @@ class Likelihood:
       stderr: [B] standard error of the row's own Monte-Carlo estimate; 0 where nothing was sampled.
       terms: name -> [B] the parts that nats is the sum of.
       kind: "exact", "upper_bound" (in expectation never below the exact value) or "estimate".
-      unit: what `units` counts, for people: "dim" for a value of the data, "label" for a class.
+      unit: what `units` counts, for people: the data's own unit (`DataSpec.unit`), or "label" for a class.
     """
 
     nats: Array

@@ -14,7 +14,7 @@ FLAGS = [
     cli.Flag("workdir", "the trained run's directory", required=True),
     cli.Flag("classifier", "the run of a trained classifier that judges samples of the model"),
     cli.Flag("step", "which checkpoint; default: the newest", kind=int),
-    cli.Flag("weights", "the averaged parameters or those of the last step", default="ema", choices=("ema", "raw")),
+    cli.WEIGHTS,
 ]
 
 

@@ -8,14 +8,10 @@ from genjax import cli
 
 
 def main(args):
-    from genjax.comparison.tables import rewrite
+    from genjax.comparison.tables import rewrite_pages
     from genjax.config import REPOSITORY
 
-    for path in [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]:
-        text = path.read_text()
-        if (new := rewrite(text, REPOSITORY)) != text:
-            path.write_text(new)
-            print(f"rewritten {path.relative_to(REPOSITORY)}")
+    rewrite_pages(REPOSITORY)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,13 @@
 
   python scripts/sample.py --workdir=runs/noise --image=held_out --redraw=0,0,4,8      (inpainting: the upper half anew)
   python scripts/sample.py --workdir=runs/noise --image=mine.png --label=3              (SDEdit, from noise_prediction.edit_logsnr)
+  python scripts/sample.py --workdir=runs/noise --interpolate=3,17                       (between two held-out images, or two PNGs)
+  python scripts/sample.py --workdir=runs/noise --config.sample.guide=runs/weak --config.sample.guidance_scale=2   (autoguidance)
   python scripts/sample.py --workdir=runs/noise --film                                  (noising and denoising, as strips and GIFs)
 
-Writes a picture (or, for tokens, only the array) and an .npz with the samples in the units of the data. Sample i is a function of the
+  python scripts/sample.py --workdir=runs/shakespeare --prompt='ROMEO:' --config.sample.length=500 --config.sample.count=2
+
+Writes a picture or a text (for other tokens, only the array) and an .npz with the samples in the units of the data. Sample i is a function of the
 model, the seed and i: it does not depend on how many are drawn at once.
 """
 
@@ -19,11 +23,14 @@ FLAGS = [
     cli.Flag("workdir", "the trained run's directory", required=True),
     cli.Flag("out", "file name without ending; default: samples/samples_step<step> in the run's directory"),
     cli.Flag("label", "draw only this class; default: all classes in turn", kind=int),
+    cli.Flag("prompt", "what a text begins with"),
+    cli.Flag("prompt_file", "the UTF-8 file that holds it"),
     cli.Flag("image", "edit instead of draw: held_out, or a PNG of the size of the data"),
     cli.Flag("redraw", "of --image, the part to draw anew: top,left,bottom,right in pixels, or a PNG that is white there"),
+    cli.Flag("interpolate", "draw the way between two images: 3,17 (rows of the held-out split) or a.png,b.png"),
     cli.Flag("film", "show how the model works: strips and GIFs of noising and denoising, or of writing", kind=bool),
     cli.Flag("step", "which checkpoint; default: the newest", kind=int),
-    cli.Flag("weights", "the averaged parameters or those of the last step", default="ema", choices=("ema", "raw")),
+    cli.WEIGHTS,
 ]
 
 
@@ -33,15 +40,25 @@ def main(args):
         not args.film or (args.image is None and args.label is None), "--film shows the model at work on held-out data: give no --image or --label"
     )
 
-    from genjax.evaluation import commands
+    require(args.interpolate is None or (args.image is None and not args.film), "--interpolate is a picture of its own: give no --image or --film")
+
+    from genjax.evaluation import commands, texts
+
+    prompt = texts.read_prompt(args.prompt, args.prompt_file)
+    require(
+        not prompt or (args.image is None and args.interpolate is None and not args.film),
+        "--prompt is the beginning of a text: give no --image, --interpolate or --film",
+    )
 
     options = {"out": args.out, "step": args.step, "weights": args.weights}
     if args.film:
         commands.film(args.workdir, args.overrides, **options)
+    elif args.interpolate is not None:
+        commands.interpolate(args.workdir, args.overrides, ends=args.interpolate, label=args.label, **options)
     elif args.image is not None:
         commands.edit(args.workdir, args.overrides, image=args.image, redraw=args.redraw, label=args.label, **options)
     else:
-        commands.sample(args.workdir, args.overrides, label=args.label, **options)
+        commands.sample(args.workdir, args.overrides, label=args.label, prompt=prompt, **options)
 
 
 if __name__ == "__main__":

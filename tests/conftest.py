@@ -43,6 +43,10 @@ TOY = {
     "model.dropout": 0.1,
     "noise_prediction.steps": 3,
     "noise_prediction.eval_times": 2,
+    "masked_diffusion.steps": 3,
+    "masked_diffusion.eval_times": 2,
+    "embedding_diffusion.steps": 3,
+    "embedding_diffusion.eval_times": 2,
     "optimizer.schedule": "constant",  # with it the compiled step does not depend on the duration; the rate rises all the while
     "optimizer.warmup": "200 steps",
     "train.duration": "24 steps",

@@ -232,7 +232,7 @@ def test_a_config_is_frozen():
         ("model.width", "3", "config field 'model.width' cannot be '3': expected at least 8"),
         ("model.width", "(64,)", "config field 'model.width' cannot be '(64,)': expected a number"),
         ("seed", "None", "config field 'seed' cannot be 'None': expected a number"),
-        ("objective", "next_tokens", "noise_prediction, classifier: did you mean 'next_token'?"),
+        ("objective", "next_tokens", "classifier: did you mean 'next_token'?"),
         ("train.duration", "soon", "config field 'train.duration' cannot be 'soon': expected a duration such as '2000 steps'"),
     ],
 )
@@ -295,7 +295,8 @@ def test_unknown_recipes_and_variants(tmp_path):
     with pytest.raises(UsageError, match="no config file 'configs'"):
         configs.load("configs", FIELDS)
     with pytest.raises(
-        UsageError, match=r"has no variant 'noise_predict': did you mean 'noise_prediction'\? It has next_token, noise_prediction, classifier\."
+        UsageError,
+        match=r"no variant 'noise_predict': did you mean 'noise_prediction'\? It has next_token, noise_prediction, masked_diffusion, block_",
     ):
         configs.load("configs/digits.py:noise_predict", FIELDS)
     with pytest.raises(UsageError, match=r"has no variant 'x'\. It takes none\."):
@@ -358,6 +359,8 @@ CLASHES = [
     ({"model.width": 65}, "model.width=65 is not divisible by model.heads=4"),
     ({"model.width": 60, "model.heads": 4}, "model.width / model.heads = 15: rotary positions need an even head size"),
     ({"model.width": 16, "model.heads": 4}, "model.width / model.heads = 4: rotary positions need an even head size of at least 6"),
+    ({"model.kv_heads": 3}, "model.heads=4 is not divisible by model.kv_heads=3"),
+    ({"optimizer.base_width": 32, "noise_prediction.network": "unet"}, "optimizer.base_width is about model.width, which a U-Net does not have"),
     ({"train.accumulation": 3}, "data.batch_size=64 is not divisible by train.accumulation=3"),
     (
         {"noise_prediction.logsnr_min": 9, "noise_prediction.logsnr_max": 9},
@@ -367,6 +370,11 @@ CLASHES = [
     ({"parallel.mode": "pmap", "parallel.tensor": 2}, "parallel.mode=pmap only splits the batch"),
     ({"conditioning.label": "false", "sample.guidance_scale": 2}, "sample.guidance_scale needs a class to guide to"),
     ({"conditioning.drop_rate": 0, "sample.guidance_scale": 2}, "set conditioning.drop_rate above 0"),
+    ({"sample.guidance_scale": 2, "sample.negative_label": 1, "sample.guide": "runs/weak"}, "both say what to lead away from"),
+    ({"sample.negative_label": 1}, "sample.negative_label does nothing at sample.guidance_scale=1"),
+    ({"noise_prediction.curve": "learned", "noise_prediction.time_sampler": "logit_normal"}, "set noise_prediction.time_sampler=stratified"),
+    ({"noise_prediction.curve": "learned", "noise_prediction.shift": 1}, "set noise_prediction.shift=0"),
+    ({"noise_prediction.curve": "learned", "noise_prediction.weighting": "target_mse"}, "use another weighting than target_mse"),
     ({"train.duration": "50 percent"}, "train.duration cannot be a percentage of itself"),
     ({"data.source": "npz:"}, "data.source='npz:' names no data set"),
     ({"data.source": "tfds:"}, "data.source='tfds:' names no data set"),
@@ -407,18 +415,19 @@ def test_every_rule_of_validate_is_tested():
 
 def test_choices_are_names_of_the_code():
     from genjax import objectives
-    from genjax.diffusion import grid, prediction, process, time_sampling, weighting
-    from genjax.objectives import noise_prediction
+    from genjax.diffusion import grid, prediction, process, time_sampling
+    from genjax.objectives import noise_prediction, steering
 
     tables = {
         "objective": objectives.OBJECTIVES,
         "noise_prediction.prediction": prediction.PREDICTIONS,
         "noise_prediction.scaling": process.SCALINGS,
-        "noise_prediction.curve": process.CURVES,
-        "noise_prediction.weighting": weighting.WEIGHTINGS,
+        "noise_prediction.curve": process.CURVES | {noise_prediction.LEARNED: None},
+        "noise_prediction.weighting": noise_prediction.WEIGHTINGS,
+        "noise_prediction.inpaint": steering.INPAINTERS,
         "noise_prediction.time_sampler": time_sampling.TIME_SAMPLERS,
         "noise_prediction.solver": noise_prediction.SOLVERS,
-        "noise_prediction.threshold": noise_prediction.THRESHOLDS,
+        "noise_prediction.threshold": steering.THRESHOLDS,
         "noise_prediction.likelihood": noise_prediction.BOUNDS,
         "noise_prediction.network": noise_prediction.NETWORKS,
         "noise_prediction.grid": grid.GRIDS,
@@ -431,6 +440,6 @@ def test_choices_are_names_of_the_code():
 
 
 def test_kinds_of_data_sources_are_said_in_the_help():
-    from genjax.data.sources import OPENERS
+    from genjax.data.sources import CORPORA, OPENERS
 
-    assert all(kind in FIELDS["data.source"].help for kind in OPENERS)
+    assert all(kind in FIELDS["data.source"].help for kind in [*OPENERS, *CORPORA])

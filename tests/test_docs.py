@@ -35,7 +35,7 @@ def test_the_objective_of_the_how_to_learns_the_histogram(monkeypatch, tmp_path)
     recipe = {}
     exec(compile(blocks("add_an_objective.md")[1], "add_an_objective.md", "exec"), recipe)
     config = configs.check(recipe["get_config"](config, "independent"), fields)
-    values = {"train.duration": "240 steps", "train.steps_per_dispatch": "240", "optimizer.ema_decay": "0.9"}
+    values = {"train.duration": "240 steps", "train.steps_per_dispatch": "240", "optimizer.ema": "constant(decay=0.9)"}
     config = configs.check(configs.apply(config, fields, values), fields)
 
     run = Run.build(config)

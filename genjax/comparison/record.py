@@ -32,11 +32,7 @@ def write(path: Path, plan: Plan, command: str, arms: Sequence[Arm], floor: Sequ
     record = {
         "name": path.parent.name,
         "title": plan.config.title,
-        "command": command,
-        "commit": commit(),
-        "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-        "hardware": hardware(),
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES} | {"python": platform.python_version()},
+        **protocol(command),
         "seeds": sorted({arm.config.seed for arm in arms}),
         "config": {"comparison": configs.to_json(plan.config), "arms": {arm.name: configs.to_json(arm.config) for arm in arms}},
         "metrics": metrics,
@@ -52,6 +48,17 @@ def write(path: Path, plan: Plan, command: str, arms: Sequence[Arm], floor: Sequ
     }
     Workdir(path.parent).write_json(path.name, record)
     return record
+
+
+def protocol(command: str) -> dict[str, Any]:
+    """What was run, with what, on what, and when."""
+    return {
+        "command": command,
+        "commit": commit(),
+        "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        "hardware": hardware(),
+        "versions": {name: importlib.metadata.version(name) for name in PACKAGES} | {"python": platform.python_version()},
+    }
 
 
 def arm_metrics(arm: Arm) -> list[dict[str, Any]]:

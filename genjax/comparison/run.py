@@ -86,6 +86,7 @@ def match(plan: Plan) -> dict[str, tuple[Any, Budget]]:
     runs = {name: Run.build(config) for name, config in plan.arms.items()}
     for name, run in runs.items():
         require(run.objective.generates, f"arm '{name}' is of objective {run.config.objective}, which draws no samples to compare")
+        require(run.objective.scores, f"arm '{name}' is of objective {run.config.objective}, which has no likelihood to compare")
     cost = {name: {"train_flops": step_flops(run), "examples": 1.0} for name, run in runs.items()}
     reference, matched = plan.config.reference, plan.config.match
     budget = runs[reference].total_steps * cost[reference][matched]

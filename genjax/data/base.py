@@ -7,10 +7,11 @@ of a small set answer it from memory, those of a large one from the disk, and th
 from __future__ import annotations
 
 import dataclasses
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from genjax.data import tokenizers
 from genjax.errors import DataError
 from genjax.types import DataSpec
 
@@ -29,6 +30,15 @@ class Rows(Protocol):
         ...
 
 
+@runtime_checkable
+class EpochRows(Rows, Protocol):
+    """A split whose examples are others in every epoch: windows of a text that begin elsewhere."""
+
+    def at_epoch(self, seed: int, epoch: int) -> Rows:
+        """The examples of an epoch, as many in each; a function of its arguments."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True)
 class Source:
     """A data set, ready to be read.
@@ -36,15 +46,22 @@ class Source:
     Attributes:
       spec: what one example is, and how many there are.
       splits: "train" and "eval", which share no example and have at least one each.
+      tokenizer: for text, what its tokens are; else None.
     """
 
     spec: DataSpec
     splits: dict[str, Rows]
+    tokenizer: tokenizers.Tokenizer | None = None
 
     def __post_init__(self):
         for split in ("train", "eval"):
             if len(self.splits[split]) == 0:
                 raise DataError(f"{self.spec.name}: no rows are left for the {split} split")
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        """What a run must keep so that its data can be read the same way again: file name -> JSON values."""
+        return {} if self.tokenizer is None else {tokenizers.FILE: tokenizers.record(self.tokenizer, self.spec.name)}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,20 +1,24 @@
 """Data sources by name: `kind:argument`, one function a kind.
 
-A new kind is one function `(argument, data_dir) -> Source` and one line in `OPENERS`. A file format's libraries are imported when a
+A new kind is one function `(argument, data_dir) -> Source` and one line in `OPENERS`; a new kind of text is one function `(argument, data_dir) ->
+Corpus` and one line in `CORPORA`, and becomes rows as the config says (`data.text.TextFormat`). A file format's libraries are imported when a
 source of that kind is opened and not before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from genjax.data.base import Rows, Source
 from genjax.data.digits import open_digits
+from genjax.data.markov import open_markov
 from genjax.data.npz import open_npz
-from genjax.data.tfds import open_tfds
+from genjax.data.text import Corpus, TextFormat, read_stdlib, read_text, text_source
+from genjax.data.tfds import open_tfds, read_tfds_text
 from genjax.errors import UsageError, did_you_mean
 
-__all__ = ["OPENERS", "Rows", "Source", "open_source"]
+__all__ = ["CORPORA", "OPENERS", "Rows", "Source", "TextFormat", "open_source"]
 
 OPENERS: dict[str, Callable[[str, str | None], Source]] = {
     "digits": open_digits,  # digits                 scikit-learn's 8x8 handwritten digits, always at hand
@@ -22,19 +26,31 @@ OPENERS: dict[str, Callable[[str, str | None], Source]] = {
     "npz": open_npz,  #       npz:path/to/file.npz   arrays of your own
 }
 
+CORPORA: dict[str, Callable[[str, str | None], Corpus]] = {
+    "text": read_text,  #                text:book.txt or text:folder           UTF-8 text of your own
+    "python_stdlib": read_stdlib,  #     python_stdlib                          the sources of Python's standard library, always at hand
+    "tfds_text": read_tfds_text,  #      tfds_text:tiny_shakespeare             a text set that TensorFlow Datasets has prepared
+    "markov": open_markov,  #            markov or markov:<seed>                text of a known entropy
+}
 
-def open_source(name: str, data_dir: str | None = None) -> Source:
+
+def open_source(name: str, data_dir: str | None = None, text: TextFormat | None = None, folder: Path | None = None) -> Source:
     """Opens the data set that a config names.
 
     Args:
-      name: "digits", "tfds:<name>" or "npz:<file>".
+      name: a kind of OPENERS or CORPORA with its argument, "kind:argument".
       data_dir: the folder of prepared TFDS data; None means $GENJAX_DATA_DIR, and without it TFDS's own default.
+      text: how text becomes rows; None is the defaults.
+      folder: the directory of the run that the data are opened for; what it keeps of them (`Source.kept`) is used again.
 
     Raises:
       UsageError: there is no such kind of source, or its name is incomplete.
       DataError: the data are missing or malformed; one sentence says what, where and how to mend it.
     """
     kind, _, argument = name.partition(":")
+    if kind in CORPORA:
+        return text_source(name, CORPORA[kind](argument, data_dir), text or TextFormat(), folder)
     if kind not in OPENERS:
-        raise UsageError(f"data source '{name}': the kinds are {', '.join(OPENERS)}{did_you_mean(kind, OPENERS)}")
+        kinds = [*OPENERS, *CORPORA]
+        raise UsageError(f"data source '{name}': the kinds are {', '.join(kinds)}{did_you_mean(kind, kinds)}")
     return OPENERS[kind](argument, data_dir)

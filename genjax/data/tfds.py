@@ -1,4 +1,4 @@
-"""Image sets of TensorFlow Datasets, read without TensorFlow from a prepared array_record folder.
+"""Image and text sets of TensorFlow Datasets, read without TensorFlow from a prepared array_record folder.
 
 TFDS's parser takes 0.1-0.2 ms an example, far more than a small model's step. A split of at most 1 GiB is therefore decoded once, on
 its first use, into uint8 arrays that are also kept as .npy files for the next process; a larger one is read row by row.
@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from genjax.data.base import Arrays, Rows, Source, hold_out
+from genjax.data.text import Corpus, hold_out_documents, hold_out_end
 from genjax.errors import DataError, UsageError, did_you_mean
 from genjax.types import DataSpec
 
@@ -47,18 +48,8 @@ def open_tfds(argument: str, data_dir: str | None = None) -> Source:
       UsageError: `argument` is not a TFDS name.
       DataError: the set is unknown, not prepared, not in array_record, damaged, or not images of one shape.
     """
-    if not re.fullmatch(r"\w+(/[\w.+-]+)?(:\d+\.\d+\.\d+)?", argument):
-        raise UsageError(f"data source 'tfds:{argument}': write tfds:name, tfds:name/config or tfds:name:1.2.3")
-    builder = _builder(argument, _folder(data_dir))
-    mocked = _is_mocked(builder)
-    if not mocked:
-        _check_prepared(argument, builder)
+    builder, mocked, held_out = _prepared(argument, data_dir)
     shape, num_classes = _features(argument, builder.info.features)
-
-    names = list(builder.info.splits) or ["train", "test"]  # a mocked builder does not know its splits
-    held_out = next((name for name in ("test", "validation") if name in names), None)
-    if "train" not in names:
-        raise DataError(f"tfds:{argument}: no split is called 'train' among {', '.join(names)}")
     splits: dict[str, Rows] = {
         split: _TfdsRows(argument, builder, name, shape, num_classes, mocked)
         for split, name in (("train", "train"), ("eval", held_out))
@@ -78,6 +69,46 @@ def open_tfds(argument: str, data_dir: str | None = None) -> Source:
         ),
         splits=splits,
     )
+
+
+def read_tfds_text(argument: str, data_dir: str | None = None) -> Corpus:
+    """The documents of the set that TFDS calls `argument`: its feature `text`. Names, splits and errors are those of `open_tfds`.
+
+    A set without a held-out split has a tenth of its documents held out, or of its one document the end.
+    """
+    import tensorflow_datasets as tfds
+
+    builder, _, held_out = _prepared(argument, data_dir)
+    features = builder.info.features
+    features = dict(features.items()) if isinstance(features, tfds.features.FeaturesDict) else {}
+    if not isinstance(features.get("text"), tfds.features.Text):
+        raise DataError(f"tfds_text:{argument}: it has no text feature called 'text', only {', '.join(sorted(features))}")
+
+    def documents(split: str) -> list[str]:
+        try:
+            found = [example["text"] for example in builder.as_data_source(split=split)]
+        except Exception as error:  # as in _TfdsRows
+            raise DataError(f"tfds_text:{argument}, split {split}: {builder.data_path} cannot be read ({_first_line(error)})") from error
+        return [text if isinstance(text, str) else text.decode() for text in found]  # a mocked set has str, a real one bytes
+
+    train = documents("train")
+    if held_out is not None:
+        return Corpus(train, documents(held_out))
+    return hold_out_end(train[0]) if len(train) == 1 else hold_out_documents({str(number): text for number, text in enumerate(train)})
+
+
+def _prepared(argument: str, data_dir: str | None) -> tuple[Any, bool, str | None]:
+    """The builder of a set that can be read, whether it is mocked, and the name of its held-out split."""
+    if not re.fullmatch(r"\w+(/[\w.+-]+)?(:\d+\.\d+\.\d+)?", argument):
+        raise UsageError(f"data source 'tfds:{argument}': write tfds:name, tfds:name/config or tfds:name:1.2.3")
+    builder = _builder(argument, _folder(data_dir))
+    mocked = _is_mocked(builder)
+    if not mocked:
+        _check_prepared(argument, builder)
+    names = list(builder.info.splits) or ["train", "test"]  # a mocked builder does not know its splits
+    if "train" not in names:
+        raise DataError(f"tfds:{argument}: no split is called 'train' among {', '.join(names)}")
+    return builder, mocked, next((name for name in ("test", "validation") if name in names), None)
 
 
 def _folder(data_dir: str | None) -> str | None:

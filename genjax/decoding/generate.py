@@ -1,8 +1,17 @@
-"""Drawing sequences token by token, each from what was drawn before it."""
+"""Drawing sequences token by token, each from what was drawn before it.
+
+The model is a function `apply`, and what it has seen is a state that only it understands (a cache of keys and values, usually). A prompt is
+read into the state by `prefill`, all but its last token; each step then feeds the last token of every row and draws the next:
+
+    token[b, i] ~ rule(apply(token[b, i-1]))   with the key of row b folded with i                  (1)
+
+so a row does not depend on its neighbours, on its padding, or on whether it is drawn at once (`generate`) or watched (`stream`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,43 +20,120 @@ from genjax import rng
 from genjax.decoding.sampling import SamplingRule
 from genjax.types import Array, Key, PyTree
 
-# One token a row and its position, and the state that holds what was seen -> logits [B, V] of the next token, and the new state.
-NextLogits = Callable[[Array, Array, PyTree], tuple[Array, PyTree]]
+# (tokens int32 [B, T], positions int32 [B, T], real bool [B, T], state) -> (logits [B, T, V] of what follows each token, the state after
+# them). A position is the index of the token that is predicted; where `real` is false the token is padding, which no state keeps.
+Apply = Callable[[Array, Array, Array, PyTree], tuple[Array, PyTree]]
+
+Stop = tuple[tuple[int, ...], ...]  # sequences of tokens; a row ends with the first of them that it completes
+
+
+class Progress(NamedTuple):
+    """token int32 [B], the last of each row; position int32 [B] of what comes next; recent int32 [B, K], the last tokens that were drawn (-1:
+    none); done bool [B]; step int32, how many were drawn; state, what was seen before `token`.
+    """
+
+    token: Array
+    position: Array
+    recent: Array
+    done: Array
+    step: Array
+    state: PyTree
+
+
+class Drawn(NamedTuple):
+    """tokens int32 [B, N]; lengths int32 [B] of them that were drawn, a stop sequence included (what follows is 0 and means nothing); steps,
+    calls of the model.
+    """
+
+    tokens: Array
+    lengths: Array
+    steps: Array
+
+
+def begin(state: PyTree, token: Array, position: Array | int = 0, stop: Stop = ()) -> Progress:
+    """Before the first draw: token [B] is given and not yet in the state, and what follows it has the position(s) `position`."""
+    rows, longest = token.shape[0], max(map(len, stop), default=0)
+    position = jnp.broadcast_to(jnp.asarray(position, jnp.int32), (rows,))
+    return Progress(token, position, jnp.full((rows, longest), -1), jnp.zeros(rows, bool), jnp.zeros((), jnp.int32), state)
+
+
+def prefill(apply: Apply, state: PyTree, tokens: Array, real: Array, stop: Stop = (), chunk: int | None = None) -> Progress:
+    """Reads prompts, and is ready to draw what follows them.
+
+    Args:
+      apply, state: the model and its empty state.
+      tokens: int32 [B, P], the prompts; position 0 is what follows the first real token.
+      real: bool [B, P], false where a row is padded: on the left, on the right or in between; at least one token a row is real.
+      stop: see `generate`.
+      chunk: tokens that are read at once, to bound the memory; None reads all of them.
+    """
+    positions = jnp.cumsum(real, axis=1) - 1
+    last = jnp.argmax(jnp.where(real, positions, -1), axis=1)[:, None]
+    token, position = (jnp.take_along_axis(rows, last, axis=1)[:, 0] for rows in (tokens, positions))
+    unread, length = real & (jnp.arange(tokens.shape[1]) != last), tokens.shape[1]
+    for start in range(0, length if length > 1 else 0, chunk or length):
+        here = slice(start, start + (chunk or length))
+        _, state = apply(tokens[:, here], positions[:, here], unread[:, here], state)
+    return begin(state, token, position, stop)
+
+
+def make_step(
+    apply: Apply, rule: SamplingRule, keys: Key, stop: Stop = (), known: tuple[Array, Array] | None = None
+) -> Callable[[Progress], Progress]:
+    """Equation (1) as a function from progress to progress; a row that is done draws 0 and its state stays. Arguments as in `generate`."""
+
+    def step(at: Progress) -> Progress:
+        logits, state = apply(at.token[:, None], at.position[:, None], ~at.done[:, None], at.state)
+        token = rule(logits[:, 0], rng.each(keys, at.position))
+        if known is not None:
+            token = jnp.where(known[1][:, at.step], known[0][:, at.step], token)
+        token = jnp.where(at.done, 0, token)
+        recent = jnp.concatenate([at.recent, token[:, None]], axis=1)[:, 1:]
+        ends = [jnp.all(recent[:, recent.shape[1] - len(words) :] == jnp.array(words), axis=1) for words in stop]
+        return Progress(token, at.position + ~at.done, recent, jnp.any(jnp.stack([at.done, *ends]), axis=0), at.step + 1, state)
+
+    return step
 
 
 def generate(
-    next_logits: NextLogits,
-    state: PyTree,
-    start: Array,
-    length: int,
-    rule: SamplingRule,
-    keys: Key,
-    known: tuple[Array, Array] | None = None,
-) -> Array:
-    """Sequences of `length` tokens.
+    apply: Apply, progress: Progress, length: int, rule: SamplingRule, keys: Key, *, stop: Stop = (), known: tuple[Array, Array] | None = None
+) -> Drawn:
+    """At most `length` tokens a row.
 
     Args:
-      next_logits: the model; called `length` times, with the start token first.
-      state: the model's state before the start token, for example an empty cache.
-      start: int32 [B], the token that is given, not drawn.
+      apply: the model; called once a token, until all rows are done.
+      progress: from `begin` or `prefill`.
       length: how many tokens to draw.
       rule: how a token is chosen.
-      keys: one key a row [B]; the token at a position is drawn with the row's key and the position, so that a row does not depend on
-        its neighbours.
+      keys: one key a row [B].
+      stop: sequences that end a row.
       known: (tokens int32 [B, length], mask bool [B, length]): where the mask is true the token is given. What is drawn sees the given
         tokens before it, not those after it.
-
-    Returns:
-      int32 [B, length].
     """
+    step = make_step(apply, rule, keys, stop, known)
 
-    def step(carry, position):
-        token, state = carry
-        logits, state = next_logits(token, position, state)
-        token = rule(logits, rng.each(keys, position))
-        if known is not None:
-            token = jnp.where(known[1][:, position], known[0][:, position], token)
-        return (token, state), token
+    def draw(carry: tuple[Progress, Array, Array]) -> tuple[Progress, Array, Array]:
+        at, tokens, lengths = carry
+        after = step(at)
+        return after, tokens.at[:, at.step].set(after.token), lengths + ~at.done
 
-    _, tokens = jax.lax.scan(step, (start, state), jnp.arange(length))
-    return tokens.T
+    rows = progress.token.shape[0]
+    carry = progress, jnp.zeros((rows, length), jnp.int32), jnp.zeros(rows, jnp.int32)
+    if stop:
+        carry = jax.lax.while_loop(lambda carry: (carry[0].step < length) & ~jnp.all(carry[0].done), draw, carry)
+    else:  # as many steps as there are tokens: a loop whose operations can be counted beforehand
+        carry = jax.lax.fori_loop(0, length, lambda _, carry: draw(carry), carry)
+    return Drawn(carry[1], carry[2], carry[0].step)
+
+
+def stream(step: Callable[[Progress], Progress], progress: Progress, length: int) -> Iterator[tuple[Array, Array]]:
+    """The tokens of `generate` as they come: (tokens int32 [B], which of them were drawn bool [B]) for every step.
+
+    step: from `make_step` with the same arguments, compiled by the caller, who knows what its parameters are.
+    """
+    for _ in range(length):
+        drawn = ~progress.done
+        if not drawn.any():
+            return
+        progress = step(progress)
+        yield progress.token, drawn

@@ -1,34 +1,40 @@
-"""How a token is chosen from logits: guidance, then temperature, then top-k, then top-p, in this order.
+"""How a token is chosen from logits: guidance, then temperature, then top-k, then top-p, then min-p, in this order.
 
     guided = uncond + scale * (cond - uncond)           scale 1 is off                                       (1)
 
 Temperature 0 takes the likeliest token. Top-p keeps every token whose likelier tokens hold less than p of the probability (an
-exclusive cumulative sum), so at least one is always kept, and ties at the edge are all kept.
+exclusive cumulative sum), so at least one is always kept, and ties at the edge are all kept. Min-p keeps every token of at least that share
+of the likeliest one's probability (arXiv:2407.01082).
+
+The token that is drawn has the largest logit plus Gumbel noise.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import jax
 import jax.numpy as jnp
 
+from genjax import rng
 from genjax.types import Array, Key
 
 
 @dataclasses.dataclass(frozen=True)
 class SamplingRule:
-    """temperature >= 0; top_k = 0 and top_p = 1 are off."""
+    """temperature >= 0; top_k = 0, top_p = 1 and min_p = 0 are off."""
 
     temperature: float = 1.0
     top_k: int = 0
     top_p: float = 1.0
+    min_p: float = 0.0
 
     def __call__(self, logits: Array, keys: Key) -> Array:
         """Tokens int32 [B] from logits [B, V], each row with its own key."""
         if self.temperature == 0.0:
             return jnp.argmax(logits, axis=-1).astype(jnp.int32)
-        return jax.vmap(jax.random.categorical)(keys, self.filter(logits)).astype(jnp.int32)
+        return jnp.argmax(self.filter(logits) + rng.gumbel(keys, logits.shape[1:]), axis=-1).astype(jnp.int32)
 
     def filter(self, logits: Array) -> Array:
         """The logits of the distribution that is sampled; -inf where a token is left out."""
@@ -42,6 +48,8 @@ class SamplingRule:
             kept = jnp.cumsum(probability, axis=-1) - probability < self.top_p
             smallest = jnp.min(jnp.where(kept, ordered, jnp.inf), axis=-1, keepdims=True)
             logits = jnp.where(logits < smallest, -jnp.inf, logits)
+        if self.min_p > 0.0:
+            logits = jnp.where(logits < jnp.max(logits, axis=-1, keepdims=True) + math.log(self.min_p), -jnp.inf, logits)
         return logits
 
 

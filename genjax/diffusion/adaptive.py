@@ -21,6 +21,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from genjax.diffusion.process import Denoise, Process, alpha_sigma, bcast, inner
+from genjax.registry import Positive
 from genjax.types import Array, PyTree
 
 _NODES = np.array([0, 1 / 5, 3 / 10, 4 / 5, 8 / 9, 1, 1])
@@ -163,8 +164,8 @@ def sample(
     denoise: Denoise,
     process: Process,
     x: Array,
-    rtol: float = 1e-5,
-    atol: float = 1e-5,
+    rtol: Positive = 1e-5,
+    atol: Positive = 1e-5,
     final: Literal["denoise", "stop"] = "denoise",
 ) -> AdaptiveSolution:
     """The probability flow from x [B, ...] at logsnr_min, to x at logsnr_max ("stop") or to x0_hat there ("denoise")."""

@@ -18,6 +18,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from genjax import rng
 from genjax.diffusion import guidance
@@ -96,8 +97,9 @@ def dps(
     return guidance.classifier(denoise, log_prob, scale, scaling)
 
 
-def slerp(a: Array, b: Array, weight: float) -> Array:
-    """The point at `weight` of the arc from a to b, each row [B, ...] on its own."""
+def slerp(a: Array, b: Array, weight: ArrayLike) -> Array:
+    """The point at `weight`, one or [B], of the arc from a to b, each row [B, ...] on its own."""
+    weight = bcast(jnp.broadcast_to(weight, jnp.shape(a)[:1]), a)
 
     def dot(u, v):
         return jnp.sum(u * v, axis=inner(a), keepdims=True)

@@ -1,4 +1,4 @@
-"""The noise levels a sampler visits: N + 1 points of falling noise, computed once in float64 on the host.
+"""The noise levels a sampler visits: N + 1 points of falling noise, computed once in float64 on the host (of a learned curve, on the device).
 
     uniform_logsnr   lambda evenly from logsnr_min to logsnr_max                      arXiv:2206.00927
     uniform_t        t = 1 - i/N on the process's own curve
@@ -20,8 +20,8 @@ import jax
 import numpy as np
 
 from genjax.diffusion.process import Process, alpha_sigma
-from genjax.diffusion.registry import pick
 from genjax.errors import UsageError
+from genjax.registry import Positive, pick
 from genjax.types import Array
 
 
@@ -63,20 +63,20 @@ def uniform_logsnr(process: Process, steps: int) -> np.ndarray:
     return np.linspace(process.logsnr_min, process.logsnr_max, steps + 1)
 
 
-def uniform_t(process: Process, steps: int) -> np.ndarray:
-    return np.asarray(process.logsnr(np.linspace(1.0, 0.0, steps + 1)))
+def uniform_t(process: Process, steps: int) -> np.ndarray | Array:
+    return process.logsnr(np.linspace(1.0, 0.0, steps + 1))
 
 
-def karras(process: Process, steps: int, rho: float = 7.0) -> np.ndarray:
+def karras(process: Process, steps: int, rho: Positive = 7.0) -> np.ndarray:
     high, low = (np.exp(-end / (2 * rho)) for end in (process.logsnr_min, process.logsnr_max))
     return -2 * rho * np.log(high + np.linspace(0.0, 1.0, steps + 1) * (low - high))
 
 
-def trailing(process: Process, steps: int) -> np.ndarray:
-    return np.asarray(process.logsnr(1.0 - np.arange(steps + 1) / (steps + 1)))
+def trailing(process: Process, steps: int) -> np.ndarray | Array:
+    return process.logsnr(1.0 - np.arange(steps + 1) / (steps + 1))
 
 
-GRIDS: dict[str, Callable[..., np.ndarray]] = {
+GRIDS: dict[str, Callable[..., np.ndarray | Array]] = {
     "uniform_logsnr": uniform_logsnr,
     "uniform_t": uniform_t,
     "karras": karras,
@@ -85,7 +85,7 @@ GRIDS: dict[str, Callable[..., np.ndarray]] = {
 
 
 def make(name: str, process: Process, steps: int, final: Literal["denoise", "stop"] = "denoise", **options) -> Grid:
-    """The grid `name` of GRIDS with `steps` steps over the process, float64 numpy.
+    """The grid `name` of GRIDS with `steps` steps over the process, float64 numpy unless the process's curve is learned.
 
     Raises:
       UsageError: an unknown name or ending, fewer than one step, or a trailing grid that would stop at visible noise.

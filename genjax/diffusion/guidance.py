@@ -76,6 +76,15 @@ def classifier(denoise: Denoise, log_prob: Callable[[Array, Array], Array], scal
     return guided
 
 
+def classifier_of_estimates(denoise: Denoise, log_prob: Callable[[Array], Array], scale: float, scaling: str) -> Denoise:
+    """Equation (2) with log p(c | x0_hat(x)) for log p(c | x): guidance by a classifier of clean data (universal guidance, arXiv:2302.07121).
+
+    It is exact in the limit of no noise and where p(c | x0) is linear in x0, and overconfident where x0 given x is spread: docs/diffusion.md
+    has the bias on a mixture. One call costs an evaluation of the network and its gradient. log_prob: x0 [B, ...] -> [B] in nats.
+    """
+    return classifier(denoise, lambda x, logsnr: log_prob(denoise(x, logsnr)), scale, scaling)
+
+
 def clip(denoise: Denoise, low: float, high: float) -> Denoise:
     """Static thresholding: x0_hat cut to [low, high]."""
     return lambda x, logsnr: jnp.clip(denoise(x, logsnr), low, high)

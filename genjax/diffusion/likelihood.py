@@ -20,7 +20,7 @@ to Variance Estimation, ch. 8). The plain variance of the draws would overstate 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -31,9 +31,20 @@ from genjax.diffusion import time_sampling
 from genjax.diffusion.grid import Grid
 from genjax.diffusion.prediction import eps_from_x0
 from genjax.diffusion.process import Denoise, Process, alpha_sigma, bcast, inner, prior_std
-from genjax.diffusion.quantizer import Continuous, Quantizer
 from genjax.errors import UsageError
 from genjax.types import Array, Key
+
+
+class Codes(Protocol):
+    """Data as points of a space: the integers of a `Quantizer` or a `Codebook`, real numbers as they are of `Continuous`."""
+
+    def encode(self, ints: Array) -> Array:
+        """The point of each integer, [B, ...] -> [B, ...] with axes of its own at the end, if any."""
+        ...
+
+    def log_prob(self, ints: Array, mean: Array, std: Array) -> Array:
+        """log P(ints | a point that is noisy by std), in the shape of ints."""
+        ...
 
 
 class Bound(NamedTuple):
@@ -50,40 +61,41 @@ class Bound(NamedTuple):
         return self.prior + self.reconstruction + self.diffusion
 
 
-def _sum(x: Array) -> Array:
-    """Sum over everything but the batch: [B, ...] -> [B]."""
-    return jnp.sum(x, axis=inner(x))
+def _sum(x: Array, counted: Array | None = None) -> Array:
+    """Sum over everything but the batch: [B, ...] -> [B]; of what is counted, where that is given: [B, ...] of as many leading axes."""
+    return jnp.sum(x if counted is None else x * bcast(counted, x), axis=inner(x))
 
 
-def eps_error(denoise: Denoise, scaling: str, x0: Array, eps: Array, logsnr: Array) -> Array:
-    """|eps - eps_hat|^2 [B] at x = alpha x0 + sigma eps, for x0 and eps [B, ...], logsnr [B]."""
+def eps_error(denoise: Denoise, scaling: str, x0: Array, eps: Array, logsnr: Array, counted: Array | None = None) -> Array:
+    """|eps - eps_hat|^2 [B] at x = alpha x0 + sigma eps, for x0 and eps [B, ...], logsnr [B]; over what is counted."""
     alpha, sigma = alpha_sigma(logsnr, scaling)
     x = bcast(alpha, x0) * x0 + bcast(sigma, x0) * eps
-    return _sum((eps - eps_from_x0(x, denoise(x, logsnr), logsnr, scaling)) ** 2)
+    return _sum((eps - eps_from_x0(x, denoise(x, logsnr), logsnr, scaling)) ** 2, counted)
 
 
-def prior_kl(process: Process, x0: Array, data_std: float) -> Array:
-    """KL(N(alpha x0, sigma^2) || N(0, prior_std^2)) [B] in nats, at logsnr_min, of x0 [B, ...]."""
+def prior_kl(process: Process, x0: Array, data_std: float, counted: Array | None = None) -> Array:
+    """KL(N(alpha x0, sigma^2) || N(0, prior_std^2)) [B] in nats, at logsnr_min, of x0 [B, ...]; over what is counted."""
     alpha, sigma = alpha_sigma(process.logsnr_min, process.scaling)
     std = prior_std(process, data_std)
-    return _sum(0.5 * (((alpha * x0) ** 2 + sigma**2) / std**2 - 1) + jnp.log(std / sigma))
+    return _sum(0.5 * (((alpha * x0) ** 2 + sigma**2) / std**2 - 1) + jnp.log(std / sigma), counted)
 
 
-def decoder_nats(quantizer: Quantizer | Continuous, ints: Array, eps: Array, logsnr: ArrayLike) -> Array:
-    """-log P(ints | x_0) [B] in nats, x_0 = alpha x0 + sigma eps at a scalar logsnr, for ints and eps [B, ...]."""
+def decoder_nats(quantizer: Codes, ints: Array, eps: Array, logsnr: ArrayLike, counted: Array | None = None) -> Array:
+    """-log P(ints | x_0) [B] in nats, x_0 = alpha x0 + sigma eps at a scalar logsnr, for ints and eps [B, ...]; over what is counted."""
     std = jnp.exp(-jnp.asarray(logsnr) / 2)
-    return -_sum(quantizer.log_prob(ints, quantizer.encode(ints) + std * eps, std))
+    return -_sum(quantizer.log_prob(ints, quantizer.encode(ints) + std * eps, std), counted)
 
 
 def variational_bound(
     denoise: Denoise,
     process: Process,
-    quantizer: Quantizer | Continuous,
+    quantizer: Codes,
     ints: Array,
     keys: Key,
     num_times: int,
     *,
     data_std: float = 1.0,
+    counted: Array | None = None,
     density: str = "uniform_logsnr",
     **options,
 ) -> Bound:
@@ -96,6 +108,7 @@ def variational_bound(
       keys: [B], one an example; the same key gives the same estimate in any batch.
       num_times: K >= 2 noise levels an example, evenly spread from a random start; one network evaluation each.
       data_std: of the encoded data; enters the prior as in `solvers.initial`.
+      counted: [B, ...] of as many axes as ints, 1 for the dimensions whose nats are summed; None: all. The others are the denoiser's affair.
       density, **options: p(lambda), a name in `time_sampling.DENSITIES` with its keywords; it changes the standard error only.
     """
     if num_times < 2:
@@ -108,19 +121,15 @@ def variational_bound(
     def one_draw(_, at):
         draw, logsnr, p = at
         eps, decoder_eps = _noise(keys, draw, x0)
-        diffusion = 0.5 * eps_error(denoise, process.scaling, x0, eps, logsnr) / p
-        return None, (decoder_nats(quantizer, ints, decoder_eps, process.logsnr_max), diffusion)
+        diffusion = 0.5 * eps_error(denoise, process.scaling, x0, eps, logsnr, counted) / p
+        return None, (decoder_nats(quantizer, ints, decoder_eps, process.logsnr_max, counted), diffusion)
 
     _, (reconstruction, diffusion) = jax.lax.scan(one_draw, None, (draws, *times))
-    in_order = jnp.take_along_axis(reconstruction + diffusion, jnp.argsort(u, axis=0), axis=0)
-    noise = _squared_differences(in_order) / (num_times * (num_times - 1))
-    stderr = jnp.sqrt(noise + (in_order[-1] - in_order[0]) ** 2 / (12 * num_times**2))
-    return Bound(prior_kl(process, x0, data_std), jnp.mean(reconstruction, axis=0), jnp.mean(diffusion, axis=0), stderr)
+    stderr = spread_stderr(reconstruction + diffusion, u)
+    return Bound(prior_kl(process, x0, data_std, counted), jnp.mean(reconstruction, axis=0), jnp.mean(diffusion, axis=0), stderr)
 
 
-def discrete_bound(
-    denoise: Denoise, process: Process, grid: Grid, quantizer: Quantizer | Continuous, ints: Array, keys: Key, *, data_std: float = 1.0
-) -> Bound:
+def discrete_bound(denoise: Denoise, process: Process, grid: Grid, quantizer: Codes, ints: Array, keys: Key, *, data_std: float = 1.0) -> Bound:
     """An unbiased estimate of (1) with (3), the bound of ancestral sampling on `grid`; arguments as in `variational_bound`.
 
     Costs grid.steps evaluations an example, one noise a step. x_0 is x at the end of the grid, which starts where the process does.
@@ -135,7 +144,7 @@ def discrete_bound(
         return None, (decoder_nats(quantizer, ints, decoder_eps, logsnr[-1]), 0.5 * jnp.expm1(there - here) * error)
 
     _, (reconstruction, diffusion) = jax.lax.scan(one_step, None, (jnp.arange(grid.steps), logsnr[:-1], logsnr[1:]))
-    stderr = jnp.sqrt(_squared_differences(reconstruction / grid.steps + diffusion))
+    stderr = jnp.sqrt(squared_differences(reconstruction / grid.steps + diffusion))
     return Bound(prior_kl(process, x0, data_std), jnp.mean(reconstruction, axis=0), jnp.sum(diffusion, axis=0), stderr)
 
 
@@ -145,6 +154,14 @@ def _noise(keys: Key, draw: Array, like: Array) -> tuple[Array, Array]:
     return rng.normal(rng.each(here, 0), like.shape[1:]), rng.normal(rng.each(here, 1), like.shape[1:])
 
 
-def _squared_differences(draws: Array) -> Array:
+def spread_stderr(draws: Array, u: Array) -> Array:
+    """Equation (4): the standard error [B] of the mean over K >= 2 draws [K, B] at evenly spread u [K, B]."""
+    count = draws.shape[0]
+    in_order = jnp.take_along_axis(draws, jnp.argsort(u, axis=0), axis=0)
+    noise = squared_differences(in_order) / (count * (count - 1))
+    return jnp.sqrt(noise + (in_order[-1] - in_order[0]) ** 2 / (12 * count**2))
+
+
+def squared_differences(draws: Array) -> Array:
     """Half the sum of squared successive differences of draws [K, B]: [B], (K - 1) times the variance about their trend."""
     return 0.5 * jnp.sum(jnp.diff(draws, axis=0) ** 2, axis=0)

@@ -5,8 +5,8 @@
 
 z_noise has the density N(0, prior_std^2) that the sampler starts from. The model's data density is that of y = x/alpha at logsnr_max,
 with log p(y) = log p(z) + dim log a. The trace is exact (one forward derivative a dimension), or Hutchinson's estimate v^T (dD/dz) v from
-K Rademacher probes (arXiv:1810.01367) that stay fixed along the trajectory, as step control needs a smooth integrand; their spread gives
-the standard error. Integer data are dequantised (`quantizer`), with which (1) becomes an upper bound of -log P(k).
+K Rademacher probes (arXiv:1810.01367) that stay fixed along the trajectory, as step control needs a smooth integrand.
+Integer data are dequantised (`quantizer`), with which (1) becomes an upper bound of -log P(k).
 """
 
 from __future__ import annotations
@@ -88,33 +88,14 @@ def latent(denoise: Denoise, process: Process, y: Array, probes: Array | None, r
 
 
 def continuous(
-    denoise: Denoise,
-    process: Process,
-    y: Array,
-    keys: Key,
-    *,
-    data_std: float,
-    num_probes: int,
-    rtol: float = 1e-5,
-    atol: float = 1e-5,
-) -> OdeNats:
-    """-log p(y) [B] of continuous data y [B, ...].
+    denoise: Denoise, process: Process, y: Array, probes: Array | None, data_std: float, rtol: float = 1e-5, atol: float = 1e-5
+) -> tuple[Array, Array]:
+    """-log p(y) [B, K] of continuous data y [B, ...], one estimate a probe (K = 1 for the exact trace), and calls of the denoiser [B].
 
-    Args:
-      num_probes: K >= 2 probes with a standard error, or 0 for the exact trace and none.
-      data_std: of the data; enters the prior as in `solvers.initial`.
-      (the others as in `latent`; keys [B])
-
-    Raises:
-      UsageError: one probe, which cannot know its error.
+    data_std: of the data; enters the prior as in `solvers.initial`. (The others as in `latent`.)
     """
-    if num_probes == 1:
-        raise UsageError("One Hutchinson probe has no standard error: use num_probes >= 2, or 0 for the exact trace.")
-    probes = rademacher(keys, num_probes, y.shape[1:]) if num_probes else None
     end = latent(denoise, process, y, probes, rtol, atol)
-    nats = prior_nats(process, end.z, data_std)[:, None] - end.log_det
-    stderr = jnp.std(nats, axis=1, ddof=1) / num_probes**0.5 if num_probes else jnp.zeros_like(nats[:, 0])
-    return OdeNats(jnp.mean(nats, axis=1), stderr, end.nfe)
+    return prior_nats(process, end.z, data_std)[:, None] - end.log_det, end.nfe
 
 
 def prior_nats(process: Process, z: Array, data_std: float) -> Array:
@@ -162,8 +143,8 @@ def discrete(
         else:
             y, log_volume = quantizer.dequantize_normal(ints, rng.each(here, 0), sigma / alpha)
         probes = rademacher(rng.each(here, 1), num_probes, y.shape[1:]) if num_probes else None
-        end = latent(denoise, process, y, probes, rtol, atol)
-        return prior_nats(process, end.z, data_std) - jnp.mean(end.log_det, axis=1) - log_volume, end.nfe
+        nats, nfe = continuous(denoise, process, y, probes, data_std, rtol, atol)
+        return jnp.mean(nats, axis=1) - log_volume, nfe
 
     nats, nfe = jax.lax.map(one_draw, jnp.arange(num_draws))
     return OdeNats(jnp.mean(nats, axis=0), jnp.std(nats, axis=0, ddof=1) / num_draws**0.5, jnp.sum(nfe, axis=0))

@@ -35,8 +35,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from genjax.diffusion.process import Process, alpha_sigma, as_float, bcast
-from genjax.diffusion.registry import pick
 from genjax.errors import UsageError
+from genjax.registry import pick
 from genjax.types import Array
 
 
@@ -145,14 +145,3 @@ def eps_from_x0(x: Array, x0: Array, logsnr: Array, scaling: str) -> Array:
     """eps_hat = (x - alpha x0_hat) / sigma, all [B, ...]."""
     alpha, sigma = alpha_sigma(logsnr, scaling)
     return (x - bcast(alpha, x) * x0) / bcast(sigma, x)
-
-
-def score_from_x0(x: Array, x0: Array, logsnr: Array, scaling: str) -> Array:
-    """The gradient of log p(x) with respect to x, -eps_hat / sigma, all [B, ...]."""
-    return -eps_from_x0(x, x0, logsnr, scaling) / bcast(alpha_sigma(logsnr, scaling)[1], x)
-
-
-def velocity_from_x0(x: Array, x0: Array, logsnr: Array, scaling: str) -> Array:
-    """The drift of the probability flow per unit of falling lambda, alpha' x0_hat + sigma' eps_hat, all [B, ...]."""
-    alpha_rate, sigma_rate = _rates(as_float(logsnr), scaling)
-    return bcast(alpha_rate, x) * x0 + bcast(sigma_rate, x) * eps_from_x0(x, x0, logsnr, scaling)

@@ -26,7 +26,8 @@ A process cuts the piece [logsnr_min, logsnr_max] out of the curve and runs thro
 
     u(t) = (1 - t) u(logsnr_max) + t u(logsnr_min)                                                          (7)
 
-so that the ends are exact and the shape of the curve, hence its density over lambda, is kept.
+so that the ends are exact and the shape of the curve, hence its density over lambda, is kept. A curve may also be a function of t of its
+own between those ends (a `Path`): the learned one of `learned_curve`, bound to its parameters.
 scaling: score SDE (arXiv:2011.13456), flow matching (arXiv:2210.02747); lambda: VDM (arXiv:2107.00630).
 """
 
@@ -43,8 +44,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
-from genjax.diffusion.registry import pick
 from genjax.errors import UsageError
+from genjax.registry import pick
 from genjax.types import Array
 
 Denoise = Callable[[Array, Array], Array]  # (x [B, ...], logsnr [B]) -> x0_hat [B, ...], the network as this package sees it
@@ -171,6 +172,8 @@ CURVES: dict[str, Curve] = {
 }
 
 
+Path = Callable[["Process", Array], tuple[Array, Array]]  # (process, t of any shape) -> lambda and -dlambda/dt > 0
+
 # ---- the process ---------------------------------------------------------------------------------------------------
 
 
@@ -179,7 +182,7 @@ class Process:
     """A curve of log-SNR between two finite ends, and a scaling.
 
     Attributes:
-      curve: a name in CURVES.
+      curve: a name in CURVES, or a Path, which knows no shift.
       scaling: a name in SCALINGS.
       logsnr_min: lambda at t = 1, the noisiest level.
       logsnr_max: lambda at t = 0, the cleanest level.
@@ -189,14 +192,15 @@ class Process:
       UsageError: an unknown name, or ends that are not finite or not in order.
     """
 
-    curve: str
+    curve: str | Path
     scaling: str
     logsnr_min: float
     logsnr_max: float
     shift: float = 0.0
 
     def __post_init__(self):
-        pick(CURVES, self.curve, "log-SNR curve")
+        if isinstance(self.curve, str):
+            pick(CURVES, self.curve, "log-SNR curve")
         pick(SCALINGS, self.scaling, "scaling")
         if not all(map(math.isfinite, (self.logsnr_min, self.logsnr_max, self.shift))):
             raise UsageError(
@@ -206,33 +210,42 @@ class Process:
         if self.logsnr_min >= self.logsnr_max:
             raise UsageError(f"logsnr_min={self.logsnr_min} must lie below logsnr_max={self.logsnr_max}: the first is noise, the second data.")
 
+    @property
+    def _named(self) -> Curve:
+        assert isinstance(self.curve, str), "a Path has no natural time"
+        return CURVES[self.curve]
+
     def _ends(self) -> tuple[tuple[float, float], tuple[float, float]]:
         """((u, 1 - u) at the data end, (u, 1 - u) at the noise end), in float64 on the host."""
-        time = CURVES[self.curve].time
+        time = self._named.time
         data, noise = (time(np.float64(end - self.shift)) for end in (self.logsnr_max, self.logsnr_min))
         return (float(data[0]), float(data[1])), (float(noise[0]), float(noise[1]))
 
     def _interior(self, t):
         """Equation (7), then the curve: exact ends up to rounding, differentiable up to them."""
         (u_0, c_0), (u_1, c_1) = self._ends()
-        return CURVES[self.curve].logsnr((1 - t) * u_0 + t * u_1, (1 - t) * c_0 + t * c_1) + self.shift
+        return self._named.logsnr((1 - t) * u_0 + t * u_1, (1 - t) * c_0 + t * c_1) + self.shift
 
     def logsnr(self, t: ArrayLike) -> Array:
         """lambda at t in [0, 1], any shape; exactly logsnr_max at 0 and logsnr_min at 1."""
+        if not isinstance(self.curve, str):
+            return self.curve(self, jnp.asarray(t))[0]
         xp = namespace(t)
         at = as_float(t)
         inside = xp.clip(self._interior(at), self.logsnr_min, self.logsnr_max)
         return xp.where(at <= 0, self.logsnr_max, xp.where(at >= 1, self.logsnr_min, inside))
 
     def time(self, logsnr: ArrayLike) -> Array:
-        """t in [0, 1] of lambda, any shape: the inverse of `logsnr`."""
+        """t in [0, 1] of lambda, any shape: the inverse of `logsnr`, for a curve with a name."""
         xp = namespace(logsnr)
         logsnr = as_float(logsnr)
         (u_0, _), (u_1, _) = self._ends()
-        return xp.clip((CURVES[self.curve].time(logsnr - self.shift)[0] - u_0) / (u_1 - u_0), 0.0, 1.0)
+        return xp.clip((self._named.time(logsnr - self.shift)[0] - u_0) / (u_1 - u_0), 0.0, 1.0)
 
     def slope(self, t: ArrayLike) -> Array:
         """-d lambda / dt > 0, any shape; 1 / slope is the density over lambda of a uniform t."""
+        if not isinstance(self.curve, str):
+            return self.curve(self, jnp.asarray(t))[1]
         t = as_float(t)
         return jax.jvp(self._interior, (t,), (-jnp.ones_like(t),))[1]
 

@@ -39,7 +39,8 @@ import jax.numpy as jnp
 from genjax import rng
 from genjax.diffusion.grid import Grid
 from genjax.diffusion.process import Denoise, Process, alpha_sigma, bcast, inner, prior_std
-from genjax.diffusion.registry import pick
+from genjax.errors import UsageError
+from genjax.registry import Fraction, NonNegative, Positive, pick
 from genjax.types import Array, Key
 
 
@@ -106,7 +107,7 @@ class Solver:
 # ---- one-step solvers ----------------------------------------------------------------------------------------------
 
 
-def ddim(eta: float = 0.0) -> Solver:
+def ddim(eta: Fraction = 0.0) -> Solver:
     """Denoising diffusion implicit models; `eta` scales the standard deviation of the fresh noise, as in the paper."""
 
     def step(y, memory, at):
@@ -162,11 +163,13 @@ def dpm2() -> Solver:
     return Solver(step, evaluations=2)
 
 
-def edm_churn(s_churn: float = 40.0, s_min: float = 0.0, s_max: float = float("inf"), s_noise: float = 1.0) -> Solver:
+def edm_churn(s_churn: NonNegative = 40.0, s_min: NonNegative = 0.0, s_max: NonNegative = float("inf"), s_noise: Positive = 1.0) -> Solver:
     """EDM's stochastic sampler: where s_min <= s <= s_max, gamma = min(s_churn/nodes, sqrt(2) - 1).
 
-    s_noise != 1 biases the variance however fine the grid is (1.003 leaves .25156 where .25 is right).
+    s_noise != 1 biases the variance however fine the grid is (1.003 leaves .25156 where .25 is right). UsageError where no s lies between.
     """
+    if s_min > s_max:
+        raise UsageError(f"edm_churn with s_min={s_min:g} above s_max={s_max:g} would never add noise: exchange them, or use heun.")
 
     def step(y, memory, at):
         gamma = jnp.where((s_min <= at.s) & (at.s <= s_max), min(s_churn / at.nodes, 2**0.5 - 1), 0.0)
@@ -187,7 +190,7 @@ def euler_maruyama() -> Solver:
     return Solver(step)
 
 
-def pc(snr: float = 0.16) -> Solver:
+def pc(snr: Positive = 0.16) -> Solver:
     """Predictor-corrector. The corrector's step size is 2 (snr |z|/|score|)^2 with the norms of each sample, not of the batch."""
     predictor = euler_maruyama()
 
@@ -208,7 +211,7 @@ def _extrapolate(x0: Array, last: Array, h: Array, h_last: Array) -> Array:
     return x0 + h / (2 * h_last) * (x0 - last)
 
 
-def dpmpp_2m_sde(eta: float = 1.0) -> Solver:
+def dpmpp_2m_sde(eta: NonNegative = 1.0) -> Solver:
     """DPM-Solver++(2M) for the SDE; eta = 0 is the deterministic solver."""
 
     def step(y, memory, at):

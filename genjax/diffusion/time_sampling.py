@@ -17,8 +17,8 @@ Quantiles Q, all cut to [logsnr_min, logsnr_max] and normalised there:
     lognormal_sigma   log(sigma/alpha) ~ N(m, s^2), so lambda ~ N(-2m, (2s)^2)       EDM, arXiv:2206.00364, m = -1.2, s = 1.2
     logit_normal      logit(tau) ~ N(m, s^2), tau = sigma/(alpha + sigma), so lambda ~ N(-2m, (2s)^2) too
                                                                     SD3, arXiv:2403.03206, m = 0, s = 1
-    importance        piecewise constant on equal bins of lambda, e.g. a running root mean square of w |eps_hat - eps|^2
-                                                                    arXiv:2102.09672 (sec. 3.3)
+
+Importance sampling (arXiv:2102.09672, sec. 3.3) has no name here: it is the uniform t of a learned curve (`learned_curve`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ import jax.numpy as jnp
 
 from genjax import rng
 from genjax.diffusion.process import Process
-from genjax.diffusion.registry import pick
+from genjax.registry import Number, Positive, pick
 from genjax.types import Array, Key
 
 _GOLDEN = 2654435769  # round(2^32 / golden ratio), odd, so that ids never collide
@@ -69,26 +69,17 @@ def _normal(process: Process, u: Array, mean: float, std: float) -> tuple[Array,
     return logsnr, jax.scipy.stats.norm.pdf(logsnr, mean, std) / (high - low)
 
 
-def _lognormal_sigma(process: Process, u: Array, mean: float = -1.2, std: float = 1.2) -> tuple[Array, Array]:
+def _lognormal_sigma(process: Process, u: Array, mean: Number = -1.2, std: Positive = 1.2) -> tuple[Array, Array]:
     return _normal(process, u, -2 * mean, 2 * std)
 
 
-def _logit_normal(process: Process, u: Array, mean: float = 0.0, std: float = 1.0) -> tuple[Array, Array]:
+def _logit_normal(process: Process, u: Array, mean: Number = 0.0, std: Positive = 1.0) -> tuple[Array, Array]:
     return _normal(process, u, -2 * mean, 2 * std)
-
-
-def _importance(process: Process, u: Array, table: Array) -> tuple[Array, Array]:
-    """p proportional to table [K] > 0 on K equal bins from logsnr_min to logsnr_max."""
-    probabilities = table / jnp.sum(table)
-    upper = jnp.cumsum(probabilities)
-    bins = jnp.minimum(jnp.searchsorted(upper, u, side="right"), table.size - 1)
-    width = (process.logsnr_max - process.logsnr_min) / table.size
-    inside = jnp.clip(1 - (upper[bins] - u) / probabilities[bins], 0.0, 1.0)
-    return process.logsnr_min + width * (bins + inside), probabilities[bins] / width
 
 
 def _uniform_logsnr(process: Process, u: Array) -> tuple[Array, Array]:
-    return _importance(process, u, jnp.ones(1))
+    width = process.logsnr_max - process.logsnr_min
+    return process.logsnr_min + width * u, jnp.full_like(u, 1 / width)
 
 
 DENSITIES: dict[str, Callable] = {
@@ -96,7 +87,6 @@ DENSITIES: dict[str, Callable] = {
     "uniform_logsnr": _uniform_logsnr,
     "lognormal_sigma": _lognormal_sigma,
     "logit_normal": _logit_normal,
-    "importance": _importance,
 }
 
 # ---- samplers: (source, density) -----------------------------------------------------------------------------------
@@ -108,7 +98,6 @@ TIME_SAMPLERS: dict[str, tuple[Callable, str]] = {
     "uniform_logsnr": (lattice, "uniform_logsnr"),
     "lognormal_sigma": (lattice, "lognormal_sigma"),
     "logit_normal": (lattice, "logit_normal"),
-    "importance": (lattice, "importance"),
 }
 
 
@@ -120,7 +109,7 @@ def draw(name: str, process: Process, key: Key, ids: Array, **options) -> tuple[
       process: gives the ends and, to samplers that are uniform in t, the curve.
       key: one key for the whole batch of this step.
       ids: [B] integers, the rows' positions in the data stream.
-      **options: the sampler's keywords (mean, std; table [K]).
+      **options: the sampler's keywords (mean, std).
     """
     source, density = pick(TIME_SAMPLERS, name, "time sampler")
     return DENSITIES[density](process, source(key, ids), **options)

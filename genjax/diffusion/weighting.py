@@ -15,6 +15,11 @@ up to a constant (Kingma & Gao, arXiv:2303.00848, re-derived by the tests from t
     sigmoid       sigmoid(bias - lambda)                                arXiv:2303.00848, 2410.19324
     edm           N(lambda; -2 P_mean, (2 P_std)^2) (e^-lambda + sd^2)  arXiv:2206.00364
     flow          e^(-lambda/2)                                         flow-MSE, uniform t, arXiv:2210.02747
+
+Two weightings are no function of lambda alone, and have functions of their own below:
+
+    target_mse    p(lambda) (sigma/(alpha c_out))^2                     the plain squared error of the network's output (`implied`)
+    uncertainty   e^(-u(lambda)), u learned                             arXiv:2312.02696
 """
 
 from __future__ import annotations
@@ -25,8 +30,8 @@ import jax
 import jax.numpy as jnp
 
 from genjax.diffusion.prediction import coefficients
-from genjax.diffusion.process import alpha_sigma
-from genjax.diffusion.registry import pick
+from genjax.diffusion.process import Process, alpha_sigma
+from genjax.registry import NonNegative, Number, Positive, pick
 from genjax.types import Array
 
 
@@ -38,27 +43,27 @@ def simple(logsnr):
     return 1 / jnp.cosh(logsnr / 2)
 
 
-def snr(logsnr, floor=1.0):
+def snr(logsnr, floor: Positive = 1.0):
     return simple(logsnr) * jnp.maximum(1.0, floor * jnp.exp(-logsnr))
 
 
-def min_snr(logsnr, gamma=5.0):
+def min_snr(logsnr, gamma: Positive = 5.0):
     return simple(logsnr) * jnp.minimum(1.0, gamma * jnp.exp(-logsnr))
 
 
-def soft_min_snr(logsnr, gamma=4.0):
+def soft_min_snr(logsnr, gamma: Positive = 4.0):
     return simple(logsnr) * gamma / (gamma + jnp.exp(logsnr))
 
 
-def p2(logsnr, gamma=1.0, k=1.0):
+def p2(logsnr, gamma: NonNegative = 1.0, k: Positive = 1.0):
     return simple(logsnr) / (k + jnp.exp(logsnr)) ** gamma
 
 
-def sigmoid(logsnr, bias=2.0):
+def sigmoid(logsnr, bias: Number = 2.0):
     return jax.nn.sigmoid(bias - logsnr)
 
 
-def edm(logsnr, mean=-1.2, std=1.2, data_std=0.5):
+def edm(logsnr, mean: Number = -1.2, std: Positive = 1.2, data_std: Positive = 0.5):
     density = jax.scipy.stats.norm.pdf(logsnr, -2 * mean, 2 * std)
     return density * (jnp.exp(-logsnr) + data_std**2)
 
@@ -95,8 +100,13 @@ def implied(prediction: str, logsnr: Array, density: Array, scaling: str, data_s
 
 
 def uncertainty(loss: Array, log_variance: Array) -> Array:
-    """EDM2's learned weighting, loss / e^u + u with u = log_variance(lambda) from a small network: both [B].
+    """EDM2's learned weighting, loss / e^u + u with u = log_variance(lambda): both [B].
 
     At its optimum u = log E[loss | lambda], so every noise level sends gradients of the same size (arXiv:2312.02696).
     """
     return loss * jnp.exp(-log_variance) + log_variance
+
+
+def log_variance(table: Array, process: Process, logsnr: Array) -> Array:
+    """u(lambda) [B]: the line through the values `table` [K] at K even steps of lambda between the ends of the process."""
+    return jnp.interp(logsnr, jnp.linspace(process.logsnr_min, process.logsnr_max, table.size), table)

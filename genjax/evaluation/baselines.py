@@ -5,24 +5,33 @@ The histogram takes every dimension to be independent of the others (given the c
     p(x_i = k | y) = (n_i,k,y + a) / (n_i,y + a * levels)                                           (1)
 
 with the constant a that is best on the training split by leaving one example out: nothing is tuned on held-out data.
+
+Text has the frequencies of its tokens wherever they stand, in the same way with one token left out, and what gzip, bzip2 and xz make of the
+held-out bytes by themselves.
 """
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import math
 from typing import NamedTuple
 
 import numpy as np
 
+from genjax.data.base import Arrays, Rows
 from genjax.data.sources import Source
+from genjax.data.tokenizers import Tokenizer
 from genjax.evaluation.statistics import bits_per_unit
 
 SMOOTHING = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+COMPRESSORS = {"gzip -9": gzip.compress, "bzip2 -9": bz2.compress, "xz -9": lambda raw: lzma.compress(raw, preset=9)}
 _LIMIT = 20_000  # training examples that are counted; more change no digit that is shown
 
 
 class Baseline(NamedTuple):
-    """Bits a dimension on the held-out split, with its standard error."""
+    """Bits a unit on the held-out split, with its standard error."""
 
     name: str
     value: float
@@ -32,12 +41,45 @@ class Baseline(NamedTuple):
 def table(source: Source) -> list[Baseline]:
     """The baselines of a data set; the histograms only where an example is small enough for a table of counts."""
     spec = source.spec
+    if source.tokenizer is not None:
+        return text_table(source, source.tokenizer)
     baselines = [Baseline(f"uniform over {spec.levels} levels", math.log2(spec.levels), 0.0)]
     if spec.num_dims * spec.levels * max(1, spec.num_classes) <= 50_000_000:
         baselines.append(histogram(source, by_class=False))
         if spec.num_classes:
             baselines.append(histogram(source, by_class=True))
     return baselines
+
+
+def text_table(source: Source, tokenizer: Tokenizer) -> list[Baseline]:
+    """Bits a byte of text."""
+    train, held_out = source.splits["train"], whole(source.splits["eval"])
+    scored, units = held_out["loss_mask"] > 0, held_out["num_units"].astype(np.float64)
+    seen = train.rows(np.arange(min(len(train), _LIMIT)))
+    counts = np.bincount(seen["tokens"][seen["loss_mask"] > 0], minlength=source.spec.levels)
+    nats = _unigram(counts)[held_out["tokens"]]
+    known = bits_per_unit(np.where(scored, nats, 0).sum(axis=1), units, np.zeros(len(units)), {}, "exact", source.spec.unit)
+    raw = b"".join(tokenizer.pieces[token] for token in held_out["tokens"][scored] if token < tokenizer.vocab)
+    return [
+        Baseline(f"uniform over {source.spec.levels} tokens", math.log2(source.spec.levels) * scored.sum() / units.sum(), 0.0),
+        Baseline("frequency of each token", known.value, known.stderr),
+        *[Baseline(f"{name}, of the held-out text by itself", 8 * len(press(raw)) / len(raw), 0.0) for name, press in COMPRESSORS.items()],
+    ]
+
+
+def _unigram(counts: np.ndarray) -> np.ndarray:
+    """-log p of each token, from how often it was seen."""
+
+    def nats(smoothing: float, left_out: int) -> np.ndarray:
+        total = counts.sum() - left_out + smoothing * len(counts)
+        return math.log(total) - np.log(np.maximum(counts - left_out, 0) + smoothing)
+
+    return nats(min(SMOOTHING, key=lambda smoothing: counts @ nats(smoothing, 1)), 0)
+
+
+def whole(rows: Rows) -> Arrays:
+    """All rows of a split."""
+    return rows.rows(np.arange(len(rows)))
 
 
 def histogram(source: Source, *, by_class: bool) -> Baseline:

@@ -11,20 +11,30 @@ import numpy as np
 from PIL import Image
 
 from genjax.config import require, to_json
-from genjax.evaluation import baselines, edits, pictures
+from genjax.evaluation import baselines, edits, pictures, texts
 from genjax.evaluation.evaluator import Evaluator
 from genjax.evaluation.judge import Judge
 from genjax.evaluation.trained import Trained, load
 from genjax.training.workdir import Workdir, writing
 
 
-def sample(path: str, overrides: Mapping[str, str], *, out: str | None, label: int | None, step: int | None, weights: str) -> Path:
-    """Draws `sample.count` samples of a run and writes them as a picture and an array; returns the array's path."""
+def sample(path: str, overrides: Mapping[str, str], *, out: str | None, label: int | None, prompt: str, step: int | None, weights: str) -> Path:
+    """Draws `sample.count` samples of a run and writes them as a picture or text, and an array; returns their path without ending.
+
+    A prompt is what text begins with.
+    """
     trained = load(path, overrides, weights=weights, step=step)
-    spec, count = trained.run.source.spec, trained.run.config.sample.count
+    spec, count, tokenizer = trained.run.source.spec, trained.run.config.sample.count, trained.run.source.tokenizer
     _check_label(trained, path, label)
+    require(not prompt or tokenizer is not None, f"--prompt: the model of {path} writes no text")
     started = time.monotonic()
-    drawn = Evaluator(trained.run).draw(trained.params, count, label=label)
+    evaluator, shown = Evaluator(trained.run), []
+    if tokenizer is not None:
+        length = trained.run.config.sample.length or trained.run.config.data.length
+        drawn = texts.write(evaluator, trained.params, count, tokenizer.encode(prompt), length)
+        shown = [prompt + tokenizer.decode(row) for row in drawn.data]
+    else:
+        drawn = evaluator.draw(trained.params, count, label=label)
     seconds = time.monotonic() - started
 
     target = Path(out) if out else Workdir(path).samples / f"samples_step{trained.step}"
@@ -40,6 +50,10 @@ def sample(path: str, overrides: Mapping[str, str], *, out: str | None, label: i
             columns = trained.run.classes if trained.run.classes and label is None else 10
             Image.fromarray(pictures.sheet(drawn.data, spec, columns)).save(picture)
             print(f"  picture  {picture}")
+        if shown:
+            written = target.with_name(target.name + ".txt")
+            written.write_text(texts.sheet(shown), encoding="utf-8", newline="")
+            print(f"{texts.sheet(shown)}  text     {written}")
     print(f"  array    {target.with_name(target.name + '.npz')}")
     return target
 
@@ -104,6 +118,35 @@ def edit(
     return picture
 
 
+def interpolate(path: str, overrides: Mapping[str, str], *, ends: str, out: str | None, label: int | None, step: int | None, weights: str) -> Path:
+    """Draws the way from one image to another by a run's model, eleven images from left to right; returns the strip's path.
+
+    Args:
+      ends: "3,17", rows of the held-out split, or two PNGs of the size of the data, "a.png,b.png".
+      (the others as in `sample`; without a label, each half of the way has the class of its end)
+    """
+    trained = load(path, overrides, weights=weights, step=step)
+    spec, count = trained.run.source.spec, 11
+    require(spec.key == "image", f"--interpolate: the model of {path} knows no images")
+    _check_label(trained, path, label)
+    images, labels = edits.read_ends(ends, trained.run.source)
+    require(label is not None or labels is not None or trained.run.classes == 0, "--interpolate=FILE,FILE needs --label, their class")
+    fraction = np.linspace(0.0, 1.0, count, dtype=np.float32)
+    given = {name: np.broadcast_to(image, (count, *spec.shape)) for name, image in zip(("image", "towards"), images, strict=True)}
+    classes = label if labels is None or label is not None else labels[(fraction > 0.5).astype(int)]
+    drawn = Evaluator(trained.run).draw(trained.params, count, label=classes, given=given | {"fraction": fraction})
+
+    target = Path(out) if out else Workdir(path).samples / f"interpolated_step{trained.step}"
+    picture = target.with_name(target.name + ".png")
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(target.with_name(target.name + ".npz"), image=drawn.data, ends=images)
+        Image.fromarray(pictures.sheet(np.concatenate([images[:1], drawn.data, images[1:]]), spec, count + 2)).save(picture)
+    print(f"{count} images between two with step {trained.step} ({weights} weights), {drawn.nfe:g} network evaluations each")
+    print(f"  picture  {picture}   (the first and the last are the images themselves)")
+    return picture
+
+
 def evaluate(path: str, overrides: Mapping[str, str], *, step: int | None, weights: str, classifier: str | None = None) -> dict[str, Any]:
     """Measures a run on the held-out split, prints a table and writes it as JSON; returns what it wrote.
 
@@ -118,15 +161,30 @@ def evaluate(path: str, overrides: Mapping[str, str], *, step: int | None, weigh
         f"--classifier={classifier} was not trained on the data of this model, {run.source.spec.name}",
     )
     require(judge is None or run.objective.generates, f"--classifier judges samples, and the model of {path} draws none")
+    require(
+        judge is not None or run.objective.scores,
+        f"the model of {path} has no likelihood ({run.config.objective}): train a classifier of the data and judge samples with --classifier",
+    )
     require(judge is None or run.config.sample.count >= 2, "a Fréchet distance needs at least two samples: set sample.count")
-    bits = Evaluator(run).bits(trained.params, run.config.evaluate.examples)
-    print(f"{run.config.objective} on {run.source.spec.name}, step {trained.step}, {weights} weights, {bits.examples:,} held-out examples")
-    print(f"  bits/{bits.unit:<5} {bits.value:.4f} ± {bits.stderr:.4f}   {bits.kind.replace('_', ' ')}")
-    for name, value in bits.terms.items():
-        print(f"    {name:<14} {value:.4f}")
-    for baseline in baselines.table(run.source) if run.objective.generates else []:
-        print(f"  {baseline.value:.4f}     {baseline.name}")
-    record = {"step": trained.step, "weights": weights, "config": to_json(run.config), f"bits_per_{bits.unit}": bits._asdict()}
+    print(f"{run.config.objective} on {run.source.spec.name}, step {trained.step}, {weights} weights")
+    record = {"step": trained.step, "weights": weights, "config": to_json(run.config)}
+    if run.objective.scores:
+        bits = Evaluator(run).bits(trained.params, run.config.evaluate.examples)
+        print(f"  bits/{bits.unit:<5} {bits.value:.4f} ± {bits.stderr:.4f}   {bits.kind.replace('_', ' ')}, {bits.examples:,} held-out examples")
+        for name, value in bits.terms.items():
+            print(f"    {name:<14} {value:.4f}")
+        for baseline in baselines.table(run.source) if run.objective.generates else []:
+            print(f"  {baseline.value:.4f}     {baseline.name}")
+        record[f"bits_per_{bits.unit}"] = bits._asdict()
+        if run.source.tokenizer is not None:
+            measured = texts.per_token(bits, run.source, run.config.evaluate.examples)
+            record["per_token"] = measured._asdict() | {"tokenizer": run.source.tokenizer.name}
+            print(
+                f"  nats/token {measured.nats:.4f} ± {measured.stderr:.4f}   perplexity {measured.perplexity:.2f} a token, "
+                f"{measured.tokens:,} tokens of {run.source.tokenizer.name}"
+            )
+    else:
+        print("  this objective has no likelihood: only its samples are judged")
     if judge is not None:
         drawn = Evaluator(run).draw(trained.params, run.config.sample.count)
         record["judged"] = {

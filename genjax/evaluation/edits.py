@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from genjax.config import require
+from genjax.data.sources import Source
 from genjax.errors import DataError
 from genjax.evaluation.pictures import sheet
 from genjax.types import DataSpec
@@ -18,6 +19,18 @@ def read_image(path: str, spec: DataSpec) -> np.ndarray:
     height, width, channels = spec.shape
     pixels = np.asarray(_open(path, spec).convert("L" if channels == 1 else "RGB"), np.float64).reshape(height, width, -1)
     return np.round(pixels[..., :channels] * (spec.levels - 1) / 255).astype(np.uint8)
+
+
+def read_ends(text: str, source: Source) -> tuple[np.ndarray, np.ndarray | None]:
+    """Two images [2, H, W, C] and their labels [2]: "3,17", rows of the held-out split, or "a.png,b.png", without labels."""
+    names = [name.strip() for name in text.split(",")]
+    require(len(names) == 2, f"--interpolate={text}: give two, as in 3,17 (rows of the held-out split) or a.png,b.png")
+    if not all(name.isdigit() for name in names):
+        return np.stack([read_image(name, source.spec) for name in names]), None
+    held_out, numbers = source.splits["eval"], np.array([int(name) for name in names])
+    require(int(numbers.max()) < len(held_out), f"--interpolate={text}: the held-out split has rows 0 to {len(held_out) - 1}")
+    rows = held_out.rows(numbers)
+    return rows["image"], rows.get("label")
 
 
 def read_region(text: str, spec: DataSpec) -> np.ndarray:

@@ -83,16 +83,17 @@ class Evaluator:
         label: int | np.ndarray | None = None,
         first: int = 0,
         given: Mapping[str, np.ndarray] | None = None,
+        turn: int = 0,
     ) -> Drawn:
         """`count` samples with ids first, first + 1, ...; sample i is the same whatever the count and the batch size.
 
         With classes, the class of sample i is `label` (one, or one a sample), or i modulo the number of classes when it is None.
-        `given` [count, ...] goes into the request: the data to edit, and the mask of what to keep.
+        `given` [count, ...] goes into the request: the data to edit, and the mask of what to keep. Another `turn` draws with other numbers.
         """
         classes = self.run.classes
         ids = np.arange(first, first + count, dtype=np.uint32)
         labels = (ids % classes if label is None else np.broadcast_to(label, (count,))).astype(np.int32) if classes else None
-        key = rng.stream(self.run.config.seed, "sample")
+        key = rng.stream(self.run.config.seed, "sample", turn)
         rows, nfe, depth = [], 0.0, 0.0
         for start in range(0, count, self.batch_size):
             # The last batch is filled up with copies of its first row, so that everything has one shape and compiles once.

@@ -1,21 +1,26 @@
-"""What is measured while a model trains: bits on the held-out split and a sheet of samples, with the averaged parameters."""
+"""What is measured while a model trains: bits on the held-out split and a sheet of samples, pictures or text, with the averaged parameters."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 
-from genjax.evaluation import pictures
+import numpy as np
+
+from genjax.evaluation import pictures, texts
 from genjax.evaluation.evaluator import Evaluator
 from genjax.training.logging import Logger
 from genjax.training.loop import Monitor
 from genjax.training.setup import Run
 from genjax.training.state import TrainState
 
+_TEXTS = 8  # on a sheet
+
 
 def monitors(run: Run) -> Sequence[Monitor]:
-    """The monitors of a run; a sheet of samples only where samples are pictures."""
-    evaluator = Evaluator(run)
+    """The monitors of a run; bits only where there is a likelihood, a sheet of samples only where people can see them."""
+    evaluator, tokenizer = Evaluator(run), run.source.tokenizer
+    length = run.config.sample.length or run.config.data.length
 
     def bits(run: Run, state: TrainState, step: int, log: Logger) -> None:
         started = time.monotonic()
@@ -27,6 +32,12 @@ def monitors(run: Run) -> Sequence[Monitor]:
             f"({measured.kind.replace('_', ' ')}, {measured.examples:,} examples)"
         )
 
+    def written(run: Run, state: TrainState, step: int, log: Logger) -> None:
+        assert tokenizer is not None
+        drawn = texts.write(evaluator, state.ema, min(run.config.sample.count, _TEXTS), np.zeros(0, np.int32), length)
+        path = log.text(step, "samples", texts.sheet([tokenizer.decode(row) for row in drawn.data]))
+        log.line(f"  samples   {path}")
+
     def samples(run: Run, state: TrainState, step: int, log: Logger) -> None:
         spec = run.source.spec
         columns = run.classes or 10
@@ -34,7 +45,9 @@ def monitors(run: Run) -> Sequence[Monitor]:
         path = log.picture(step, "samples", pictures.sheet(drawn.data, spec, columns))
         log.line(f"  samples   {path}")
 
-    measured = [Monitor("bits", run.config.train.evaluate_every, bits)]
+    measured = [Monitor("bits", run.config.train.evaluate_every, bits)] if run.objective.scores else []
     if run.objective.generates and run.source.spec.key == "image":
         measured.append(Monitor("samples", run.config.train.sample_every, samples))
+    if run.objective.generates and tokenizer is not None:
+        measured.append(Monitor("samples", run.config.train.sample_every, written))
     return measured

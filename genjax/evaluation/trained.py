@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from genjax import config as configs
+from genjax.config import require
 from genjax.errors import CheckpointError, UsageError
+from genjax.registry import Positive, bind
+from genjax.training import snapshots
 from genjax.training.checkpoint import Checkpoints
 from genjax.training.setup import Run
 from genjax.training.workdir import Workdir
 from genjax.types import Params
-
-WEIGHTS = ("ema", "raw")
 
 
 class Trained(NamedTuple):
@@ -30,12 +32,12 @@ def load(path: str | Path, overrides: Mapping[str, str], *, weights: str = "ema"
     Args:
       path: the run's directory.
       overrides: {dotted path: text} for fields that say how a model is used; the others are what it is.
-      weights: "ema", the averaged parameters, or "raw", those of the last step.
-      step: which checkpoint; None is the newest.
+      weights: "ema", the averaged parameters; "raw", those of the last step; or "posthoc(sigma_rel=0.07)", an average made of snapshots.
+      step: which checkpoint (of a post-hoc average: after how many updates); None is the newest.
 
     Raises:
       CheckpointError: there is no such run or checkpoint, or it is damaged.
-      UsageError: an override that would change what the model is.
+      UsageError: an override that would change what the model is, or weights that there are not.
     """
     workdir, fields = Workdir(path), configs.base_fields()
     config = configs.from_json(workdir.read_json("config.json"), fields)
@@ -46,11 +48,44 @@ def load(path: str | Path, overrides: Mapping[str, str], *, weights: str = "ema"
     config = configs.check(configs.apply(config, fields, overrides), fields)
     configs.validate(config)
 
+    trained = bind(WEIGHTS, configs.Choice(weights).parts, "kind of weights")(Run.build(config, workdir.path), workdir, step)
+    if config.sample.guide is None:
+        return trained
+    return _guided(trained, load(config.sample.guide, {}, weights=weights))
+
+
+# Each: (run, its directory, step or None) -> the parameters of that step.
+
+
+def _part(run: Run, workdir: Workdir, step: int | None, part: str) -> Trained:
     checkpoints = Checkpoints(workdir.checkpoints, keep=None)
     newest = checkpoints.latest() if step is None else step
     if newest is None:
         raise CheckpointError(f"{workdir.path} has no checkpoint yet: train it with the command in its config, or name another --workdir")
-    run = Run.build(config)
-    name = {"ema": "ema", "raw": "params"}[weights]
-    params = checkpoints.restore(newest, getattr(run.abstract_state, name), part=name)
-    return Trained(run, params, newest)
+    return Trained(run, checkpoints.restore(newest, getattr(run.abstract_state, part), part=part), newest)
+
+
+def _ema(run: Run, workdir: Workdir, step: int | None) -> Trained:
+    return _part(run, workdir, step, "ema")
+
+
+def _raw(run: Run, workdir: Workdir, step: int | None) -> Trained:
+    return _part(run, workdir, step, "params")
+
+
+def _posthoc(run: Run, workdir: Workdir, step: int | None, sigma_rel: Positive = 0.1) -> Trained:
+    made = snapshots.reconstruct(workdir.snapshots, sigma_rel, run.abstract_state.params, step)
+    return Trained(run, made.params, made.step)
+
+
+WEIGHTS = {"ema": _ema, "raw": _raw, "posthoc": _posthoc}
+
+
+def _guided(trained: Trained, guide: Trained) -> Trained:
+    """A model whose samples are guided by another, and the parameters of both."""
+    run = trained.run
+    guided_by: Any = getattr(run.objective, "guided_by", None)
+    require(guided_by is not None, f"sample.guide is for objective=noise_prediction, not {run.config.objective}")
+    objective = guided_by(guide.run.config.objective, guide.run.objective)
+    classes = 0 if guide.run.objective.generates else guide.run.source.spec.num_classes
+    return Trained(dataclasses.replace(run, objective=objective, guide_classes=classes), trained.params | {"guide": guide.params}, trained.step)

@@ -22,21 +22,37 @@ class Embed(nn.Module):
     axis: str = "vocab"
     scale: float = 1.0
 
-    @nn.compact
+    def setup(self) -> None:
+        self.table = self.param("table", named(nn.initializers.normal(self.scale), self.axis, "embed"), (self.entries, self.width), jnp.float32)
+
     def __call__(self, ids: Array) -> Array:
         """ids int32 [...] in [0, entries) -> [..., width]."""
-        table = self.param("table", named(nn.initializers.normal(self.scale), self.axis, "embed"), (self.entries, self.width), jnp.float32)
-        return jnp.take(table, ids, axis=0)
+        return jnp.take(self.table, ids, axis=0)
 
 
 class TokenHead(nn.Module):
-    """Logits over the vocabulary, in float32 whatever the computation's dtype."""
+    """Logits over the vocabulary, in float32 whatever the computation's dtype.
+
+    With the table of an embedding (tied, arXiv:1608.05859) a scale for each feature, zero at the start, stands between: a table that is a good
+    input, of standard deviation 1, would give logits of standard deviation sqrt(width).
+
+    Attributes:
+      vocab: V, how many logits.
+      softcap: c bounds them as c tanh(logits / c) (arXiv:2408.00118); None does not.
+    """
 
     vocab: int
+    softcap: float | None = None
 
     @nn.compact
-    def __call__(self, x: Array) -> Array:
-        return Dense((self.vocab,), ("embed", "vocab"), kernel_init=nn.initializers.zeros, name="logits")(x.astype(jnp.float32))
+    def __call__(self, x: Array, table: Array | None = None) -> Array:
+        """x [..., width], and the table [at least V, width] of a tied head -> float32 [..., V]."""
+        x = x.astype(jnp.float32)
+        if table is None:
+            logits = Dense((self.vocab,), ("embed", "vocab"), kernel_init=nn.initializers.zeros, name="logits")(x)
+        else:
+            logits = (x * self.param("scale", named(nn.initializers.zeros, "embed"), x.shape[-1:], jnp.float32)) @ table[: self.vocab].T
+        return logits if self.softcap is None else self.softcap * jnp.tanh(logits / self.softcap)
 
 
 class PatchIn(nn.Module):
@@ -60,7 +76,7 @@ class PatchOut(nn.Module):
 
 
 class NoiseLevelEmbed(nn.Module):
-    """log-SNR [B] -> [B, width] through sinusoids and a small MLP, in float32.
+    """log-SNR [B], or several levels of a row [B, L], -> [B, width] through sinusoids and a small MLP, in float32.
 
     Frequencies are spaced geometrically from periods far longer than the range of log-SNR (126) to periods of a third of a unit.
     """
@@ -71,7 +87,7 @@ class NoiseLevelEmbed(nn.Module):
     @nn.compact
     def __call__(self, logsnr: Array) -> Array:
         scale = jnp.geomspace(0.05, 20.0, self.frequencies)
-        angles = logsnr.astype(jnp.float32)[:, None] * scale[None, :]
+        angles = (logsnr.astype(jnp.float32)[..., None] * scale).reshape(logsnr.shape[0], -1)
         features = jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
         hidden = jax.nn.silu(Dense((self.width,), ("frequency", "embed"), use_bias=True, name="hidden")(features))
         return Dense((self.width,), ("cond", "embed"), use_bias=True, name="out")(hidden)

@@ -1,8 +1,9 @@
 """Keys and values of the positions that were seen, for decoding one token at a time.
 
-Every row writes at its own index, and stores the block and segment ids of what it wrote: the mask of a later query is computed from
-them, by the same rule as without a cache. An empty slot has segment 0, which nothing sees. A write beyond the end is dropped (a
-clamped one would overwrite the last slot silently); `generate` refuses requests that do not fit before it compiles anything.
+Every row writes at its own index, and stores the ids of what it wrote: the mask of a later query is computed from them, by the same rule
+as without a cache. Padding (segment 0) is not written, wherever in a row it stands, so prompts of different lengths lie in the cache as if
+each had come alone. An empty slot has segment 0, which nothing sees. A write beyond the end is dropped (a clamped one would overwrite the
+last slot silently) and the index then says so; `require_room` refuses requests that do not fit before anything is compiled.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from genjax.errors import UsageError
 from genjax.models.masks import AttentionIds
 from genjax.types import Array
 
 
 class Cache(NamedTuple):
-    """keys, values: [layers, B, S, heads, head size]; ids of the stored positions [B, S]; index int32 [B], the next free slot."""
+    """keys, values: [layers, B, S, key heads, head size]; ids of the stored positions [B, S]; index int32 [B], the next free slot."""
 
     keys: Array
     values: Array
@@ -29,15 +31,38 @@ def empty(*, layers: int, batch: int, length: int, heads: int, head_size: int, d
     """A cache with room for `length` positions a row."""
     kv = jnp.zeros((layers, batch, length, heads, head_size), dtype)
     ids = jnp.zeros((batch, length), jnp.int32)
-    return Cache(kv, kv, AttentionIds(ids, ids), jnp.zeros((batch,), jnp.int32))
+    return Cache(kv, kv, AttentionIds(ids, ids, ids), jnp.zeros((batch,), jnp.int32))
 
 
-def write(stored: Array, new: Array, index: Array) -> Array:
-    """stored [B, S, ...] with new [B, T, ...] at slots index[b] ... index[b] + T - 1 of each row b."""
-    slots = index[:, None] + jnp.arange(new.shape[1])[None, :]
-    return jax.vmap(lambda row, values, at: row.at[at].set(values.astype(row.dtype), mode="drop"))(stored, new, slots)
+def require_room(cache: Cache, positions: int) -> None:
+    """UsageError where a fresh cache has no room for so many positions a row."""
+    if positions > (room := cache.keys.shape[2]):
+        raise UsageError(f"{positions} positions do not fit into a cache of {room}: shorten the prompt or what is to be drawn")
 
 
-def write_ids(cache: Cache, ids: AttentionIds) -> AttentionIds:
-    """The ids of the stored positions once those of the new ones are written."""
-    return AttentionIds(*(write(stored, new, cache.index) for stored, new in zip(cache.ids, ids, strict=True)))
+def slots(cache: Cache, ids: AttentionIds) -> tuple[Array, Array]:
+    """The slot int32 [B, T] of each new position (beyond the end for padding), and the index [B] after them."""
+    real = ids.segment_ids != 0
+    return jnp.where(real, cache.index[:, None] + jnp.cumsum(real, axis=1) - 1, cache.keys.shape[2]), cache.index + jnp.sum(real, axis=1)
+
+
+def write(stored: Array, new: Array, at: Array) -> Array:
+    """stored [B, S, ...] with new [B, T, ...] at the slots `at` int32 [B, T]; what has no slot is dropped."""
+    return jax.vmap(lambda row, values, at: row.at[at].set(values.astype(row.dtype), mode="drop"))(stored, new, at)
+
+
+def write_ids(stored: AttentionIds, new: AttentionIds, at: Array) -> AttentionIds:
+    """`write` for the ids of the positions."""
+    return AttentionIds(*(write(old, ids, at) for old, ids in zip(stored, new, strict=True)))
+
+
+def take(cache: Cache, rows: Array) -> Cache:
+    """The cache whose row b is row rows[b] of this one, as when beams are reordered. rows: int32 [B']."""
+    return Cache(cache.keys[:, rows], cache.values[:, rows], AttentionIds(*(ids[rows] for ids in cache.ids)), cache.index[rows])
+
+
+def forget(cache: Cache, count: Array) -> Cache:
+    """The cache without its last count[b] positions of each row b."""
+    index = cache.index - count
+    held = jnp.arange(cache.keys.shape[2])[None, :] < index[:, None]
+    return cache._replace(ids=cache.ids._replace(segment_ids=jnp.where(held, cache.ids.segment_ids, 0)), index=index)

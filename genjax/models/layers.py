@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import flax.linen as nn
 import jax
@@ -96,10 +97,20 @@ def rotary(x: Array, coordinates: Array, base: float = 10_000.0) -> Array:
 
 
 class Attention(nn.Module):
-    """Multi-head attention with normalised queries and keys (arXiv:2302.05442), rotary positions and an optional cache."""
+    """Attention with normalised queries and keys (arXiv:2302.05442), rotary positions and an optional cache.
+
+    Attributes:
+      heads: heads of the queries.
+      kv_heads: heads of keys and values, each shared by heads / kv_heads query heads (arXiv:2305.13245); None is one for each.
+      window: how far attention reaches, see `models.masks`; None is everywhere.
+      backend: "xla" or "cudnn", the kernel. Both are given the whole mask.
+    """
 
     heads: int
     dtype: jnp.dtype
+    kv_heads: int | None = None
+    window: int | None = None
+    backend: Literal["xla", "cudnn"] = "xla"
 
     @nn.compact
     def __call__(
@@ -109,22 +120,25 @@ class Attention(nn.Module):
         queries: AttentionIds,
         keys: AttentionIds,
         stored: tuple[Array, Array] | None = None,
-        index: Array | None = None,
+        slots: Array | None = None,
     ) -> tuple[Array, tuple[Array, Array] | None]:
         """x [B, T, D] -> [B, T, D], and the stored keys and values [B, S, H, K] with the new ones written, when there is a cache.
 
-        stored: keys and values of this layer's cache, written at `index` [B], or None; `keys` are the ids of all S positions that may be seen.
+        stored: keys and values of this layer's cache, written at `slots` [B, T], or None; `keys` are the ids of all S positions that may be seen.
         """
-        head_size = x.shape[-1] // self.heads
-        project = lambda name: Dense((self.heads, head_size), ("embed", "heads", "head"), dtype=self.dtype, name=name)(x)
-        q = rotary(RMSNorm(name="query_norm")(project("query")), coordinates)
-        k = rotary(RMSNorm(name="key_norm")(project("key")), coordinates)
-        v = project("value")
+        head_size, kv_heads = x.shape[-1] // self.heads, self.kv_heads or self.heads
+        project = lambda name, heads: Dense((heads, head_size), ("embed", "heads", "head"), dtype=self.dtype, name=name)(x)
+        q = rotary(RMSNorm(name="query_norm")(project("query", self.heads)), coordinates)
+        k = rotary(RMSNorm(name="key_norm")(project("key", kv_heads)), coordinates)
+        v = project("value", kv_heads)
         kept = None
         if stored is not None:
-            assert index is not None, "a cache is written at an index"
-            kept = k, v = caches.write(stored[0], k, index), caches.write(stored[1], v, index)
-        y = jax.nn.dot_product_attention(q, k, v, mask=visible(queries, keys), implementation="xla")
+            assert slots is not None, "a cache is written at slots"
+            kept = k, v = caches.write(stored[0], k, slots), caches.write(stored[1], v, slots)
+        mask = visible(queries, keys, self.window)
+        if self.backend == "cudnn":  # it reads a mask of every head
+            mask = jnp.broadcast_to(mask, (mask.shape[0], self.heads, *mask.shape[2:]))
+        y = jax.nn.dot_product_attention(q, k, v, mask=mask, implementation=self.backend)
         out = Dense((x.shape[-1],), ("heads", "head", "embed"), num_input_axes=2, dtype=self.dtype, name="out")(y)
         return out, kept
 

@@ -43,14 +43,24 @@ class TokenNetwork(nn.Module):
       vocab: V, the values a token takes. One more id, V, is the start token: an input, never an output.
       grid: the axes of a row's coordinates, for example (8, 8) or (64,).
       num_classes: classes to condition on, 0 for none; one more id stands for "no class".
+      tied_head: the head shares the table of the input.
+      logit_softcap: a bound on the logits, or None.
     """
 
     trunk: Trunk
     vocab: int
     grid: tuple[int, ...]
     num_classes: int
+    tied_head: bool = False
+    logit_softcap: float | None = None
 
-    @nn.compact
+    def setup(self) -> None:
+        width = self.trunk.width
+        self.embed = adapters.Embed(self.vocab + 1, width)
+        self.place = PlaceEmbed(self.grid, width)
+        self.label = adapters.Embed(self.num_classes + 1, width, axis="class") if self.num_classes else None
+        self.head = adapters.TokenHead(self.vocab, self.logit_softcap)
+
     def __call__(
         self,
         tokens: Array,
@@ -61,14 +71,29 @@ class TokenNetwork(nn.Module):
         cache: Cache | None = None,
     ) -> tuple[Array, Cache | None]:
         """tokens int32 [B, T], coordinates int32 [B, T, A], label int32 [B] -> logits float32 [B, T, V] and the cache."""
-        width = self.trunk.width
-        x = adapters.Embed(self.vocab + 1, width, name="embed")(tokens) + PlaceEmbed(self.grid, width, name="place")(coordinates)
+        x, cache = self.features(tokens, coordinates, ids, label, dropout_keys, cache)
+        return self.logits(x), cache
+
+    def features(
+        self,
+        tokens: Array,
+        coordinates: Array,
+        ids: masks.AttentionIds,
+        label: Array | None,
+        dropout_keys: Key | None = None,
+        cache: Cache | None = None,
+    ) -> tuple[Array, Cache | None]:
+        """What the head is given: [B, T, width] and the cache. With `logits`, for those who do not want all logits at once."""
+        x = self.embed(tokens) + self.place(coordinates)
         cond = None
-        if self.num_classes:
+        if self.label is not None:
             assert label is not None, "a model with classes needs a label for every row"
-            cond = jax.nn.silu(adapters.Embed(self.num_classes + 1, width, axis="class", name="label")(label))
-        x, cache = self.trunk(x, coordinates, ids, cond, dropout_keys, cache)
-        return adapters.TokenHead(self.vocab, name="head")(x), cache
+            cond = jax.nn.silu(self.label(label))
+        return self.trunk(x, coordinates, ids, cond, dropout_keys, cache)
+
+    def logits(self, x: Array) -> Array:
+        """Features [B, T, width] -> logits float32 [B, T, V]."""
+        return self.head(x, self.embed.table if self.tied_head else None)
 
 
 class PatchNetwork(nn.Module):
@@ -93,7 +118,7 @@ class PatchNetwork(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, logsnr: Array, label: Array | None, dropout_keys: Key | None = None) -> Array:
-        """x float32 [B, H, W, C], logsnr [B], label int32 [B] -> float32 [B, H, W, C]."""
+        """x float32 [B, H, W, C], logsnr [B] (or several levels of a row, [B, L]), label int32 [B] -> float32 [B, H, W, C]."""
         width, batch = self.trunk.width, x.shape[0]
         patches = adapters.patchify(x, self.patch_size)
         coordinates = jnp.broadcast_to(adapters.grid_coordinates(self.grid), (batch, *patches.shape[1:2], 2))
@@ -105,6 +130,32 @@ class PatchNetwork(nn.Module):
         h, _ = self.trunk(h, coordinates, masks.bidirectional(*patches.shape[:2]), jax.nn.silu(cond), dropout_keys)
         out = adapters.PatchOut(patches.shape[-1], name="head")(h)
         return adapters.unpatchify(out, self.patch_size, self.shape)
+
+
+class VectorNetwork(nn.Module):
+    """Noisy vectors and their log-SNR in, logits out; attributes as in TokenNetwork.
+
+    The head starts at zero: an untrained network says that the context tells nothing.
+    """
+
+    trunk: Trunk
+    vocab: int
+    grid: tuple[int, ...]
+    num_classes: int
+
+    @nn.compact
+    def __call__(
+        self, x: Array, logsnr: Array, coordinates: Array, ids: masks.AttentionIds, label: Array | None, dropout_keys: Key | None = None
+    ) -> Array:
+        """x float32 [B, T, d], logsnr [B], coordinates int32 [B, T, A], label int32 [B] -> float32 [B, T, V]."""
+        width = self.trunk.width
+        h = adapters.PatchIn(width, name="embed")(x) + PlaceEmbed(self.grid, width, name="place")(coordinates)
+        cond = adapters.NoiseLevelEmbed(width, name="noise_level")(logsnr)
+        if self.num_classes:
+            assert label is not None, "a model with classes needs a label for every row"
+            cond = cond + adapters.Embed(self.num_classes + 1, width, axis="class", name="label")(label)
+        h, _ = self.trunk(h, coordinates, ids, jax.nn.silu(cond), dropout_keys)
+        return adapters.TokenHead(self.vocab, name="head")(h)
 
 
 class ClassifierNetwork(nn.Module):

@@ -16,10 +16,14 @@ checkpoint does not know which.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 
 from genjax import rng
+from genjax.errors import UsageError
 from genjax.models import cache as caches
 from genjax.models.cache import Cache
 from genjax.models.layers import Attention, Dense, GatedMLP, RMSNorm
@@ -30,7 +34,7 @@ from genjax.types import Array, Key
 class Block(nn.Module):
     """One pre-norm transformer block, equations (1) and (2)."""
 
-    heads: int
+    attention: Attention
     mlp_hidden: int
     dropout: float
     dtype: jnp.dtype
@@ -44,7 +48,7 @@ class Block(nn.Module):
         coordinates: Array,
         queries: AttentionIds,
         keys: AttentionIds,
-        index: Array | None,
+        slots: Array | None,
         cond: Array | None,
         dropout_keys: Key | None,
     ) -> tuple[Array, tuple[Array, Array] | None]:
@@ -70,8 +74,7 @@ class Block(nn.Module):
             return rng.dropout(h, self.dropout, rng.each(dropout_keys, 2 * layer + site))
 
         scale_1, shift_1, gate_1, scale_2, shift_2, gate_2 = modulation
-        attention = Attention(self.heads, self.dtype, name="attention")
-        h, kept = attention(normalise("attention_norm", x, scale_1, shift_1), coordinates, queries, keys, stored, index)
+        h, kept = self.attention(normalise("attention_norm", x, scale_1, shift_1), coordinates, queries, keys, stored, slots)
         x = x + gate_1 * drop(h, 0)
         h = GatedMLP(self.mlp_hidden, self.dtype, name="mlp")(normalise("mlp_norm", x, scale_2, shift_2))
         return x + gate_2 * drop(h, 1), kept
@@ -91,6 +94,19 @@ class Trunk(nn.Module):
     dtype: str
     scan_layers: bool
     remat: bool
+    kv_heads: int | None = None
+    window: int | None = None
+    attention: Literal["xla", "cudnn"] = "xla"
+
+    def __post_init__(self) -> None:
+        if self.kv_heads is not None and self.heads % self.kv_heads:
+            raise UsageError(f"model.heads={self.heads} is not divisible by model.kv_heads={self.kv_heads}")
+        if self.attention == "cudnn" and (jax.default_backend() != "gpu" or self.dtype != "bfloat16"):
+            raise UsageError(
+                f"model.attention=cudnn needs a GPU and model.dtype=bfloat16, and this is {self.dtype} on {jax.default_backend()}: "
+                "use model.attention=xla"
+            )
+        super().__post_init__()
 
     @nn.compact
     def __call__(
@@ -115,6 +131,8 @@ class Trunk(nn.Module):
         Returns:
           [B, T, D] in the computation's dtype, and the cache with the T positions added (None when none was given).
         """
+        dtype = jnp.dtype(self.dtype)
+        attention = Attention(self.heads, dtype, self.kv_heads, self.window, self.attention, parent=None)
         block = nn.remat(Block, prevent_cse=not self.scan_layers) if self.remat else Block
         blocks = nn.scan(
             block,
@@ -124,15 +142,16 @@ class Trunk(nn.Module):
             length=self.depth,
             unroll=1 if self.scan_layers else self.depth,
             metadata_params={nn.PARTITION_NAME: "layers"},
-        )(self.heads, self.mlp_hidden, self.dropout, jnp.dtype(self.dtype), name="blocks")
+        )(attention, self.mlp_hidden, self.dropout, dtype, name="blocks")
         x, layers = x.astype(self.dtype), jnp.arange(self.depth)
         if cache is None:
             x, _ = blocks(x, layers, None, coordinates, ids, ids, None, cond, dropout_keys)
         else:
-            keys = caches.write_ids(cache, ids)
-            x, kept = blocks(x, layers, (cache.keys, cache.values), coordinates, ids, keys, cache.index, cond, dropout_keys)
+            slots, index = caches.slots(cache, ids)
+            keys = caches.write_ids(cache.ids, ids, slots)
+            x, kept = blocks(x, layers, (cache.keys, cache.values), coordinates, ids, keys, slots, cond, dropout_keys)
             assert kept is not None, "with a cache, every block keeps its keys and values"
-            cache = Cache(*kept, keys, cache.index + x.shape[1])
+            cache = Cache(*kept, keys, index)
         return RMSNorm(name="final_norm")(x), cache
 
     @property
@@ -142,6 +161,5 @@ class Trunk(nn.Module):
 
     def empty_cache(self, batch: int, length: int) -> Cache:
         """A cache for `batch` rows of at most `length` positions."""
-        return caches.empty(
-            layers=self.depth, batch=batch, length=length, heads=self.heads, head_size=self.width // self.heads, dtype=jnp.dtype(self.dtype)
-        )
+        heads, head_size = self.kv_heads or self.heads, self.width // self.heads
+        return caches.empty(layers=self.depth, batch=batch, length=length, heads=heads, head_size=head_size, dtype=jnp.dtype(self.dtype))

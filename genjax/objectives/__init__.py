@@ -7,6 +7,10 @@ from typing import Any
 from genjax.objectives.autoencoder import Autoencoder
 from genjax.objectives.base import Objective
 from genjax.objectives.classifier import Classifier
+from genjax.objectives.consistency import Consistency
+from genjax.objectives.embedding_diffusion import EmbeddingDiffusion
+from genjax.objectives.masked_diffusion import MaskedDiffusion
+from genjax.objectives.mean_flow import MeanFlow
 from genjax.objectives.next_token import NextToken
 from genjax.objectives.noise_prediction import NoisePrediction
 from genjax.types import DataSpec
@@ -14,6 +18,10 @@ from genjax.types import DataSpec
 OBJECTIVES: dict[str, type[Objective]] = {
     "next_token": NextToken,
     "noise_prediction": NoisePrediction,
+    "masked_diffusion": MaskedDiffusion,
+    "embedding_diffusion": EmbeddingDiffusion,
+    "consistency": Consistency,
+    "mean_flow": MeanFlow,
     "classifier": Classifier,
     "autoencoder": Autoencoder,
 }

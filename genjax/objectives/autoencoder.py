@@ -41,6 +41,7 @@ class Autoencoder:
     draws: int
 
     generates: ClassVar[bool] = True
+    scores: ClassVar[bool] = True
 
     @classmethod
     def build(cls, config: Any, spec: DataSpec) -> Autoencoder:
@@ -118,9 +119,13 @@ class Autoencoder:
         scale = _LEAST_SCALE * self.quantizer.bin_width + jnp.exp(log_scale)
         return -jnp.sum(self.quantizer.logistic_log_prob(image, mean, scale), axis=(1, 2, 3))
 
+    def image(self, params: Params, z: Array) -> Array:
+        """m(z) of (1) [B, H, W, C], an image on [-1, 1]."""
+        return self._apply(params, z, None, "decode")[0]
+
     def decode(self, params: Params, z: Array) -> Array:
         """The median levels [B, H, W, C] of p(x | z)."""
-        return self.quantizer.decode(self._apply(params, z, None, "decode")[0])
+        return self.quantizer.decode(self.image(params, z))
 
     def _prior(self, ids: Array, key: Key) -> Array:
         return rng.normal(rng.rows(key, ids), self.network.latent_shape)

@@ -6,9 +6,12 @@ and nothing else, so a new objective is one file, one line in `genjax.objectives
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
+import flax.linen as nn
+import jax
 import jax.numpy as jnp
 
 from genjax import rng
@@ -20,10 +23,11 @@ from genjax.types import Array, Batch, DataSpec, Key, Likelihood, LossSums, Para
 class Objective(Protocol):
     """What is learned, as pure, jit-able functions of parameters and batches.
 
-    `generates` tells whether `sample` draws data; a classifier's does not.
+    `generates` tells whether `sample` draws data; a classifier's does not. `scores` tells whether `likelihood` gives one; a flow map's does not.
     """
 
     generates: ClassVar[bool]
+    scores: ClassVar[bool]
 
     @classmethod
     def build(cls, config: Any, spec: DataSpec) -> Objective:
@@ -33,10 +37,10 @@ class Objective(Protocol):
         """Fresh parameters, each boxed with the logical names of its axes (flax `LogicallyPartitioned`)."""
 
     def loss(self, params: Params, batch: Batch, key: Key, *, train: bool) -> LossSums:
-        """Sums over the rows of a batch; loss / weight is in nats a dimension."""
+        """Sums over the rows of a batch; loss / weight is in nats a dimension or token, of objectives that score."""
 
     def likelihood(self, params: Params, batch: Batch, key: Key) -> Likelihood:
-        """The negative log-likelihood of every row, of the kind that the objective can give."""
+        """The negative log-likelihood of every row, of the kind that the objective can give; UsageError where it gives none."""
 
     def sample(self, params: Params, request: Batch, key: Key) -> Samples:
         """One new row for each row of the request, which has `id` and, with classes, `label`; the same id gives the same row."""
@@ -60,15 +64,34 @@ class Inherits(Protocol):
 
 
 def trunk_from(config: Any) -> Trunk:
-    """The shared trunk of a config."""
-    return Trunk(**config.model, parent=None)
+    """The shared trunk of a config, whose fields have the trunk's names."""
+    names = [field.name for field in dataclasses.fields(Trunk) if field.name not in ("parent", "name")]
+    return Trunk(**{name: getattr(config.model, name) for name in names}, parent=None)
 
 
 def classes_from(config: Any, spec: DataSpec) -> int:
     """How many classes a model is conditioned on; UsageError where guidance asks for classes and there are none."""
     classes = spec.num_classes if config.conditioning.label else 0
-    require(classes > 0 or config.sample.guidance_scale == 1.0, f"sample.guidance_scale needs classes, and {spec.name} has none: set it to 1")
+    alone = config.sample.guide is None
+    require(
+        classes > 0 or config.sample.guidance_scale == 1.0 or not alone, f"sample.guidance_scale needs classes, and {spec.name} has none: set it to 1"
+    )
     return classes
+
+
+def base_label(config: Any, classes: int) -> int:
+    """The label that guidance leads away from: `sample.negative_label`, or "no class"; UsageError where there is no such class."""
+    negative = config.sample.negative_label
+    require(
+        negative is None or negative < classes,
+        f"sample.negative_label={negative}, but " + (f"the classes are 0 to {classes - 1}" if classes else "the model knows no classes"),
+    )
+    return classes if negative is None else negative
+
+
+def boxed(params: dict[str, Array], axis: str) -> Params:
+    """Vectors of parameters, each with the logical name of its one axis."""
+    return jax.tree.map(lambda leaf: nn.LogicallyPartitioned(leaf, (axis,)), params)
 
 
 def hide_labels(label: Array | None, num_classes: int, rate: float, keys: Key) -> Array | None:

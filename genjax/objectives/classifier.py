@@ -31,6 +31,7 @@ class Classifier:
     quantizer: Quantizer
 
     generates: ClassVar[bool] = False
+    scores: ClassVar[bool] = True
 
     @classmethod
     def build(cls, config: Any, spec: DataSpec) -> Classifier:
@@ -65,6 +66,11 @@ class Classifier:
 
     def film(self, params: Params, batch: Batch, key: Key) -> dict[str, Array]:
         return {}
+
+    def log_prob(self, params: Params, x0: Array, label: Array) -> Array:
+        """log p(label | x0) [B] in nats of encoded images [B, H, W, C], which need not be levels: with a gradient in x0."""
+        _, logits = self.network.apply({"params": params}, x0)
+        return -optax.softmax_cross_entropy_with_integer_labels(jnp.asarray(logits), label)
 
     def features_and_logits(self, params: Params, image: Array, dropout_keys: Key | None) -> tuple[Array, Array]:
         """Features [B, width] and logits [B, classes] of integer images [B, H, W, C]."""

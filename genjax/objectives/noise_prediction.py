@@ -7,7 +7,10 @@ With w = 1 (`elbo`), (2) is the diffusion term of the variational bound on -log 
 that the noise levels are drawn from. The network's output F stands for an affine map of x0 (`diffusion.prediction`), so that
 eps_hat - eps = -(alpha / sigma) c_out (F - F*) with F* the output that would be right: (2) is computed in that form, which cancels nothing.
 
-What x0 is, the pixels or the latents of an autoencoder, is the business of `objectives.spaces`.
+What is learned beside the network lies beside it in the parameters: `curve`, the learned curve of log-SNR, trained in the same backward pass
+to make (2) less noisy (`diffusion.learned_curve`), and `uncertainty`, the table of EDM2's u(lambda) (`diffusion.weighting`). A model that
+guides the samples is put there too, as `guide`, when it is loaded. What x0 is, the pixels or the latents of an autoencoder, is the business of
+`objectives.spaces`; what bends the samples, of `objectives.steering`.
 """
 
 from __future__ import annotations
@@ -16,21 +19,34 @@ import dataclasses
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
 
 from genjax import rng
 from genjax.config import Choice, require
-from genjax.diffusion import adaptive, editing, grid, guidance, likelihood, ode_likelihood, prediction, solvers, time_sampling, weighting
+from genjax.diffusion import (
+    adaptive,
+    editing,
+    grid,
+    learned_curve,
+    likelihood,
+    ode_likelihood,
+    prediction,
+    solvers,
+    time_sampling,
+    weighting,
+)
+from genjax.diffusion.likelihood import Codes
 from genjax.diffusion.process import Denoise, Process, alpha_sigma, bcast, perturb
 from genjax.diffusion.quantizer import Continuous, Quantizer
-from genjax.diffusion.registry import bind
 from genjax.models.networks import PatchNetwork
 from genjax.models.unet import UNet
 from genjax.objectives import spaces
-from genjax.objectives.base import Load, Rows, classes_from, hide_labels, trunk_from
+from genjax.objectives.base import Load, Objective, Rows, base_label, boxed, classes_from, hide_labels, trunk_from
+from genjax.objectives.steering import GUIDES, INPAINTERS, THRESHOLDS
+from genjax.registry import Natural, Positive, bind
 from genjax.types import Array, Batch, Cost, DataSpec, Key, Likelihood, LossSums, Params, Samples
 
 
@@ -42,6 +58,7 @@ class NoisePrediction:
     spec: DataSpec
     space: spaces.Space
     process: Process
+    learns_curve: bool
     prediction: str
     data_std: float
     weighting: str
@@ -50,16 +67,19 @@ class NoisePrediction:
     grid: str
     steps: int
     threshold: str
-    resamples: int
+    inpaint: str
     edit_logsnr: float
     bound: str
     eval_times: int
     drop_rate: float
+    base_label: int
     guidance_scale: float
     guidance_interval: tuple[float, float]
     guidance_rescale: float
+    guide: tuple[str, Objective] | None = None
 
     generates: ClassVar[bool] = True
+    scores: ClassVar[bool] = True
 
     @classmethod
     def build(cls, config: Any, spec: DataSpec) -> NoisePrediction:
@@ -69,15 +89,19 @@ class NoisePrediction:
             f"objective=noise_prediction needs images, and data.source='{spec.name}' holds tokens: "
             "noise has no meaning between category numbers; use objective=next_token",
         )
-        process = Process(options.curve, options.scaling, options.logsnr_min, options.logsnr_max, options.shift)
+        learns_curve = options.curve == LEARNED
+        # Without its parameters, as when a config is checked, a learned curve is the line that it starts near.
+        curve = "linear" if learns_curve else options.curve
+        process = Process(curve, options.scaling, options.logsnr_min, options.logsnr_max, options.shift)
         prediction.check(options.prediction, process)
         low, high = options.guidance_logsnr_min, options.guidance_logsnr_max
-        space = spaces.build(config, spec)
+        classes, space = classes_from(config, spec), spaces.build(config, spec)
         objective = cls(
-            network=NETWORKS[options.network](config, space.shape, classes_from(config, spec)),
+            network=NETWORKS[options.network](config, space.shape, classes),
             spec=spec,
             space=space,
             process=process,
+            learns_curve=learns_curve,
             prediction=options.prediction,
             data_std=space.data_std,
             weighting=options.weighting,
@@ -86,32 +110,40 @@ class NoisePrediction:
             grid=options.grid,
             steps=options.steps,
             threshold=options.threshold,
-            resamples=options.resamples,
+            inpaint=options.inpaint,
             edit_logsnr=options.edit_logsnr,
             bound=options.likelihood,
             eval_times=options.eval_times,
             drop_rate=config.conditioning.drop_rate,
+            base_label=base_label(config, classes),
             guidance_scale=config.sample.guidance_scale,
             guidance_interval=(-math.inf if low is None else low, math.inf if high is None else high),
             guidance_rescale=options.guidance_rescale,
         )
-        # Names and options that do not exist are refused now, not when they are first used.
+        # Names, options and values that cannot be are refused now, not when they are first used.
         for table, choice, what in (
-            (weighting.WEIGHTINGS, options.weighting, "weighting"),
+            (WEIGHTINGS, options.weighting, "weighting"),
             (SOLVERS, options.solver, "solver"),
             (grid.GRIDS, options.grid, "grid"),
             (THRESHOLDS, options.threshold, "threshold"),
+            (INPAINTERS, options.inpaint, "way of inpainting"),
+            (BOUNDS, options.likelihood, "likelihood"),
         ):
             bind(table, Choice(choice).parts, what)
         name, numbers = Choice(options.time_sampler).parts
         bind({name: time_sampling.DENSITIES[time_sampling.TIME_SAMPLERS[name][1]]}, (name, numbers), "time sampler")
+        objective._solver()
         objective._grid(process)
         return objective
 
     def init(self, key: Key) -> Params:
         one = jnp.zeros((1,), jnp.int32)
-        network = self.network.init(key, jnp.zeros((1, *self.space.shape)), jnp.zeros((1,)), one)["params"]
-        return {**network, **self.space.init(rng.fold_name(key, "space"))}
+        params = dict(self.network.init(key, jnp.zeros((1, *self.space.shape)), jnp.zeros((1,)), one)["params"])
+        if self.learns_curve:
+            params["curve"] = boxed(learned_curve.init(rng.fold_name(key, "curve")), "curve")
+        if Choice(self.weighting).parts[0] == UNCERTAINTY:
+            params["uncertainty"] = boxed({"table": jnp.zeros(32)}, "curve")
+        return params | self.space.init(rng.fold_name(key, "space"))
 
     def inherit(self, load: Load, rows: Rows) -> Params:
         return self.space.inherit(load, rows)
@@ -120,37 +152,45 @@ class NoisePrediction:
         def keys(name: str) -> Key:
             return rng.rows(rng.fold_name(key, name), batch["id"])
 
-        # 1. The noisy image, equation (1).
         x0 = self.space.encode(params, batch["image"], keys("space"))
-        sampler, options = Choice(self.time_sampler).parts
-        logsnr, density = time_sampling.draw(sampler, self.process, rng.fold_name(key, "time"), batch["id"], **options)
         eps = rng.normal(keys("noise"), self.space.shape)
-        x = perturb(self.process, x0, logsnr, eps)
-
-        # 2. What the network says, and what would have been right.
         label = hide_labels(batch.get("label"), self.network.num_classes, self.drop_rate, keys("label")) if train else batch.get("label")
-        output = self._output(params, x, logsnr, label, keys("dropout") if train else None)
-        right = prediction.target(self.prediction, x0, eps, logsnr, self.process.scaling, self.data_std)
+        dropout_keys = keys("dropout") if train else None
 
-        # 3. The error of the noise, equation (2).
-        alpha, sigma = alpha_sigma(logsnr, self.process.scaling)
-        c_out = prediction.coefficients(self.prediction, logsnr, self.process.scaling, self.data_std).c_out
-        squared = jnp.sum(jnp.square(bcast(alpha / sigma * c_out, x) * (output - right)), axis=(1, 2, 3))
-        name, options = Choice(self.weighting).parts
-        nats = 0.5 * weighting.weight(name, logsnr, **options) / density * squared
-        rows = jnp.sum(batch["weight"])
-        eps_mse = jnp.sum(batch["weight"] * squared), rows * math.prod(self.space.shape)
-        return LossSums(jnp.sum(batch["weight"] * nats), rows * self.spec.num_dims, {"eps_mse": eps_mse})
+        def rows(params: Params, logsnr: Array, inverse_density: Array) -> tuple[Array, Array]:
+            """The loss and the squared error of the noise of every row [B], both a dimension of x0."""
+            # 1. The noisy image, equation (1).
+            x = perturb(self.process, x0, logsnr, eps)
+
+            # 2. What the network says, and what would have been right.
+            output = self._output(params, x, logsnr, label, dropout_keys)
+            right = prediction.target(self.prediction, x0, eps, logsnr, self.process.scaling, self.data_std)
+
+            # 3. The error of the noise, equation (2).
+            alpha, sigma = alpha_sigma(logsnr, self.process.scaling)
+            c_out = prediction.coefficients(self.prediction, logsnr, self.process.scaling, self.data_std).c_out
+            squared = jnp.mean(jnp.square(bcast(alpha / sigma * c_out, x) * (output - right)), axis=(1, 2, 3))
+            weigh = WEIGHERS[Choice(self.weighting).parts[0]]
+            return weigh(self, params, logsnr, inverse_density, 0.5 * squared), squared
+
+        sampler, options = Choice(self.time_sampler).parts
+        logsnr, density = time_sampling.draw(sampler, self._process(params), rng.fold_name(key, "time"), batch["id"], **options)
+        loss, squared = (learned_curve.least_variance(rows) if self.learns_curve else rows)(params, logsnr, 1 / density)
+        dims, weight = math.prod(self.space.shape), batch["weight"]
+        count = jnp.sum(weight)
+        eps_mse = jnp.sum(weight * squared) * dims, count * dims
+        return LossSums(jnp.sum(weight * loss) * dims, count * self.spec.num_dims, {"eps_mse": eps_mse})
 
     def likelihood(self, params: Params, batch: Batch, key: Key) -> Likelihood:
-        keys = rng.rows(key, batch["id"])
-        bound = partial(BOUNDS[self.bound], self, self._denoiser(params, batch.get("label")))
-        found = self.space.nats(params, batch["image"], keys, bound)
+        denoise, measure = self.denoiser(params, batch.get("label")), bind(BOUNDS, Choice(self.bound).parts, "likelihood")
+        bound = partial(measure, self, self._process(params), denoise)
+        found = self.space.nats(params, batch["image"], rng.rows(key, batch["id"]), bound)
         return Likelihood(found.nats, jnp.full(found.nats.shape, self.spec.num_dims), found.stderr, found.terms, "upper_bound")
 
     def sample(self, params: Params, request: Batch, key: Key) -> Samples:
-        """New rows; with `image` and `mask` in the request, rows that keep the image where the mask is true (RePaint); with `image`
-        alone, rows that begin from it at `edit_logsnr` (SDEdit).
+        """New rows; with `image` and `mask` in the request, rows that keep the image where the mask is true (`inpaint`); with `image`,
+        `towards` and `fraction`, rows that lie that far on the way from one image to the other; with `image` alone, rows that begin from it
+        at `edit_logsnr` (SDEdit).
         """
         found, evaluations = self._solve(params, request, key)
         image = self.space.decode(params, found.x)
@@ -172,28 +212,60 @@ class NoisePrediction:
     def _solve(self, params: Params, request: Batch, key: Key) -> tuple[solvers.Solution | adaptive.AdaptiveSolution, int]:
         """The solver's solution for a request as in `sample`, and the network evaluations of one call of its denoiser."""
         keys = rng.rows(key, request["id"])
-        denoise, evaluations = self._denoiser(params, request.get("label")), 1
-        if self.guidance_scale != 1.0:
-            without = self._denoiser(params, jnp.full_like(request["label"], self.network.num_classes))
-            guided = guidance.classifier_free(denoise, without, self.guidance_scale, self.guidance_interval, self.guidance_rescale)
-            denoise, evaluations = guided, 2
-        denoise = bind(THRESHOLDS, Choice(self.threshold).parts, "threshold")(denoise)
-
-        solver = bind(SOLVERS, Choice(self.solver).parts, "solver")
-        process, walk = self.process, Choice(self.solver).parts[0] != ADAPTIVE
+        denoise, evaluations = GUIDES[self.guide and self.guide[0]](self, params, request.get("label"))
+        process, solver, inverted = self._process(params), self._solver(), 0
         start = solvers.initial(process, keys, self.space.shape, self.data_std)
         known = self._known(params, request["image"], keys) if "image" in request else None
-        if known is not None and "mask" not in request:
+        if known is not None and "mask" in request:
+            paint = bind(INPAINTERS, Choice(self.inpaint).parts, "way of inpainting")
+            denoise, solver, factor = paint(self.data_std, process.scaling, denoise, solver, known, self.space.mask(request["mask"]))
+            evaluations *= factor
+        denoise = bind(THRESHOLDS, Choice(self.threshold).parts, "threshold")(denoise)
+
+        if known is not None and "towards" in request:
+            solver, back = solvers.heun(), grid.reverse(self._grid(process))
+            there = self._known(params, request["towards"], keys)
+            ends = [solvers.sample(denoise, solver, back, x, keys) for x in (known, there)]
+            start, inverted = editing.slerp(ends[0].x, ends[1].x, request["fraction"]), ends[0].nfe + ends[1].nfe
+        elif known is not None and "mask" not in request:
             process, start = editing.sdedit(process, known, self.edit_logsnr, jax.vmap(partial(rng.fold_name, name="edit"))(keys))
-        if walk:
-            solve = solver()
-            if known is not None and "mask" in request:
-                solve = editing.repaint(solve, known, self.space.mask(request["mask"]), self.resamples)
-            found = solvers.sample(denoise, solve, self._grid(process), start, keys)
+        if solver is None:
+            found = bind(SOLVERS, Choice(self.solver).parts, "solver")(denoise, process, start)
         else:
-            require("mask" not in request, "noise_prediction.solver=adaptive cannot draw a part anew: use a solver with steps, such as ddpm")
-            found = solver(denoise, process, start)
-        return found, evaluations
+            found = solvers.sample(denoise, solver, self._grid(process), start, keys)
+        return (found if not inverted else found._replace(nfe=found.nfe + inverted)), evaluations
+
+    def guided_by(self, name: str, guide: Objective) -> NoisePrediction:
+        """This objective with samples guided by another model, the objective `name`, whose parameters come as `guide` beside its own.
+
+        UsageError where the guide does not fit.
+        """
+        require(name in GUIDES, f"sample.guide cannot be a model of objective={name}: give a weaker noise_prediction model, or a classifier")
+        mine, other = ((spec.shape, spec.levels, spec.num_classes) for spec in (self.spec, getattr(guide, "spec", self.spec)))
+        require(mine == other, "sample.guide was trained on other data: its images must have the same size, levels and classes")
+        here, there = (space.frame for space in (self.space, getattr(guide, "space", self.space)))
+        require(here == there, "sample.guide works elsewhere: it must be a model of pixels too, or of the latents of the same autoencoder")
+        return dataclasses.replace(self, guide=(name, guide))
+
+    def denoiser(self, params: Params, label: Array | None) -> Denoise:
+        """(x, logsnr) -> x0_hat, the estimate of the clean point."""
+
+        def denoise(x: Array, logsnr: Array) -> Array:
+            output = self._output(params, x, logsnr, label, None)
+            return prediction.to_x0(self.prediction, x, output, logsnr, self.process.scaling, self.data_std)
+
+        return denoise
+
+    def _process(self, params: Params) -> Process:
+        """The process with its curve, learned or not."""
+        if not self.learns_curve:
+            return self.process
+        return dataclasses.replace(self.process, curve=partial(learned_curve.logsnr_and_slope, params["curve"]))
+
+    def _solver(self) -> solvers.Solver | None:
+        """The solver that walks down a grid; None for the one that chooses its own steps."""
+        solver = bind(SOLVERS, Choice(self.solver).parts, "solver")
+        return None if Choice(self.solver).parts[0] == ADAPTIVE else solver()
 
     def _known(self, params: Params, image: Array, keys: Key) -> Array:
         """The clean points of integer images [B, H, W, C], from a draw of their own."""
@@ -202,15 +274,6 @@ class NoisePrediction:
     def _grid(self, process: Process) -> grid.Grid:
         name, options = Choice(self.grid).parts
         return grid.make(name, process, self.steps, "denoise", **options)
-
-    def _denoiser(self, params: Params, label: Array | None) -> Denoise:
-        """(x, logsnr) -> x0_hat, the estimate of the clean image."""
-
-        def denoise(x: Array, logsnr: Array) -> Array:
-            output = self._output(params, x, logsnr, label, None)
-            return prediction.to_x0(self.prediction, x, output, logsnr, self.process.scaling, self.data_std)
-
-        return denoise
 
     def _output(self, params: Params, x: Array, logsnr: Array, label: Array | None, dropout_keys: Key | None) -> Array:
         c_in = prediction.coefficients(self.prediction, logsnr, self.process.scaling, self.data_std).c_in
@@ -235,22 +298,30 @@ def _unet(config: Any, shape: tuple[int, ...], classes: int) -> UNet:
 NETWORKS: dict[str, Callable[[Any, tuple[int, ...], int], PatchNetwork | UNet]] = {"trunk": _trunk, "unet": _unet}
 
 
-# Each: denoiser -> denoiser, for images encoded to [-1, 1]. They bend samples and never enter a likelihood.
+LEARNED = "learned"  # the curve that is
 
 
-def _no_threshold(denoise: Denoise) -> Denoise:
-    return denoise
+# Each: (objective, params, logsnr, 1 / density, half the squared error of the noise a dimension), [B] each -> what a row adds to the loss [B].
 
 
-def _static_threshold(denoise: Denoise) -> Denoise:
-    return guidance.clip(denoise, -1.0, 1.0)
+def _by_level(objective: NoisePrediction, params: Params, logsnr: Array, inverse_density: Array, error: Array) -> Array:
+    name, options = Choice(objective.weighting).parts
+    return weighting.weight(name, logsnr, **options) * inverse_density * error
 
 
-def _dynamic_threshold(denoise: Denoise, quantile: float = 0.995) -> Denoise:
-    return guidance.dynamic_threshold(denoise, quantile)
+def _target_mse(objective: NoisePrediction, params: Params, logsnr: Array, inverse_density: Array, error: Array) -> Array:
+    o = objective
+    return weighting.implied(o.prediction, logsnr, 1 / inverse_density, o.process.scaling, o.data_std) * inverse_density * error
 
 
-THRESHOLDS = {"none": _no_threshold, "static": _static_threshold, "dynamic": _dynamic_threshold}
+def _uncertainty(objective: NoisePrediction, params: Params, logsnr: Array, inverse_density: Array, error: Array) -> Array:
+    log_variance = weighting.log_variance(params["uncertainty"]["table"], objective.process, logsnr)
+    return weighting.uncertainty(error, log_variance) * inverse_density
+
+
+UNCERTAINTY = "uncertainty"
+WEIGHERS = dict.fromkeys(weighting.WEIGHTINGS, _by_level) | {"target_mse": _target_mse, UNCERTAINTY: _uncertainty}
+WEIGHTINGS: dict[str, Callable] = weighting.WEIGHTINGS | {"target_mse": weighting.implied, UNCERTAINTY: weighting.uncertainty}
 
 
 # The solvers that walk down a grid, and the one that chooses its own steps.
@@ -258,22 +329,50 @@ ADAPTIVE = "adaptive"
 SOLVERS: dict[str, Callable] = solvers.SOLVERS | {ADAPTIVE: adaptive.sample}
 
 
-# Each: (objective, denoiser, quantizer, clean data of it, keys) -> nats a row, an upper bound in expectation.
+# Each: (objective, process, denoiser, codes, data of them, keys) -> nats a row, an upper bound in expectation.
 
 
-def _variational(objective: NoisePrediction, denoise: Denoise, quantizer: Quantizer | Continuous, data: Array, keys: Key) -> likelihood.Bound:
+def _variational(objective: NoisePrediction, process: Process, denoise: Denoise, codes: Codes, data: Array, keys: Key) -> likelihood.Bound:
     o = objective
-    return likelihood.variational_bound(denoise, o.process, quantizer, data, keys, o.eval_times, data_std=o.data_std)
+    density = "uniform_t" if o.learns_curve else "uniform_logsnr"  # a learned curve was made to lower this estimate's variance
+    return likelihood.variational_bound(denoise, process, codes, data, keys, o.eval_times, data_std=o.data_std, density=density)
 
 
-def _discrete(objective: NoisePrediction, denoise: Denoise, quantizer: Quantizer | Continuous, data: Array, keys: Key) -> likelihood.Bound:
+def _discrete(objective: NoisePrediction, process: Process, denoise: Denoise, codes: Codes, data: Array, keys: Key) -> likelihood.Bound:
     o = objective
-    return likelihood.discrete_bound(denoise, o.process, o._grid(o.process), quantizer, data, keys, data_std=o.data_std)
+    return likelihood.discrete_bound(denoise, process, o._grid(process), codes, data, keys, data_std=o.data_std)
 
 
-def _ode(objective: NoisePrediction, denoise: Denoise, quantizer: Quantizer | Continuous, data: Array, keys: Key) -> ode_likelihood.OdeNats:
+def _ode(
+    objective: NoisePrediction,
+    process: Process,
+    denoise: Denoise,
+    codes: Quantizer | Continuous,
+    data: Array,
+    keys: Key,
+    probes: Natural = 1,
+    rtol: Positive = 1e-5,
+    atol: Positive = 1e-5,
+    dequantization: Literal["normal", "uniform"] = "normal",
+) -> ode_likelihood.OdeNats:
+    """`probes` of Hutchinson's trace a trajectory; 0 takes the exact trace."""
     o = objective
-    return ode_likelihood.discrete(denoise, o.process, quantizer, data, keys, o.eval_times, data_std=o.data_std)
+    measure = partial(ode_likelihood.discrete, dequantization=dequantization, num_probes=probes, rtol=rtol, atol=atol)
+    return measure(denoise, process, codes, data, keys, o.eval_times, data_std=o.data_std)
 
 
-BOUNDS = {"bound": _variational, "discrete_bound": _discrete, "ode": _ode}
+def _ode_uniform(
+    objective: NoisePrediction,
+    process: Process,
+    denoise: Denoise,
+    codes: Quantizer | Continuous,
+    data: Array,
+    keys: Key,
+    probes: Natural = 1,
+    rtol: Positive = 1e-5,
+    atol: Positive = 1e-5,
+) -> ode_likelihood.OdeNats:
+    return _ode(objective, process, denoise, codes, data, keys, probes, rtol, atol, "uniform")
+
+
+BOUNDS: dict[str, Callable] = {"bound": _variational, "discrete_bound": _discrete, "ode": _ode, "ode_uniform": _ode_uniform}

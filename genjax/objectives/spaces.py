@@ -56,12 +56,15 @@ class Space(Protocol):
     Attributes:
       shape: of a clean point x0.
       data_std: standard deviation of clean points.
+      frame: equal in two models whose points mean the same.
     """
 
     @property
     def shape(self) -> tuple[int, ...]: ...
     @property
     def data_std(self) -> float: ...
+    @property
+    def frame(self) -> Any: ...
 
     def init(self, key: Key) -> Params:
         """Top-level entries of the model's parameters that belong to the space, boxed."""
@@ -72,8 +75,11 @@ class Space(Protocol):
     def encode(self, params: Params, image: Array, keys: Key) -> Array:
         """A clean point x0 [B, *shape] of each integer image [B, H, W, C]; keys [B]."""
 
+    def image(self, params: Params, x0: Array) -> Array:
+        """The images [B, H, W, C] on [-1, 1] of clean points [B, *shape], smooth in them."""
+
     def decode(self, params: Params, x0: Array) -> Array:
-        """Integer images [B, H, W, C] of clean points [B, *shape]."""
+        """The same as integers."""
 
     def mask(self, mask: Array) -> Array:
         """A mask of pixels as one of x0; UsageError where there is none."""
@@ -90,6 +96,10 @@ class Pixels:
     quantizer: Quantizer
     data_std: float
 
+    @property
+    def frame(self) -> Quantizer:
+        return self.quantizer
+
     def init(self, key: Key) -> Params:
         return {}
 
@@ -98,6 +108,9 @@ class Pixels:
 
     def encode(self, params: Params, image: Array, keys: Key) -> Array:
         return self.quantizer.encode(image)
+
+    def image(self, params: Params, x0: Array) -> Array:
+        return x0
 
     def decode(self, params: Params, x0: Array) -> Array:
         return self.quantizer.decode(x0)
@@ -127,6 +140,10 @@ class Latents:
     trained: str
 
     data_std = 1.0
+
+    @property
+    def frame(self) -> tuple[Autoencoder, str]:
+        return self.autoencoder, self.trained
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -159,8 +176,11 @@ class Latents:
         mean, std = self._posterior(params, image)
         return mean + std * rng.normal(keys, self.shape)
 
+    def image(self, params: Params, x0: Array) -> Array:
+        return self.autoencoder.image(self._frozen(params)["network"], self._unscaled(params, x0))
+
     def decode(self, params: Params, x0: Array) -> Array:
-        return self.autoencoder.decode(self._frozen(params)["network"], self._unscaled(params, x0))
+        return self.autoencoder.quantizer.decode(self.image(params, x0))
 
     def mask(self, mask: Array) -> Array:
         raise UsageError(

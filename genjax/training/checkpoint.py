@@ -129,7 +129,7 @@ class Checkpoints:
         return 0
 
     def _make_way(self, step: int) -> bool:
-        newest = max(self._with_manifest(), default=NONE)
+        newest = max(self.verified(), default=NONE)
         if step < newest:
             raise CheckpointError(f"step {step} cannot be saved: {self._directory} has step {newest}, from which the next run would go on.")
         if step == newest:
@@ -147,7 +147,7 @@ class Checkpoints:
         if COMMIT_FILE not in files:
             raise OSError(f"{COMMIT_FILE} is missing")
         workdir.replace(self._manifest(step), workdir.dumps({"step": step, "sha256": files}, indent=1).encode())
-        for old in {*self._steps()} - {*self._with_manifest()[-(self._keep or 0) :]}:
+        for old in {*self._steps()} - {*self.verified()[-(self._keep or 0) :]}:
             self._remove(old)
 
     def _settle(self) -> None:
@@ -164,7 +164,7 @@ class Checkpoints:
             logger.info("checkpoint %d is saved and verified", step)
 
     def _failed(self, step: int, error: BaseException) -> None:
-        good = max(self._with_manifest(), default=NONE)
+        good = max(self.verified(), default=NONE)
         self._failures.append(
             f"checkpoint {step} could not be saved in {self._directory}, "
             + (f"the newest good one is {good}: " if good != NONE else "and there is no older one: ")
@@ -185,6 +185,10 @@ class Checkpoints:
         self._settle()
         self._verified = decide(self._newest)
         return None if self._verified == NONE else self._verified
+
+    def verified(self) -> list[int]:
+        """The steps that have a manifest, in order."""
+        return [step for step in self._steps() if self._manifest(step).exists()]
 
     def read_meta(self, step: int) -> dict[str, Any]:
         """The `meta` that was saved with a step."""
@@ -230,7 +234,7 @@ class Checkpoints:
         return step
 
     def _newest(self) -> int:
-        verified = self._with_manifest()
+        verified = self.verified()
         for step in sorted(self._steps(), key=lambda step: (step in verified, step), reverse=True):
             problem = self._problem(step)
             if problem is None:
@@ -261,9 +265,6 @@ class Checkpoints:
 
     def _steps(self) -> list[int]:
         return sorted(int(path.name) for path in self._directory.glob("*") if NUMBER.fullmatch(path.name))
-
-    def _with_manifest(self) -> list[int]:
-        return [step for step in self._steps() if self._manifest(step).exists()]
 
     def _remove(self, step: int) -> None:
         folder, trash = self._directory / str(step), self._directory / f".trash-{step}"

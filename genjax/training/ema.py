@@ -7,10 +7,14 @@ sigma_rel     that width, sigma_rel^2 = (gamma + 1) / ((gamma + 2)^2 (gamma + 3)
 post-hoc      any other profile as a linear combination of stored averages (sec. 3.2): least squares between profiles on [0, n],
               <p_a, p_b> = (g_a + 1)(g_b + 1) min(n_a, n_b)^(g_a + g_b + 1)
                            / ((g_a + g_b + 1) n_a^(g_a + 1) n_b^(g_b + 1))                              (2)
-              taken relative to the larger n, so that nothing overflows. The system is nearly singular: float64, on the host.
+              taken relative to the larger n, so that nothing overflows. The weights are bound to sum to one (the paper leaves that to the
+              residual), so that a parameter that has not moved comes back exactly. The system is nearly singular: float64, on the host.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -18,18 +22,60 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from genjax.errors import UsageError
+from genjax.registry import Fraction, Positive, bind
 from genjax.types import Array, PyTree
 
+Beta = Callable[[Array | int], Array]  # earlier updates -> beta of the next one
 
-def constant(decay: float, updates: Array | int) -> Array:
+
+def constant(updates: Array | int, decay: Fraction = 0.995) -> Array:
     """beta of an exponential average with warm-up, after `updates` earlier updates."""
     n = jnp.asarray(updates, jnp.result_type(float))
     return jnp.minimum(decay, (1 + n) / (10 + n))
 
 
-def power(gamma: float, updates: Array | int) -> Array:
-    """beta of the power-function average, after `updates` earlier updates: 0 at the first."""
-    return (1 - 1 / (jnp.asarray(updates, jnp.result_type(float)) + 1)) ** (gamma + 1)
+def power(updates: Array | int, sigma_rel: Positive = 0.1) -> Array:
+    """beta of the power-function average of relative width sigma_rel, after `updates` earlier updates: 0 at the first."""
+    return (1 - 1 / (jnp.asarray(updates, jnp.result_type(float)) + 1)) ** (gamma(sigma_rel) + 1)
+
+
+AVERAGES: dict[str, Callable[..., Array]] = {"constant": constant, "power": power}
+
+
+def average(choice: tuple[str, dict[str, float]]) -> Beta:
+    """The average (name, options) of AVERAGES; UsageError for a name, an option or a number that there is not."""
+    beta = bind(AVERAGES, choice, "average of the parameters")
+    beta(0)  # a number out of range is refused now
+    return beta
+
+
+# Each: widths of the power averages that are tracked beside the one that is used, so that any other can be made of their snapshots.
+
+
+def _none() -> tuple[float, ...]:
+    return ()
+
+
+def _pair(narrow: Positive = 0.05, wide: Positive = 0.1) -> tuple[float, ...]:
+    if not narrow < wide:
+        raise UsageError(f"optimizer.tracked: narrow={narrow} must be below wide={wide}; two equal widths say nothing more than one.")
+    return narrow, wide
+
+
+TRACKED: dict[str, Callable[..., tuple[float, ...]]] = {"none": _none, "pair": _pair}
+
+
+def tracked(choice: tuple[str, dict[str, float]]) -> tuple[float, ...]:
+    """sigma_rel of every average that (name, options) of TRACKED asks for; UsageError as in `average`."""
+    widths = bind(TRACKED, choice, "set of tracked averages")()
+    for width in widths:
+        gamma(width)
+    return widths
+
+
+def powers(widths: Sequence[float]) -> tuple[Beta, ...]:
+    """The power averages of these widths."""
+    return tuple(partial(power, sigma_rel=width) for width in widths)
 
 
 def gamma(sigma_rel: float) -> float:
@@ -61,18 +107,22 @@ def posthoc_weights(updates: ArrayLike, gammas: ArrayLike, target_updates: float
       target_updates: not after the last stored one (UsageError: no combination knows the future).
     """
     n, g = np.asarray(updates, np.float64), np.asarray(gammas, np.float64)
+    if target_updates < 1:
+        raise UsageError(f"There is no average at update {target_updates}: the first is at update 1.")
     if target_updates > n.max():
         raise UsageError(f"An average at update {target_updates} cannot be made from averages stored until update {n.max():.0f}.")
     stored = profile_product(n[:, None], g[:, None], n[None, :], g[None, :])
     wanted = profile_product(n, g, target_updates, target_gamma)
-    return np.linalg.solve(stored, wanted)
+    ones = np.ones((len(n), 1))
+    bound = np.block([[stored, ones], [ones.T, np.zeros((1, 1))]])  # the last unknown is the multiplier of the bound
+    return np.linalg.solve(bound, np.append(wanted, 1.0))[:-1]
 
 
-def posthoc(averages: list[PyTree], weights: np.ndarray) -> PyTree:
-    """sum_k weights[k] averages[k], summed in float64 on the host; leaves in the type of the first average."""
-
-    def combine(*leaves):
-        stacked = np.stack([np.asarray(leaf, np.float64) for leaf in leaves])
-        return np.tensordot(weights, stacked, axes=1).astype(leaves[0].dtype)
-
-    return jax.tree.map(combine, *averages)
+def posthoc(averages: Iterable[PyTree], weights: ArrayLike) -> PyTree:
+    """sum_k weights[k] averages[k], summed in float64 on the host, one average in memory at a time; leaves in the type of the first."""
+    total, types = None, None
+    for average, weight in zip(averages, np.asarray(weights), strict=True):
+        term = jax.tree.map(lambda leaf, weight=weight: weight * np.asarray(leaf, np.float64), average)
+        total = term if total is None else jax.tree.map(np.add, total, term)
+        types = types or jax.tree.map(lambda leaf: leaf.dtype, average)
+    return jax.tree.map(lambda leaf, dtype: leaf.astype(dtype), total, types)

@@ -53,6 +53,15 @@ class Logger:
             self.tensorboard.add_image(name, np.atleast_3d(pixels), step, dataformats="HWC")
         return path
 
+    def text(self, step: int, name: str, content: str) -> Path:
+        """Text for people, as samples/<name>_<step>.txt."""
+        self.folder.mkdir(exist_ok=True)
+        path = self.folder / f"{name}_{step:08d}.txt"
+        path.write_text(content, encoding="utf-8", newline="")
+        if self.tensorboard:
+            self.tensorboard.add_text(name, f"```\n{content}```", step)
+        return path
+
     def line(self, text: str) -> None:
         """A line for the terminal."""
         self.console.print(text, markup=False)

@@ -17,9 +17,10 @@ import jax
 import numpy as np
 
 from genjax import __version__
-from genjax.config import base_fields, difference, from_json, to_json
+from genjax.config import base_fields, difference, from_json, require, to_json
 from genjax.data.loader import train_batches
 from genjax.errors import GenjaxError, NonFiniteError, Preempted, UsageError
+from genjax.training import snapshots
 from genjax.training.checkpoint import Checkpoints, digest
 from genjax.training.logging import Logger
 from genjax.training.setup import Run
@@ -60,8 +61,9 @@ def train(config: Any, path: Path, monitors: Callable[[Run], Sequence[Monitor]],
       Preempted: a signal asked for a stop; everything is saved.
       NonFiniteError: the loss is not a number.
     """
-    run = Run.build(config)
+    require(config.sample.guide is None, "sample.guide is a trained model: give it to sample.py and evaluate.py, a training knows none")
     workdir = Workdir(path)
+    run = Run.build(config, None if overwrite else workdir.path)
     if overwrite or not begun(workdir):
         _ = run.inherited  # what a fresh run takes from elsewhere is read before anything is written
     if overwrite:
@@ -70,8 +72,10 @@ def train(config: Any, path: Path, monitors: Callable[[Run], Sequence[Monitor]],
         refuse_other_config(workdir, config)
     with Stopper() as stopper, workdir:
         workdir.write_json("config.json", to_json(config))
+        for name, values in run.source.kept.items():
+            workdir.write_json(name, values)
         with Checkpoints(workdir.checkpoints, keep=config.checkpoint.keep) as checkpoints:
-            return _train(run, workdir, checkpoints, stopper, monitors(run))
+            return _train(run, workdir, checkpoints, stopper, [*monitors(run), *_snapshots(run, workdir)])
 
 
 def move_aside(workdir: Workdir) -> None:
@@ -194,6 +198,15 @@ def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stoppe
     workdir.status("complete", step, exit_code=0)
     _summarise(run, workdir, summary)
     return summary
+
+
+def _snapshots(run: Run, workdir: Workdir) -> Sequence[Monitor]:
+    """What stores the tracked averages, where there are any. Like whatever a step is measured by, it comes before the step's checkpoint."""
+
+    def store(run: Run, state: TrainState, step: int, log: Logger) -> None:
+        snapshots.save(workdir.snapshots, step, state.tracked, run.widths)
+
+    return [Monitor("snapshots", run.config.train.snapshot_every, store)] if run.widths else []
 
 
 def _log(log: Logger, waiting: tuple[int, dict[str, Any]], every: int, total: int, clock: _Clock) -> dict[str, float]:

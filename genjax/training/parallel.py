@@ -41,6 +41,7 @@ RULES: dict[str, str | None] = {
     "cond": None,
     "modulation": None,
     "place": None,
+    "curve": None,
     "norm": None,
     "bias": None,
     "frozen": None,
@@ -97,10 +98,22 @@ class Parallel:
     def state_shardings(self, state: PyTree, axes: PyTree, optimizer: optax.GradientTransformation) -> PyTree:
         """A sharding for every leaf of an abstract TrainState; what the optimizer keeps for a parameter lies where the parameter does."""
         params = self.parameter_shardings(state.params, axes)
+
+        def sharding(kept: Any, param: jax.ShapeDtypeStruct, own: NamedSharding) -> Any:
+            if isinstance(kept, optax.MaskedNode):  # another rule's parameter
+                return kept
+            return own if kept.shape == param.shape else self.replicated  # the row of a factored matrix is whole
+
         opt_state = optax.tree_utils.tree_map_params(
-            optimizer.init, lambda _, sharding: sharding, state.opt_state, params, transform_non_params=lambda _: self.replicated
+            optimizer.init,
+            sharding,
+            state.opt_state,
+            state.params,
+            params,
+            transform_non_params=lambda _: self.replicated,
+            is_leaf=lambda leaf: isinstance(leaf, optax.MaskedNode),
         )
-        return type(state)(step=self.replicated, params=params, ema=params, opt_state=opt_state)
+        return type(state)(step=self.replicated, params=params, ema=params, opt_state=opt_state, tracked=(params,) * len(state.tracked))
 
     def put(self, batch: dict[str, np.ndarray], *, stacked: bool = False) -> Batch:
         """This process's rows [B, ...] (or [k, B, ...] when stacked) as global arrays, split over the devices."""

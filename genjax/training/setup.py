@@ -14,11 +14,11 @@ import numpy as np
 import optax
 
 from genjax import objectives
-from genjax.config import Duration
-from genjax.data.sources import Source, open_source
+from genjax.config import Choice, Duration
+from genjax.data.sources import Source, TextFormat, open_source
 from genjax.errors import CheckpointError
 from genjax.objectives.base import Inherits, Objective
-from genjax.training import optimizer, state, step
+from genjax.training import ema, optimizer, state, step
 from genjax.training.checkpoint import Checkpoints
 from genjax.training.parallel import Parallel
 from genjax.training.workdir import Workdir
@@ -33,19 +33,35 @@ class Run:
     source: Source
     objective: Objective
     parallel: Parallel
+    guide_classes: int = 0  # that a guide knows, where the model itself is not told the class
 
     @classmethod
-    def build(cls, config: Any) -> Run:
-        """Opens the data and checks that config, data and devices fit each other (UsageError, DataError)."""
+    def build(cls, config: Any, folder: Path | None = None) -> Run:
+        """Opens the data and checks that config, data and devices fit each other (UsageError, DataError).
+
+        folder: the directory of a run that exists; what it keeps of its data is used again.
+        """
         use_compilation_cache()
-        source = open_source(config.data.source, config.data.dir)
+        source = open_source(config.data.source, config.data.dir, TextFormat.of(config.data), folder)
         objective = objectives.build(config, source.spec)
-        return cls(config, source, objective, Parallel.build(config.parallel, config.data.batch_size, config.train.accumulation))
+        run = cls(config, source, objective, Parallel.build(config.parallel, config.data.batch_size, config.train.accumulation))
+        assert run.average and run.widths is not None  # averages that cannot be are refused now
+        return run
+
+    @cached_property
+    def average(self) -> ema.Beta:
+        """Of the parameters that are evaluated and sampled."""
+        return ema.average(Choice(self.config.optimizer.ema).parts)
+
+    @cached_property
+    def widths(self) -> tuple[float, ...]:
+        """sigma_rel of the averages that are tracked beside it."""
+        return ema.tracked(Choice(self.config.optimizer.tracked).parts)
 
     @property
     def classes(self) -> int:
-        """Classes that the model is conditioned on; 0 for none."""
-        return self.source.spec.num_classes if self.config.conditioning.label else 0
+        """Classes that a sample can be asked for; 0 for none."""
+        return self.source.spec.num_classes if self.config.conditioning.label else self.guide_classes
 
     @property
     def total_steps(self) -> int:
@@ -65,7 +81,8 @@ class Run:
     @cached_property
     def optimizer(self) -> optax.GradientTransformation:
         config = self.config.optimizer
-        return optimizer.build(config, self.axes, warmup=self.steps(config.warmup), total=self.total_steps)
+        steps = {"warmup": self.steps(config.warmup), "decay": self.steps(config.decay), "total": self.total_steps}
+        return optimizer.build(config, self.axes, width=self.config.model.width, **steps)
 
     @cached_property
     def abstract_state(self) -> state.TrainState:
@@ -101,11 +118,12 @@ class Run:
             self.optimizer,
             seed=config.seed,
             accumulation=config.train.accumulation,
-            ema_decay=config.optimizer.ema_decay,
+            average=self.average,
+            tracked=ema.powers(self.widths),
         )
 
     def _create(self, inherited: PyTree) -> state.TrainState:
-        return state.create(self.objective, self.optimizer, self.config.seed, inherited)
+        return state.create(self.objective, self.optimizer, self.config.seed, len(self.widths), inherited)
 
     def _spread(self, count: int) -> Batch:
         train = self.source.splits["train"]

@@ -6,7 +6,7 @@ micro-batches of uneven weight, padded rows and any number of devices give the g
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +27,8 @@ def make_train_step(
     *,
     seed: int,
     accumulation: int = 1,
-    ema_decay: float = 0.0,
+    average: ema.Beta,
+    tracked: Sequence[ema.Beta] = (),
     add_devices: Callable[[PyTree], PyTree] = lambda sums: sums,
 ) -> Step:
     """The step of an objective.
@@ -37,7 +38,8 @@ def make_train_step(
       optimizer: from `training.optimizer`.
       seed: root of the step's randomness; the key of a step is a function of (seed, step).
       accumulation: micro-batches that a batch is cut into; the result does not depend on it, the memory does.
-      ema_decay: decay of the parameter average, reached as (1 + step) / (10 + step) from a fast start.
+      average: beta of the parameter average, from `training.ema`.
+      tracked: beta of each further average in the state.
       add_devices: adds sums over the devices where each runs this function on its own rows (`pmap`); nothing to do under `jit`.
 
     Returns:
@@ -60,11 +62,12 @@ def make_train_step(
 
         updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        average = ema.update(state.ema, params, ema.constant(ema_decay, state.step))
+        followed = ema.update(state.ema, params, average(state.step))
+        others = tuple(ema.update(old, params, beta(state.step)) for old, beta in zip(state.tracked, tracked, strict=True))
 
         metrics = {"loss": sums.loss / sums.weight, "gradient_norm": optax.global_norm(gradient)}
         metrics |= {name: total / weight for name, (total, weight) in sums.metrics.items()}
-        return TrainState(state.step + 1, params, average, opt_state), metrics
+        return TrainState(state.step + 1, params, followed, opt_state, others), metrics
 
     return step
 

@@ -7,6 +7,7 @@
       metrics.jsonl  one row a line
       checkpoints/   see checkpoint.py
       samples/
+      snapshots/     where averages are tracked; see snapshots.py
 
 In a run of many processes, process 0 alone locks and writes; the calls below do nothing on the others.
 
@@ -109,6 +110,7 @@ class Workdir:
         self.path = Path(path).expanduser().resolve()  # orbax refuses a relative path, and only inside the background save
         self.checkpoints = self.path / "checkpoints"
         self.samples = self.path / "samples"
+        self.snapshots = self.path / "snapshots"
         self._lock: int | None = None
         self._restarts = 0
 

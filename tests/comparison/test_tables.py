@@ -18,7 +18,7 @@ def test_tables_are_those_of_the_results(path):
 
 def test_a_table_is_made_from_its_record(tmp_path):
     metric = {"arm": "a", "metric": "bits_per_dim", "value": 1.23456, "stderr": 0.0123, "kind": "upper_bound", "unit": "bits/dim", "seed": 0}
-    record = {"metrics": [metric], "seeds": [0], "command": "cmd", "date": "2026-01-02T03:04", "hardware": "h", "versions": {"jax": "1"}}
+    record = {"name": "x", "metrics": [metric], "seeds": [0], "command": "cmd", "date": "2026-01-02T03:04", "hardware": "h", "versions": {"jax": "1"}}
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "x.json").write_text(json.dumps(record))
     text = tables.rewrite("before\n<!-- results/x.json -->\nold\n<!-- end -->\nafter", tmp_path)

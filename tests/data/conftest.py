@@ -35,6 +35,11 @@ def counting_source():
     return make
 
 
+def source_of(train, held_out, length: int, vocab: int = 1000) -> Source:
+    """A source of rows of text."""
+    return Source(DataSpec("toy text", "tokens", (length,), vocab, 0, len(train), len(held_out), "byte"), {"train": train, "eval": held_out})
+
+
 @pytest.fixture
 def prepare_tfds():
     """Writes a set that TFDS can read: prepare(folder, splits, features), images given as uint8 arrays [H, W, C]."""

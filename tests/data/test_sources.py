@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from genjax.data.base import ArrayRows, Source
-from genjax.data.sources import OPENERS, open_source
+from genjax.data.sources import CORPORA, OPENERS, open_source
 from genjax.errors import DataError, UsageError
 
 
 @pytest.mark.parametrize("name, hint", [("digit", "did you mean 'digits'"), ("tdfs:mnist", "did you mean 'tfds'"), ("", ""), ("mnist", "")])
 def test_unknown_kind(name, hint):
-    with pytest.raises(UsageError, match=f"^data source '{name}': the kinds are {', '.join(OPENERS)}.*{hint}"):
+    with pytest.raises(UsageError, match=f"^data source '{name}': the kinds are {', '.join([*OPENERS, *CORPORA])}.*{hint}"):
         open_source(name)
 
 

@@ -1,4 +1,4 @@
-"""Drawing token by token, from a model that is a table: the next token given the last one, the position and how often 0 was seen."""
+"""Drawing token by token, from a model that is a table, against the loop over rows and positions."""
 
 import jax
 import jax.numpy as jnp
@@ -6,55 +6,70 @@ import numpy as np
 import pytest
 
 from genjax import rng
-from genjax.decoding.generate import generate
+from genjax.decoding.generate import begin, generate, make_step, prefill, stream
+from genjax.decoding.prompts import bucket, pad
 from genjax.decoding.sampling import SamplingRule
+from genjax.errors import UsageError
+from tests.decoding.toys import LENGTH, TABLE, V, apply
 from tests.helpers import jit
 
-V, LENGTH, ROWS = 4, 6, 50
-TABLE = (np.random.default_rng(0).normal(size=(LENGTH, LENGTH + 1, V + 1, V)) * 2).astype(np.float32)  # position, zeros seen, last token
+ROWS = 50
+PROMPTS = [[], [0], [3, 0], [1, 2, 3], [0, 0], [2]]  # after the start token
 
 
-def next_logits(token, position, zeros):
-    """The state is a number a row; 0 is a token like any other."""
-    zeros = zeros + (token == 0)
-    return jnp.asarray(TABLE)[position, zeros, token], zeros
+def keys_of(ids):
+    return rng.rows(jax.random.key(1), jnp.asarray(ids))
 
 
-def run(ids, rule, length=LENGTH):
+def run(ids, rule, length=LENGTH, stop=()):
     def drawn(ids):
         state, start = jnp.zeros(len(ids), jnp.int32), jnp.full(len(ids), V, jnp.int32)
-        return generate(next_logits, state, start, length, rule, rng.rows(jax.random.key(1), ids))
+        return generate(apply, begin(state, start, 0, stop), length, rule, keys_of(ids), stop=stop)
 
-    return np.asarray(jit(drawn)(np.asarray(ids)))
+    return jax.tree.map(np.asarray, jit(drawn)(np.asarray(ids)))
 
 
-def row_by_row(ids, rule, length=LENGTH):
+def after_prompts(prompts, ids, rule, length, *, side="right", chunk=None, stop=()):
+    tokens, real = pad([[V, *prompt] for prompt in prompts], side=side)
+
+    def drawn(tokens, real, ids):
+        progress = prefill(apply, jnp.zeros(len(ids), jnp.int32), tokens, real, stop, chunk)
+        return generate(apply, progress, length, rule, keys_of(ids), stop=stop)
+
+    return jax.tree.map(np.asarray, jit(drawn)(tokens, real, np.asarray(ids)))
+
+
+def row_by_row(ids, rule, length=LENGTH, prompts=None):
     out = np.zeros((len(ids), length), np.int32)
     choose = jit(lambda logits, key: rule(logits, key))
     for row, number in enumerate(ids):
-        token, zeros = V, 0
-        for position in range(length):
-            zeros += token == 0
+        seen = [V, *(prompts[row] if prompts else [])]
+        for step in range(length):
+            position = len(seen) - 1
             key = jax.random.fold_in(jax.random.fold_in(jax.random.key(1), number), position)
-            token = out[row, position] = int(choose(TABLE[position, zeros, token][None], key[None])[0])
+            out[row, step] = int(choose(TABLE[position, seen.count(0), seen[-1]][None], key[None])[0])
+            seen.append(out[row, step])
     return out
 
 
 @pytest.mark.parametrize("rule", [SamplingRule(0.0), SamplingRule(), SamplingRule(0.8, 3, 0.9)], ids=["greedy", "plain", "filtered"])
 def test_generate_is_the_loop_over_rows_and_positions(rule):
-    np.testing.assert_array_equal(run(range(5), rule), row_by_row(range(5), rule))
+    drawn = run(range(5), rule)
+    np.testing.assert_array_equal(drawn.tokens, row_by_row(range(5), rule))
+    np.testing.assert_array_equal(drawn.lengths, LENGTH)
+    assert drawn.steps == LENGTH
 
 
 def test_a_row_does_not_depend_on_its_neighbours():
-    together = run(range(ROWS), SamplingRule())
+    together = run(range(ROWS), SamplingRule()).tokens
     order = np.random.default_rng(3).permutation(ROWS)
-    np.testing.assert_array_equal(run(order, SamplingRule()), together[order])
-    np.testing.assert_array_equal(run([17], SamplingRule()), together[[17]])
+    np.testing.assert_array_equal(run(order, SamplingRule()).tokens, together[order])
+    np.testing.assert_array_equal(run([17], SamplingRule()).tokens, together[[17]])
     assert len(np.unique(together, axis=0)) > 10
 
 
 def test_a_shorter_sequence_is_the_beginning_of_a_longer_one():
-    np.testing.assert_array_equal(run(range(ROWS), SamplingRule(), 3), run(range(ROWS), SamplingRule())[:, :3])
+    np.testing.assert_array_equal(run(range(ROWS), SamplingRule(), 3).tokens, run(range(ROWS), SamplingRule()).tokens[:, :3])
 
 
 def test_positions_are_drawn_independently():
@@ -63,8 +78,89 @@ def test_positions_are_drawn_independently():
 
     def drawn():
         keys, start = rng.rows(jax.random.key(2), jnp.arange(rows)), jnp.zeros(rows, jnp.int32)
-        return generate(lambda token, position, state: (jnp.zeros((rows, V)), state), (), start, 2, SamplingRule(), keys)
+        return generate(lambda tokens, *_: (jnp.zeros((rows, 1, V)), ()), begin((), start), 2, SamplingRule(), keys).tokens
 
     flat = np.asarray(jit(drawn)())
     agree = np.mean(flat[:, 0] == flat[:, 1])
     assert abs(agree - 1 / V) < 5 * np.sqrt(1 / V * (1 - 1 / V) / rows)
+
+
+# ---- prompts -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("side", "chunk"), [("right", None), ("left", None), ("left", 3), ("right", 2)])
+def test_prompts_of_any_lengths_go_on_as_if_each_were_alone(side, chunk):
+    drawn = after_prompts(PROMPTS, range(6), SamplingRule(), 3, side=side, chunk=chunk)
+    np.testing.assert_array_equal(drawn.tokens, row_by_row(range(6), SamplingRule(), 3, PROMPTS))
+
+
+def test_a_sample_goes_on_from_its_own_beginning():
+    """Position by position a row has the same keys, whether its first tokens are drawn or given."""
+    whole = run(range(6), SamplingRule()).tokens
+    rest = after_prompts([row[:2] for row in whole], range(6), SamplingRule(), LENGTH - 2)
+    np.testing.assert_array_equal(rest.tokens, whole[:, 2:])
+
+
+def test_few_sizes_hold_all_prompts():
+    assert [bucket(n) for n in (1, 2, 3, 4, 5, 8, 9, 1000)] == [1, 2, 4, 4, 8, 8, 16, 1024]
+    tokens, real = pad([[5, 0], [7, 8, 9]], side="left")
+    np.testing.assert_array_equal(tokens, [[0, 0, 5, 0], [0, 7, 8, 9]])
+    np.testing.assert_array_equal(real, [[0, 0, 1, 1], [0, 1, 1, 1]])
+    with pytest.raises(UsageError, match="a prompt has no tokens"):
+        pad([[1], []])
+
+
+# ---- stop sequences and streams ------------------------------------------------------------------------------------
+
+
+def cut(row, stop):
+    """The row up to the first stop sequence that it completes."""
+    for end in range(1, len(row) + 1):
+        if any(tuple(row[:end][-len(words) :]) == words for words in stop):
+            return list(row[:end])
+    return list(row)
+
+
+STOP = ((1, 1, 2), (0, 3), (2,))
+
+
+def test_rows_end_with_the_first_stop_sequence_that_they_complete():
+    whole, stopped = run(range(ROWS), SamplingRule(2.0)).tokens, run(range(ROWS), SamplingRule(2.0), stop=STOP)
+    for row in range(ROWS):
+        kept = cut(whole[row], STOP)
+        assert stopped.lengths[row] == len(kept)
+        np.testing.assert_array_equal(stopped.tokens[row], kept + [0] * (LENGTH - len(kept)))
+    assert len(set(stopped.lengths)) > 3
+
+
+def test_a_stop_sequence_is_found_behind_its_own_beginning():
+    """1 1 2 in 1 1 1 2: the third token begins the match, and a search that starts over at a mismatch misses it. The prompt is no part of it."""
+    text = np.array([1, 1, 1, 2, 1, 1])
+
+    def says(tokens, positions, real, state):
+        return jax.nn.one_hot(jnp.asarray(text)[positions], V), state
+
+    progress = begin((), jnp.array([V]), 0, ((1, 1, 2),))
+    drawn = generate(says, progress, LENGTH, SamplingRule(0.0), keys_of([0]), stop=((1, 1, 2),))
+    assert (int(drawn.lengths[0]), int(drawn.steps)) == (4, 4)
+    late = prefill(says, (), jnp.array([[V, 1, 1, 1]]), jnp.ones((1, 4), bool), ((1, 1, 2),))
+    assert int(generate(says, late, 3, SamplingRule(0.0), keys_of([0]), stop=((1, 1, 2),)).lengths[0]) == 3
+
+
+def test_the_loop_ends_when_all_rows_have():
+    drawn = run(range(ROWS), SamplingRule(), stop=((0,), (1,), (2,), (3,)))
+    assert (drawn.steps, set(drawn.lengths)) == (1, {1})
+
+
+def test_a_stream_is_the_batch_token_by_token():
+    batch, step = run(range(8), SamplingRule(2.0), stop=STOP), jit(make_step(apply, SamplingRule(2.0), keys_of(range(8)), STOP))
+    streamed = [[] for _ in range(8)]
+    for token, drawn in stream(step, begin(jnp.zeros(8, jnp.int32), jnp.full(8, V, jnp.int32), 0, STOP), LENGTH):
+        for row in np.flatnonzero(drawn):
+            streamed[row].append(int(token[row]))
+    assert streamed == [list(row[:length]) for row, length in zip(batch.tokens, batch.lengths, strict=True)]
+
+
+def test_a_stream_ends_when_all_rows_have():
+    step = jit(make_step(apply, SamplingRule(), keys_of(range(3)), ((0,), (1,), (2,), (3,))))
+    assert len(list(stream(step, begin(jnp.zeros(3, jnp.int32), jnp.full(3, V, jnp.int32), 0, ((0,),)), LENGTH))) == 1

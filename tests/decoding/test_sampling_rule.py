@@ -1,5 +1,7 @@
 """How a token is chosen. Oracles: a brute-force numpy twin that ranks tokens one by one, and binomial bounds."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,8 +14,8 @@ from tests.helpers import jit
 V = 12
 
 
-def kept_by_twin(logits: np.ndarray, temperature: float, top_k: int, top_p: float) -> np.ndarray:
-    """bool [V] of one row: temperature, then top-k, then top-p of what is left. What counts is the tokens that are strictly likelier."""
+def kept_by_twin(logits: np.ndarray, temperature: float, top_k: int, top_p: float, min_p: float = 0.0) -> np.ndarray:
+    """bool [V] of one row: temperature, then top-k, then top-p, then min-p of what is left. What counts is the tokens that are strictly likelier."""
     scaled = logits.astype(np.float64) / temperature
     kept = np.ones(len(scaled), bool)
     if top_k:
@@ -23,6 +25,8 @@ def kept_by_twin(logits: np.ndarray, temperature: float, top_k: int, top_p: floa
         probability = weights / weights.sum()
         likelier = np.array([probability[scaled > value].sum() for value in scaled])
         kept &= likelier < top_p
+    if min_p:
+        kept &= np.exp(scaled - scaled.max()) >= min_p
     return kept
 
 
@@ -41,6 +45,8 @@ RULES = [
     (1.0, 0, 0.613),
     (0.7, 0, 0.9137),
     (3.0, 5, 0.4721),
+    (1.0, 0, 1.0, 0.1371),
+    (2.0, 8, 0.9137, 0.3),
 ]
 
 
@@ -96,7 +102,7 @@ def test_temperature_zero_is_the_argmax_whatever_the_key():
     assert tokens.dtype == jnp.int32
 
 
-@pytest.mark.parametrize("rule", [(1.0, 0, 1.0), (0.5, 0, 1.0), (2.0, 6, 1.0), (1.0, 0, 0.813), (1.5, 8, 0.713)], ids=str)
+@pytest.mark.parametrize("rule", [(1.0, 0, 1.0), (0.5, 0, 1.0), (2.0, 6, 1.0), (1.0, 0, 0.813), (1.5, 8, 0.713), (1.5, 0, 1.0, 0.2)], ids=str)
 def test_frequencies_are_the_filtered_probabilities(rule):
     draws, logits = 20_000, draw_logits(1, ties=False)[0]
     kept = kept_by_twin(logits, *rule)
@@ -126,3 +132,35 @@ def test_guidance_is_a_line_through_both_models():
     for scale in (-1.0, 0.3, 4.0):
         np.testing.assert_allclose(guide(cond, uncond, scale), uncond.astype(np.float64) * (1 - scale) + cond.astype(np.float64) * scale, atol=1e-5)
     np.testing.assert_allclose(guide(cond + 3, uncond - 1, 2.5), guide(cond, uncond, 2.5) + guide(3.0, -1.0, 2.5), atol=1e-5)  # linear
+
+
+# ---- the noise of a draw -------------------------------------------------------------------------------------------
+
+
+COUNT, KEPT = 2**22, 200
+
+
+def smallest(gumbel) -> np.ndarray:
+    """The smallest of many exponential variables e^-G, times their number, in float64: what the largest Gumbel values G stand for."""
+    largest = jit(lambda key: jax.lax.top_k(gumbel(key), KEPT)[0])(jax.random.key(0))
+    return np.exp(-np.asarray(largest, np.float64)) * COUNT
+
+
+def test_gumbel_noise_of_24_bits_is_cut_off_and_ours_is_not():
+    """The k-th smallest of n exponentials, times n, is nearly a Gamma(k) variable. With 24 bits they lie on a lattice of n 2^-23 = 1/2."""
+    cut = smallest(lambda key: jax.random.gumbel(key, (COUNT,), jnp.float32, mode="low"))
+    np.testing.assert_allclose(cut, np.maximum(np.round(2 * cut) / 2, 0.5), rtol=1e-3)
+    ours = smallest(lambda key: rng.gumbel(key[None], (COUNT,))[0])
+    assert np.abs(ours - np.round(2 * ours) / 2).mean() > 0.1  # 1/8 in the mean off a lattice of 1/2
+    assert len(np.unique(ours)) == KEPT
+    for k in (50, 100, KEPT):
+        assert abs(ours[k - 1] - k) < 4 * math.sqrt(k)
+
+
+@pytest.mark.slow
+def test_a_token_of_probability_half_beside_millions_of_rare_ones_is_drawn_half_the_time():
+    """2^22 tokens share the other half. With noise of 24 bits the first would come up in 62 of 100 draws."""
+    logits = jnp.zeros((1, COUNT + 1)).at[0, 0].set(math.log(COUNT))
+    draw = jit(lambda key: SamplingRule()(logits, key[None])[0])
+    hits = sum(int(draw(key)) == 0 for key in jax.random.split(jax.random.key(1), 400))
+    assert abs(hits - 200) < 4 * 10

@@ -5,25 +5,14 @@ With y = x/alpha = x0 + s eps, s = sigma/alpha, the ideal denoiser is E[x0 | y].
 
 from __future__ import annotations
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from genjax.diffusion.process import alpha_sigma, bcast
-
-
-def in_clean_units(posterior_mean, scaling):
-    """A denoiser (x [B, ...], logsnr [B]) -> x0_hat from E[x0 | y, s^2], s^2 broadcastable to y."""
-
-    def denoise(x, logsnr):
-        alpha, sigma = alpha_sigma(logsnr, scaling)
-        return posterior_mean(x / bcast(alpha, x), bcast((sigma / alpha) ** 2, x))
-
-    return denoise
+from genjax.diffusion import mixture
+from genjax.diffusion.mixture import in_clean_units
 
 
 def gaussian(std, scaling):
@@ -36,37 +25,8 @@ def bent(scaling):
     return in_clean_units(lambda y, s2: jnp.tanh(y / (1 + s2)) + 0.3 * jnp.sin(jnp.roll(y, 1, axis=-1) / (1 + s2)), scaling)
 
 
-@dataclasses.dataclass(frozen=True)
-class Mixture:
-    """sum_k weights[k] N(means[k], stds[k]^2 I): weights [K], means [K, D], stds [K]."""
-
-    weights: np.ndarray
-    means: np.ndarray
-    stds: np.ndarray
-
-    def _arrays(self, like):
-        """weights [1, K], means [1, K, D], stds [1, K] in the type of `like`."""
-        return (jnp.asarray(v[None], like.dtype) for v in (self.weights, self.means, self.stds))
-
-    def terms(self, y, s2):
-        """Log of every component's share of the density of y [B, D] at noise s2 [B, 1]: [B, K]; and variances [B, K]."""
-        weights, means, stds = self._arrays(y)
-        variance = stds**2 + s2
-        squares = jnp.sum((y[:, None] - means) ** 2, axis=-1)
-        return jnp.log(weights) - 0.5 * (squares / variance + self.means.shape[1] * jnp.log(2 * np.pi * variance)), variance
-
-    def log_prob(self, y, s2=0.0):
-        """log density [B] of y [B, D] = x0 + sqrt(s2) eps."""
-        return jax.nn.logsumexp(self.terms(y, jnp.full((y.shape[0], 1), s2))[0], axis=-1)
-
-    def posterior_mean(self, y, s2):
-        _, means, stds = self._arrays(y)
-        terms, variance = self.terms(y, s2)
-        gain = (stds**2 / variance)[..., None]
-        return jnp.sum(jax.nn.softmax(terms, axis=-1)[..., None] * (means + gain * (y[:, None] - means)), axis=1)
-
-    def denoiser(self, scaling):
-        return in_clean_units(self.posterior_mean, scaling)
+class Mixture(mixture.Mixture):
+    """The library's mixture with draws and exact quantiles."""
 
     def quantiles(self, levels, s):
         """Quantiles of y in one dimension at noise s. The 1-D probability flow is monotone, so it maps quantiles to quantiles:

@@ -96,7 +96,8 @@ def test_score_is_the_gradient_of_the_log_density(scaling):
     log_prob = lambda x, a, s: MILD.log_prob((x / a)[None], (s / a) ** 2)[0]
     want = jax.jit(jax.vmap(jax.grad(log_prob)))(x, alpha, sigma)
     x0_hat = jax.jit(MILD.denoiser(scaling))(x, logsnr)
-    np.testing.assert_allclose(prediction.score_from_x0(x, x0_hat, logsnr, scaling), want, rtol=1e-9)
+    eps_hat = prediction.eps_from_x0(x, x0_hat, logsnr, scaling)
+    np.testing.assert_allclose(prediction.target("score", x0_hat, eps_hat, logsnr, scaling, 0.5), want, rtol=1e-9)
 
 
 @scalings
@@ -107,7 +108,7 @@ def test_velocity_is_the_motion_of_a_noisy_point(scaling):
     @jax.jit
     def both(logsnr):
         _, motion = jax.jvp(lambda at: perturb(process, x0, at, eps), (logsnr,), (-jnp.ones_like(logsnr),))
-        return motion, prediction.velocity_from_x0(x, x0, logsnr, scaling)
+        return motion, prediction.target("velocity", x0, eps, logsnr, scaling, 0.5)
 
     motion, velocity = both(logsnr)
     np.testing.assert_allclose(velocity, motion, rtol=1e-7, atol=1e-9)

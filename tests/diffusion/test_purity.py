@@ -6,7 +6,7 @@ import sys
 
 import genjax.diffusion
 
-ALLOWED = {"jax", "numpy", "genjax.types", "genjax.rng", "genjax.errors", "genjax.diffusion"}
+ALLOWED = {"jax", "numpy", "genjax.types", "genjax.rng", "genjax.errors", "genjax.registry", "genjax.diffusion"}
 
 
 def imported(path):

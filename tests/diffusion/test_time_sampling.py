@@ -12,13 +12,12 @@ from genjax.errors import UsageError
 from .oracles import keys
 
 PROCESS = Process("cosine", "vp", -12.0, 13.3)
-OPTIONS = {"importance": {"table": jnp.array([1.0, 5.0, 2.0, 0.5])}}
 KEY = jax.random.key(7)
 
 
 @pytest.mark.parametrize("name", time_sampling.DENSITIES)
 def test_density_is_the_derivative_of_the_quantile(name):
-    quantile = jax.jit(lambda u: time_sampling.DENSITIES[name](PROCESS, u, **OPTIONS.get(name, {})))
+    quantile = jax.jit(lambda u: time_sampling.DENSITIES[name](PROCESS, u))
     logsnr, density = (np.asarray(v) for v in quantile(np.linspace(0.0, 1.0, 200_001)))
     np.testing.assert_allclose([logsnr.min(), logsnr.max()], [-12.0, 13.3], atol=1e-9)
     mass = np.abs(np.diff(logsnr)) * (density[1:] + density[:-1]) / 2
@@ -40,7 +39,7 @@ def test_normals_in_log_sigma_and_in_logit_tau_are_normals_in_lambda():
 @pytest.mark.parametrize("name", time_sampling.TIME_SAMPLERS)
 def test_a_row_meets_the_same_noise_in_any_batch(name, float32):
     ids = jnp.arange(100, 164, dtype=jnp.uint32)
-    draw = jax.jit(lambda ids: time_sampling.draw(name, PROCESS, KEY, ids, **OPTIONS.get(name, {})))
+    draw = jax.jit(lambda ids: time_sampling.draw(name, PROCESS, KEY, ids))
     whole, density = draw(ids)
     assert whole.dtype == density.dtype == jnp.float32
     parts = np.concatenate([draw(ids[i : i + 16])[0] for i in range(0, 64, 16)])

@@ -77,3 +77,23 @@ def test_heads_compute_in_float32_whatever_comes_in(head):
     out = jit(head.apply)({"params": params}, x)
     assert out.dtype == jnp.float32
     np.testing.assert_allclose(out, x.astype(np.float64) @ np.asarray(kernel, np.float64) + bias, rtol=1e-5, atol=1e-5)
+
+
+def test_a_tied_head_reads_the_table_through_a_scale_that_starts_at_zero():
+    """So a table of deviation 1, right for an input, gives no logits of deviation sqrt(width): the loss starts at the log of the vocabulary."""
+    random = np.random.default_rng(0)
+    x, table, head = random.normal(size=(2, 3, 8)).astype(np.float32), random.normal(size=(8, 8)).astype(np.float32), adapters.TokenHead(7)
+    fresh = head.init(jax.random.key(0), x, table)["params"]
+    assert {name: leaf.unbox().shape for name, leaf in fresh.items()} == {"scale": (8,)}
+    assert not np.any(head.apply({"params": fresh}, x, table))
+    params = random_params(lambda key: head.init(key, x, table)["params"])
+    scaled = x.astype(np.float64) * np.asarray(params["scale"], np.float64)
+    np.testing.assert_allclose(head.apply({"params": params}, x, table), scaled @ table[:7].T, rtol=1e-5, atol=1e-5)
+
+
+def test_a_soft_cap_bounds_logits_and_leaves_small_ones():
+    logits = jnp.array([[-1e6, -3.0, -1e-3, 0.0, 1e-3, 3.0, 1e6]])
+    params = {"logits": {"kernel": jnp.eye(7)}}
+    capped = adapters.TokenHead(7, softcap=5.0).apply({"params": params}, logits)
+    np.testing.assert_allclose(capped, 5 * np.tanh(np.asarray(logits, np.float64) / 5), rtol=1e-6)
+    assert np.abs(capped).max() == 5.0

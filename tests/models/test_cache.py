@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from genjax.errors import UsageError
 from genjax.models import cache as caches
 from genjax.models import masks
 from genjax.models.masks import AttentionIds
@@ -15,7 +16,7 @@ T, WIDTH = 8, 16
 ONE_BY_ONE = (1,) * T
 
 # Rows of one batch, each with a mask of its own. In a batch that is decoded in chunks, a chunk ends where no block is cut.
-CAUSAL = [masks.causal(1, T), AttentionIds(masks.causal(1, T).block_ids, jnp.array([[1, 1, 1, 2, 2, 2, 2, 2]]))]
+CAUSAL = [masks.causal(1, T), masks.causal(1, T)._replace(segment_ids=jnp.array([[1, 1, 1, 2, 2, 2, 2, 2]]))]
 BLOCKS_OF_TWO = [*CAUSAL, masks.block_causal(1, T, 2)]
 PREFIX = [*CAUSAL, masks.block_causal(1, T, 4), masks.prefix_lm(jnp.array([4]), T), masks.prefix_lm(jnp.array([2]), T)]
 
@@ -102,10 +103,10 @@ def test_rows_of_different_lengths_decode_as_if_alone(decoder):
     out, cache = decoder.chunk(x[:, :4], at[:, :4], prompt, decoder.trunk.empty_cache(len(x), T))
     for row, length in enumerate(lengths):
         np.testing.assert_allclose(out[row, :length], expected[row, :length], rtol=1e-5, atol=1e-5)
-    cache = cache._replace(index=jnp.asarray(lengths, jnp.int32))
+    np.testing.assert_array_equal(cache.index, lengths)
     for step in range(4):
         here, rows = (lengths + step)[:, None], np.arange(len(x))[:, None]
-        one = AttentionIds(jnp.asarray(here, jnp.int32), jnp.ones_like(here, jnp.int32))
+        one = AttentionIds(jnp.asarray(here), jnp.ones_like(here), jnp.asarray(here))
         out, cache = decoder.chunk(x[rows, here], at[rows, here], one, cache)
         np.testing.assert_allclose(out, expected[rows, here], rtol=1e-5, atol=1e-5)
     np.testing.assert_array_equal(cache.index, lengths + 4)
@@ -135,11 +136,22 @@ def test_write_is_the_loop(size):
     for row, step in np.ndindex(6, size):
         if index[row] + step < 4:
             expected[row, index[row] + step] = new[row, step]
-    np.testing.assert_array_equal(caches.write(jnp.asarray(stored), jnp.asarray(new), jnp.asarray(index)), expected)
+    np.testing.assert_array_equal(caches.write(jnp.asarray(stored), jnp.asarray(new), index[:, None] + jnp.arange(size)), expected)
 
 
-def test_write_ids_keeps_what_was_stored():
-    cache = caches.empty(layers=1, batch=2, length=3, heads=1, head_size=2, dtype=jnp.float32)._replace(index=jnp.array([0, 2]))
-    ids = caches.write_ids(cache, AttentionIds(jnp.array([[5], [6]]), jnp.array([[1], [2]])))
-    np.testing.assert_array_equal(ids.block_ids, [[5, 0, 0], [0, 0, 6]])
-    np.testing.assert_array_equal(ids.segment_ids, [[1, 0, 0], [0, 0, 2]])
+def test_padding_has_no_slot_wherever_it_stands():
+    cache = caches.empty(layers=1, batch=3, length=4, heads=1, head_size=2, dtype=jnp.float32)._replace(index=jnp.array([0, 1, 3]))
+    ids = AttentionIds(*jnp.array([[[5, 6, 7]] * 3, [[0, 1, 1], [2, 0, 2], [1, 1, 0]], [[8, 9, 10]] * 3]))
+    slots, index = caches.slots(cache, ids)
+    np.testing.assert_array_equal(index, [2, 3, 5])  # 5 is beyond the end: the overflow can be seen
+    stored = caches.write_ids(cache.ids, ids, slots)
+    np.testing.assert_array_equal(stored.block_ids, [[6, 7, 0, 0], [0, 5, 7, 0], [0, 0, 0, 5]])
+    np.testing.assert_array_equal(stored.segment_ids, [[1, 1, 0, 0], [0, 2, 2, 0], [0, 0, 0, 1]])
+    np.testing.assert_array_equal(stored.places, [[9, 10, 0, 0], [0, 8, 10, 0], [0, 0, 0, 8]])
+
+
+def test_a_request_that_does_not_fit_is_refused():
+    cache = caches.empty(layers=1, batch=2, length=8, heads=1, head_size=2, dtype=jnp.float32)
+    caches.require_room(cache, 8)
+    with pytest.raises(UsageError, match="9 positions do not fit into a cache of 8"):
+        caches.require_room(cache, 9)

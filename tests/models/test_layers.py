@@ -108,10 +108,13 @@ def test_gated_mlp_is_its_formula():
     np.testing.assert_allclose(jit(module.apply)({"params": params}, x), expected, rtol=1e-4, atol=1e-4)
 
 
-def test_attention_is_softmax_of_normalised_rotated_scores_over_what_is_visible():
-    x, module = draw(B, T, D), Attention(heads=H, dtype=jnp.float32)
+@pytest.mark.parametrize(("kv_heads", "window"), [(None, None), (1, None), (2, 2)])
+def test_attention_is_softmax_of_normalised_rotated_scores_over_what_is_visible(kv_heads, window):
+    x, module = draw(B, T, D), Attention(heads=H, dtype=jnp.float32, kv_heads=kv_heads, window=window)
     coordinates = np.random.default_rng(4).integers(0, 9, (B, T, 2))
-    ids = masks.AttentionIds(np.array([[0, 1, 2, 3, 4], [0, 0, 1, 1, 2]]), np.array([[1, 1, 2, 2, 2], [1, 1, 1, 1, 1]]))
+    ids = masks.AttentionIds(
+        np.array([[0, 1, 2, 3, 4], [0, 0, 1, 1, 2]]), np.array([[1, 1, 2, 2, 2], [1, 1, 1, 1, 1]]), np.array([[0, 1, 2, 3, 4]] * 2)
+    )
     params = random_params(lambda key: module.init(key, x, coordinates, ids, ids, None)["params"])
     out, kept = jit(lambda x, coordinates: module.apply({"params": params}, x, coordinates, ids, ids, None))(x, coordinates)
     assert kept is None
@@ -119,9 +122,11 @@ def test_attention_is_softmax_of_normalised_rotated_scores_over_what_is_visible(
     p = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
     q, k, v = (np.einsum("btd,dhk->bthk", x, p[name]["kernel"]) for name in ("query", "key", "value"))
     q, k = (rotary_twin(rms_twin(a, p[f"{name}_norm"]["scale"]), coordinates) for a, name in ((q, "query"), (k, "key")))
+    k, v = (np.repeat(a, H // a.shape[2], axis=2) for a in (k, v))  # a head of keys serves neighbouring heads of queries
     mixed = np.zeros_like(v)
     for b, t, h in np.ndindex(B, T, H):
-        seen = [s for s in range(T) if ids[0][b, s] <= ids[0][b, t] and ids[1][b, s] == ids[1][b, t]]
+        near = [s for s in range(T) if window is None or abs(s - t) < window]
+        seen = [s for s in near if ids[0][b, s] <= ids[0][b, t] and ids[1][b, s] == ids[1][b, t]]
         weights = np.exp([q[b, t, h] @ k[b, s, h] / np.sqrt(D // H) for s in seen])
         mixed[b, t, h] = sum(w * v[b, s, h] for w, s in zip(weights / weights.sum(), seen, strict=True))
     np.testing.assert_allclose(out, np.einsum("bthk,hkd->btd", mixed, p["out"]["kernel"]), rtol=1e-4, atol=1e-4)

@@ -15,23 +15,28 @@ T, WIDTH = 8, 16
 
 def seen_by_loop(ids: AttentionIds, row: int) -> np.ndarray:
     """Equation (1) of the module, pair by pair."""
-    blocks, segments = (np.asarray(part)[row] for part in ids)
+    blocks, segments, _ = (np.asarray(part)[row] for part in ids)
     seen = np.zeros((len(blocks), len(blocks)), bool)
     for query in range(len(blocks)):
         for key in range(len(blocks)):
-            seen[query, key] = blocks[key] <= blocks[query] and segments[key] == segments[query] and segments[key] != 0
+            at, here = (-1 - b if b < 0 else b for b in (blocks[key], blocks[query]))
+            block = at == here or (at < here and blocks[key] >= 0)
+            seen[query, key] = block and segments[key] == segments[query] and segments[key] != 0
     return seen
 
 
-def test_visible_is_the_rule_pair_by_pair():
+@pytest.mark.parametrize("window", [None, 1, 3])
+def test_visible_is_the_rule_pair_by_pair(window):
     random = np.random.default_rng(0)
-    queries = AttentionIds(random.integers(0, 5, (20, 6)), random.integers(0, 3, (20, 6)))
-    keys = AttentionIds(random.integers(0, 5, (20, 9)), random.integers(0, 3, (20, 9)))
+    queries = AttentionIds(random.integers(-5, 5, (20, 6)), *(random.integers(0, top, (20, 6)) for top in (3, 9)))
+    keys = AttentionIds(random.integers(-5, 5, (20, 9)), *(random.integers(0, top, (20, 9)) for top in (3, 9)))
     expected = np.zeros((20, 1, 6, 9), bool)
     for b, _, q, k in np.ndindex(expected.shape):
         same_segment = queries.segment_ids[b, q] == keys.segment_ids[b, k] and keys.segment_ids[b, k] != 0
-        expected[b, 0, q, k] = same_segment and keys.block_ids[b, k] <= queries.block_ids[b, q]
-    np.testing.assert_array_equal(masks.visible(*(AttentionIds(*map(jnp.asarray, ids)) for ids in (queries, keys))), expected)
+        near = window is None or abs(queries.places[b, q] - keys.places[b, k]) < window
+        at, here = (-1 - i if i < 0 else i for i in (keys.block_ids[b, k], queries.block_ids[b, q]))
+        expected[b, 0, q, k] = same_segment and near and (at == here or (at < here and keys.block_ids[b, k] >= 0))
+    np.testing.assert_array_equal(masks.visible(*(AttentionIds(*map(jnp.asarray, ids)) for ids in (queries, keys)), window), expected)
 
 
 LOOKS_LIKE = {  # row = query, column = key
@@ -39,6 +44,11 @@ LOOKS_LIKE = {  # row = query, column = key
     "bidirectional": (masks.bidirectional(1, 4), ["xxxx"] * 4),
     "block_causal": (masks.block_causal(1, 4, 2), ["xx..", "xx..", "xxxx", "xxxx"]),
     "block_causal, last block cut": (masks.block_causal(1, 4, 3), ["xxx.", "xxx.", "xxx.", "xxxx"]),
+    "clean and draft, blocks of two": (
+        masks.clean_and_draft(masks.block_causal(1, 4, 2)),
+        ["xx......", "xx......", "xxxx....", "xxxx....", "....xx..", "....xx..", "xx....xx", "xx....xx"],
+    ),
+    "clean and draft, one by one": (masks.clean_and_draft(masks.causal(1, 3)), ["x.....", "xx....", "xxx...", "...x..", "x...x.", "xx...x"]),
     "prefix_lm": (masks.prefix_lm(jnp.array([2]), 4), ["xx..", "xx..", "xxx.", "xxxx"]),
     "prefix_lm, prefix of 1 is causal": (masks.prefix_lm(jnp.array([1]), 4), ["x...", "xx..", "xxx.", "xxxx"]),
     "prefix_lm, no prefix is causal": (masks.prefix_lm(jnp.array([0]), 4), ["x...", "xx..", "xxx.", "xxxx"]),
@@ -53,6 +63,13 @@ def test_constructor_makes_the_picture(name):
     np.testing.assert_array_equal(masks.visible(ids, ids)[0, 0], expected)
 
 
+def test_a_window_reaches_back_and_within_a_block_ahead():
+    pictures = {masks.causal: ["x...", "xx..", ".xx.", "..xx"], masks.bidirectional: ["xx..", "xxx.", ".xxx", "..xx"]}
+    for mask, picture in pictures.items():
+        expected = np.array([[sign == "x" for sign in line] for line in picture])
+        np.testing.assert_array_equal(masks.visible(mask(1, 4), mask(1, 4), window=2)[0, 0], expected)
+
+
 def test_prefix_differs_from_row_to_row():
     together = masks.prefix_lm(jnp.array([3, 0, 5]), 6)
     for row, prefix in enumerate([3, 0, 5]):
@@ -61,7 +78,7 @@ def test_prefix_differs_from_row_to_row():
 
 
 def _packed(ids: AttentionIds, segments: list[int]) -> AttentionIds:
-    return AttentionIds(ids.block_ids, jnp.array([segments], jnp.int32))
+    return ids._replace(segment_ids=jnp.array([segments], jnp.int32))
 
 
 # Every constructor, whole; and packed into two documents, with padding at the end, in the middle and at the start.
@@ -70,6 +87,7 @@ CASES = {
     "bidirectional": masks.bidirectional(1, T),
     "block_causal": masks.block_causal(1, T, 3),
     "prefix_lm": masks.prefix_lm(jnp.array([3]), T),
+    "clean and draft": masks.clean_and_draft(masks.block_causal(1, T // 2, 2)),
     "causal, packed": _packed(masks.causal(1, T), [1, 1, 1, 2, 2, 2, 2, 0]),
     "bidirectional, packed": _packed(masks.bidirectional(1, T), [0, 1, 1, 2, 2, 2, 0, 0]),
     "block_causal, packed": _packed(masks.block_causal(1, T, 3), [1, 1, 1, 1, 2, 2, 0, 2]),
@@ -88,7 +106,7 @@ def influence():
 
     def jacobian(block_ids, segment_ids):
         def out(x):
-            ids = AttentionIds(block_ids[None], segment_ids[None])
+            ids = AttentionIds(block_ids[None], segment_ids[None], jnp.arange(T)[None])
             return (trunk.apply({"params": params}, x[None], coordinates, ids, cond)[0][0]) @ probe
 
         return jnp.sum(jnp.abs(jax.jacrev(out)(x[0])), axis=-1)

@@ -40,6 +40,20 @@ def test_a_denoiser_hears_the_noise_level_and_the_class_of_its_own_row(denoise):
         assert np.abs(changed[1] - out[1]).max() > 1e-3
 
 
+def test_a_network_hears_every_one_of_several_levels():
+    network = PatchNetwork(TRUNK, SHAPE, SIZE, CLASSES)
+    levels = np.stack([LOGSNR, LOGSNR + 1], axis=-1)
+    params = random_params(lambda key: network.init(key, X, levels, LABEL)["params"])
+    run = jit(lambda levels: network.apply({"params": params}, X, levels, LABEL))
+    out = np.asarray(run(levels))
+    for which in (0, 1):
+        changed = np.array(levels)
+        changed[1, which] += 0.1
+        got = np.asarray(run(changed))
+        np.testing.assert_array_equal(got[[0, 2]], out[[0, 2]])
+        assert np.abs(got[1] - out[1]).max() > 1e-3
+
+
 def test_a_denoiser_knows_where_a_patch_lies(denoise):
     """With all patches alike, what differs between positions is their place."""
     out = np.asarray(jit(denoise)(np.zeros_like(X), LOGSNR, LABEL))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from genjax import rng
+from genjax.errors import UsageError
 from genjax.models import masks
 from genjax.models.trunk import Trunk
 from tests.helpers import assert_trees_close, assert_trees_equal, jit, random_params
@@ -155,3 +156,13 @@ def test_moving_all_positions_changes_nothing():
 def test_mlp_hidden_is_rounded_to_eights(width, ratio, hidden):
     trunk = Trunk(width, depth=1, heads=2, mlp_ratio=ratio, dropout=0.0, dtype="float32", scan_layers=False, remat=False)
     assert trunk.mlp_hidden == hidden
+
+
+def test_a_kernel_that_is_not_there_is_refused_and_none_is_taken_for_another():
+    with pytest.raises(UsageError, match=r"model\.attention=cudnn needs a GPU and .* this is bfloat16 on cpu"):
+        Trunk(16, depth=1, heads=2, mlp_ratio=2.0, dropout=0.0, dtype="bfloat16", scan_layers=False, remat=False, attention="cudnn")
+
+
+def test_heads_that_do_not_divide_are_refused():
+    with pytest.raises(UsageError, match=r"model\.heads=2 is not divisible by model\.kv_heads=3"):
+        Trunk(16, depth=1, heads=2, mlp_ratio=2.0, dropout=0.0, dtype="float32", scan_layers=False, remat=False, kv_heads=3)

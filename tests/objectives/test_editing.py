@@ -20,7 +20,16 @@ def drawn(objective, request):
     return np.asarray(jit(objective.sample)(params, request, KEY).data)
 
 
-@pytest.mark.parametrize("overrides", [{}, {"noise_prediction__resamples": 3}, {"noise_prediction__solver": "heun"}], ids=str)
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {},
+        {"noise_prediction__inpaint": "repaint(resamples=3)"},
+        {"noise_prediction__solver": "heun"},
+        {"noise_prediction__inpaint": "dps(scale=0.5)", "noise_prediction__solver": "dpmpp_2m"},
+    ],
+    ids=str,
+)
 def test_inpainting_by_noise_prediction_keeps_the_known_part_and_draws_the_rest(overrides):
     objective = build("noise_prediction", IMAGES, **overrides)
     edited = drawn(objective, REQUEST | {"image": BATCH["image"], "mask": MASK})
@@ -80,6 +89,14 @@ def test_what_cannot_be_edited_is_said():
         ("grid", "uniform_t(rho=7)", "It has none"),
         ("time_sampler", "lognormal_sigma(sd=2)", "It has mean, std"),
         ("threshold", "static(q=1)", "It has none"),
+        ("inpaint", "replacement(resamples=2)", "It has none"),
+        ("solver", "ddim(eta=-3)", "'eta' of the solver 'ddim' must be a number at least 0 and at most 1, not -3"),
+        ("solver", "edm_churn(s_min=2,s_max=1)", "would never add noise"),
+        ("solver", "adaptive(rtol=0)", "must be a number above 0, not 0"),
+        ("time_sampler", "logit_normal(std=0)", "above 0"),
+        ("threshold", "dynamic(quantile=99)", "at most 1, not 99"),
+        ("inpaint", "repaint(resamples=0)", "a whole number at least 1, not 0"),
+        ("likelihood", "ode(probes=0.5)", "a whole number at least 0, not 0.5"),
     ],
 )
 def test_options_that_do_not_exist_are_refused_at_construction(field, text, says):
@@ -119,3 +136,16 @@ def test_every_likelihood_of_a_fresh_model_is_a_number_of_kind_upper_bound(kind)
     assert found.kind == "upper_bound" and np.isfinite(found.nats).all() and (np.asarray(found.stderr) >= 0).all()
     # A model that has learnt nothing cannot beat the uniform code by more than its own noise on uniform data.
     assert float(jnp.mean(found.nats)) > 0.5 * IMAGES.num_dims * np.log(IMAGES.levels)
+
+
+def test_an_interpolation_begins_and_ends_at_its_images_and_its_ends_do_not_see_each_other():
+    """There and back by a second-order rule on one grid; an untrained denoiser (x0_hat = x/alpha, nearly) is inverted with it."""
+    objective = build("noise_prediction", IMAGES, noise_prediction__prediction="v", noise_prediction__steps=32)
+    params = fresh_params(objective)
+    request = REQUEST | {"image": BATCH["image"], "towards": BATCH["image"][::-1]}
+    sample = jit(lambda fraction: objective.sample(params, request | {"fraction": jnp.full(6, fraction)}, KEY))
+    first, middle, last = (np.asarray(sample(fraction).data) for fraction in (0.0, 0.5, 1.0))
+    np.testing.assert_array_equal(first, BATCH["image"])
+    np.testing.assert_array_equal(last, BATCH["image"][::-1])
+    assert (middle != first).any() and (middle != last).any()
+    assert int(sample(0.0).cost.nfe) == 3 * 2 * 32 + 1, "two inversions and one sample by heun, and the end"

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from genjax import rng
-from genjax.decoding.generate import generate
+from genjax.decoding.generate import begin, generate
+from genjax.decoding.prompts import pad
 from genjax.decoding.sampling import SamplingRule
+from genjax.errors import UsageError
 from genjax.models import adapters, masks
 from genjax.types import DataSpec
 from tests.helpers import TOKENS, build, fresh_params, jit, make_batch, random_params
@@ -182,14 +184,12 @@ def test_guidance_of_one_is_the_conditional_model_bit_for_bit(model):
     requests, network = request_of(IDS, IDS % CLASSES), model.objective.network
 
     def conditional(requests):
-        def next_logits(token, position, cache):
-            ids = masks.AttentionIds(jnp.full((MANY, 1), position), jnp.ones((MANY, 1), jnp.int32))
-            at = jnp.full((MANY, 1, 1), position)
-            logits, cache = network.apply({"params": model.params}, token[:, None], at, ids, requests["label"], cache=cache)
-            return logits[:, 0], cache
+        def apply(tokens, positions, real, cache):
+            ids = masks.AttentionIds(positions, real.astype(jnp.int32), positions)
+            return network.apply({"params": model.params}, tokens, positions[..., None], ids, requests["label"], cache=cache)
 
         start, cache = jnp.full((MANY,), LEVELS, jnp.int32), network.trunk.empty_cache(MANY, LENGTH)
-        return generate(next_logits, cache, start, LENGTH, SamplingRule(), rng.rows(KEY, requests["id"]))
+        return generate(apply, begin(cache, start), LENGTH, SamplingRule(), rng.rows(KEY, requests["id"])).tokens
 
     np.testing.assert_array_equal(model.sampler()(requests).data, jit(conditional)(requests))
 
@@ -219,3 +219,58 @@ def test_images_are_sampled_in_their_own_shape(unconditional):
     for level in range(LEVELS):
         p = probability[WORLD[:, 0] == level].sum()
         assert abs((pixel == level).mean() - p) < 5 * math.sqrt(p * (1 - p) / MANY)
+
+
+# ---- completions ---------------------------------------------------------------------------------------------------
+
+PROMPTS = [[], [2], [0, 1], [1, 0, 0]]
+
+
+def complete(model, prompts, *, side="right", length, labels=1, **fields):
+    objective = dataclasses.replace(model.objective, **fields)
+    # The start token stands before the prompts, so an empty one is allowed here.
+    tokens, real = pad([prompt or [0] for prompt in prompts], side=side)
+    real &= np.array([len(prompt) > 0 for prompt in prompts])[:, None]
+    requests = request_of(range(len(prompts)), labels)
+    return jit(lambda tokens, real: objective.complete(model.params, tokens, real, requests, KEY, length=length))(tokens, real).tokens
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_greedy_completions_are_the_argmax_of_whole_forward_passes(side, model):
+    drawn = complete(model, PROMPTS, side=side, length=1, rule=SamplingRule(temperature=0.0))
+    rows = np.array([prompt + [0] * (LENGTH - len(prompt)) for prompt in PROMPTS])
+    expected = np.argmax(model.logits(rows, np.ones(len(rows), np.int32)), axis=-1)
+    np.testing.assert_array_equal(drawn[:, 0], [expected[row, len(prompt)] for row, prompt in enumerate(PROMPTS)])
+
+
+def test_a_sample_is_the_completion_of_its_own_beginning(model):
+    whole = np.asarray(model.sampler()(request_of(range(8), 1)).data)
+    np.testing.assert_array_equal(complete(model, [list(row[:2]) for row in whole], length=2), whole[:, 2:])
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0])
+def test_beams_find_the_likeliest_sequence_of_the_world(scale, model):
+    """As many beams as there are beginnings: nothing is lost. Guided, the likeliest under the guided model."""
+    label = np.ones(len(WORLD), np.int32)
+    cond, uncond = (np.asarray(model.logits(WORLD, label if given else label * 0 + CLASSES), np.float64) for given in (True, False))
+    guided = uncond + scale * (cond - uncond)
+    log_p = np.take_along_axis(guided - np.log(np.exp(guided).sum(-1, keepdims=True)), WORLD[..., None], axis=-1).sum((1, 2))
+    found = model.sampler(beams=LEVELS ** (LENGTH - 1), guidance_scale=scale)(request_of([0, 7], 1)).data
+    np.testing.assert_array_equal(found, [WORLD[np.argmax(log_p)]] * 2)
+
+
+def test_beyond_the_length_of_training_attention_reaches_no_further_than_it(model):
+    """Greedy, against whole forward passes of the same network with a window of that length."""
+    drawn = complete(model, [[1, 0], [2, 1]], length=5, rule=SamplingRule(temperature=0.0))
+    network = model.objective.network
+    network = network.clone(trunk=network.trunk.clone(window=LENGTH))
+    tokens = np.concatenate([[[LEVELS, 1, 0], [LEVELS, 2, 1]], drawn[:, :-1]], axis=1)
+    at = np.broadcast_to(np.arange(7)[None, :, None], (2, 7, 1))
+    logits = jit(lambda: network.apply({"params": model.params}, tokens, at, masks.causal(2, 7), np.ones(2, np.int32))[0])()
+    np.testing.assert_array_equal(np.argmax(logits, -1)[:, 2:], drawn)
+
+
+def test_a_completion_that_does_not_fit_an_image_is_refused(unconditional):
+    prompt = np.zeros((1, 3), np.int32)
+    with pytest.raises(UsageError, match="5 positions do not fit into a grid of 4"):
+        unconditional.objective.complete(unconditional.params, prompt, prompt == 0, {"id": np.zeros(1, np.uint32)}, KEY, length=2)

@@ -179,7 +179,7 @@ def test_expected_loss_is_the_integral_of_the_weight_whatever_the_sampler():
     """With eps_hat = 0, E loss = 1/2 int w dlambda a dimension: only the variance knows how noise levels are drawn."""
     low, high, rows = -4.0, 4.0, 4096
     batch = make_batch(IMAGES, rows)
-    pairs = [(name, "stratified") for name in CHOICES["weighting"]] + [("sigmoid", sampler) for sampler in CHOICES["time_sampler"]]
+    pairs = [(name, "stratified") for name in weighting.WEIGHTINGS] + [("sigmoid", sampler) for sampler in CHOICES["time_sampler"]]
 
     def one(name, sampler):
         objective = linear(prediction="eps", weighting=name, time_sampler=sampler, logsnr_min=low, logsnr_max=high)

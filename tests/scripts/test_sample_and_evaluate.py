@@ -164,6 +164,34 @@ def test_a_picture_of_ones_own(trained, run_script, tmp_path):
     np.testing.assert_array_equal(arrays(tmp_path / "edited.npz")["before"][0, ..., 0], levels)
 
 
+def test_the_way_between_two_images(trained, run_script, toy_data, tmp_path):
+    flags = (f"--workdir={trained['noise_prediction'].path}", f"--out={tmp_path / 'way'}")
+    assert run_script("sample", *flags, "--interpolate=3,7").code == 0
+    made, given = arrays(tmp_path / "way.npz"), arrays(toy_data)["eval_image"][[3, 7], ..., None]
+    np.testing.assert_array_equal(made["ends"], given)
+    assert made["image"].shape == (11, 4, 4, 1)
+    assert Image.open(tmp_path / "way.png").size == (13 * 45 - 5, 40)
+    assert "rows 0 to 9" in run_script("sample", *flags, "--interpolate=3,10").err
+    assert "give two" in run_script("sample", *flags, "--interpolate=3").err
+    assert "no way between images" in run_script("sample", f"--workdir={trained['next_token'].path}", "--interpolate=3,7").err
+
+
+def test_guides_are_other_runs(trained, run_script, tmp_path):
+    """The run itself as its guide changes nothing; a classifier does, and is not told to a model that draws no noise."""
+
+    def draw(name, *flags):
+        ended = run_script("sample", f"--workdir={trained['noise_prediction'].path}", f"--out={tmp_path / name}", *flags)
+        assert (ended.code, ended.err) == (0, "")
+        return arrays(tmp_path / f"{name}.npz")["image"]
+
+    scale = "--config.sample.guidance_scale=30"
+    plain = draw("plain")
+    np.testing.assert_array_equal(draw("itself", f"--config.sample.guide={trained['noise_prediction'].path}", scale), plain)
+    assert (draw("classifier", f"--config.sample.guide={trained['classifier'].path}", scale) != plain).any()
+    ended = run_script("sample", f"--workdir={trained['next_token'].path}", f"--config.sample.guide={trained['classifier'].path}", scale)
+    assert ended.code == 2 and "is for objective=noise_prediction" in ended.err
+
+
 @pytest.mark.parametrize(("objective", "films"), [("next_token", ["writing"]), ("noise_prediction", ["denoising", "noising"])])
 def test_films(objective, films, trained, run_script, tmp_path):
     assert run_script("sample", f"--workdir={trained[objective].path}", f"--out={tmp_path / 'film'}", "--film").code == 0
@@ -205,6 +233,21 @@ def test_what_a_classifier_cannot_do(script, flags, code, fragments, trained, ru
     assert ended.code == code
     assert len(ended.err.splitlines()) == 1
     assert all(fragment in ended.err for fragment in fragments)
+
+
+def test_a_model_without_a_likelihood_is_judged_by_its_samples(trained, toy_run, run_script, tmp_path):
+    run = toy_run("mean_flow", tmp_path / "run", {"train.duration": "8 steps", "train.accumulation": 1})
+    train(run.config, run.path, monitors)
+    assert [row for row in map(json.loads, run.rows) if row["split"] == "held_out"] == []
+    refused = run_script("evaluate", f"--workdir={run.path}")
+    assert (refused.code, len(refused.err.splitlines())) == (2, 1)
+    assert "has no likelihood (mean_flow)" in refused.err
+    judged = run_script("evaluate", f"--workdir={run.path}", f"--classifier={trained['classifier'].path}")
+    assert (judged.code, judged.err) == (0, "")
+    assert "only its samples are judged" in judged.out
+    record = json.loads((run.path / "evaluation_step8.json").read_text())
+    assert record["judged"]["samples"]["count"] == 9
+    assert "bits_per_dim" not in record
 
 
 @pytest.mark.parametrize("script", ["sample", "evaluate"])

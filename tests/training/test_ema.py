@@ -36,7 +36,7 @@ def test_widths_without_a_profile_are_refused(sigma_rel):
 @pytest.mark.parametrize("sigma_rel", [0.05, 0.2])
 def test_power_average_has_its_relative_width(sigma_rel):
     gamma = ema.gamma(sigma_rel)
-    weights = np.asarray(weights_of(lambda n: ema.power(gamma, n), 4000))
+    weights = np.asarray(weights_of(lambda n: ema.power(n, sigma_rel), 4000))
     assert weights.sum() == pytest.approx(1.0)
     time = (np.arange(4000) + 1) / 4000
     mean = weights @ time
@@ -45,10 +45,10 @@ def test_power_average_has_its_relative_width(sigma_rel):
 
 
 def test_constant_average_forgets_its_start():
-    weights = np.asarray(weights_of(lambda n: ema.constant(0.99, n), 2000))
+    weights = np.asarray(weights_of(lambda n: ema.constant(n, 0.99), 2000))
     assert 1 - weights.sum() < 1e-8  # what is left of the initial parameters
     np.testing.assert_allclose(weights[-1000:], 0.01 * 0.99 ** np.arange(999, -1, -1), rtol=1e-6)
-    early = np.asarray(weights_of(lambda n: ema.constant(0.9999, n), 50))
+    early = np.asarray(weights_of(lambda n: ema.constant(n, 0.9999), 50))
     assert 1 - early.sum() < 1e-7  # without the warm-up, .995 of it
 
 
@@ -69,21 +69,21 @@ def test_posthoc_average_is_the_average_that_was_not_tracked():
     random = np.random.default_rng(0)
     path = jnp.asarray(np.cumsum(random.standard_normal((updates, 3)), axis=0) / 10)
 
-    def track(gamma):
+    def track(sigma):
         def step(average, n):
-            average = ema.update(average, path[n], ema.power(gamma, n))
+            average = ema.update(average, path[n], ema.power(n, sigma))
             return average, average
 
         return np.asarray(jax.lax.scan(step, jnp.zeros(3), jnp.arange(updates))[1])
 
-    tracked = {sigma: track(ema.gamma(sigma)) for sigma in (0.05, 0.10)}
+    tracked = {sigma: track(sigma) for sigma in (0.05, 0.10)}
     snapshots = [{"w": tracked[sigma][n - 1]} for sigma in tracked for n in stored_at]
     counts = np.tile(list(stored_at), 2)
     gammas = np.repeat([ema.gamma(sigma) for sigma in tracked], len(stored_at))
     for sigma, at in [(0.07, 1024), (0.15, 1024), (0.10, 700)]:
         weights = ema.posthoc_weights(counts, gammas, at, ema.gamma(sigma))
-        assert weights.sum() == pytest.approx(1.0, abs=2e-2)
-        want = track(ema.gamma(sigma))[at - 1]
+        assert weights.sum() == pytest.approx(1.0, abs=1e-9)
+        want = track(sigma)[at - 1]
         np.testing.assert_allclose(ema.posthoc(snapshots, weights)["w"], want, atol=0.02 * np.std(path))
     own = ema.posthoc_weights(counts, gammas, 1024, gammas[0])
     np.testing.assert_allclose(own, np.eye(len(counts))[15], atol=1e-6)
@@ -93,5 +93,5 @@ def test_posthoc_average_is_the_average_that_was_not_tracked():
 
 def test_types_are_kept():
     average, params = {"w": jnp.zeros(3, jnp.float32)}, {"w": jnp.ones(3, jnp.bfloat16)}
-    assert ema.update(average, params, ema.constant(0.999, 10_000))["w"].dtype == jnp.float32
+    assert ema.update(average, params, ema.constant(10_000, 0.999))["w"].dtype == jnp.float32
     assert ema.posthoc([average, average], np.array([0.5, 0.5]))["w"].dtype == np.float32

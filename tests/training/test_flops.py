@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from genjax.training import optimizer
+from genjax.training import ema, optimizer
 from genjax.training.flops import count
 from genjax.training.state import create, logical_axes
 from genjax.training.step import make_train_step, several
@@ -80,7 +80,7 @@ def train_step(name: str, *, accumulation: int = 1, **model):
     objective = build(name, IMAGES, **sizes)
     transform = optimizer.build(config(name).optimizer, logical_axes(objective), warmup=1, total=10)
     state = jax.eval_shape(lambda: create(objective, transform, 0))
-    return make_train_step(objective, transform, seed=0, accumulation=accumulation, ema_decay=0.9), state, make_batch(IMAGES, 64)
+    return make_train_step(objective, transform, seed=0, accumulation=accumulation, average=ema.constant), state, make_batch(IMAGES, 64)
 
 
 @pytest.fixture(scope="module", params=["next_token", "noise_prediction"])

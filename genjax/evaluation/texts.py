@@ -1,0 +1,83 @@
+"""Text that a model writes, of any length, and the figures that only text has."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from genjax.config import require
+from genjax.data.loader import eval_batches
+from genjax.data.sources import Source
+from genjax.errors import UsageError
+from genjax.evaluation.evaluator import Drawn, Evaluator
+from genjax.evaluation.statistics import Bits
+from genjax.types import Params
+
+
+class PerToken(NamedTuple):
+    """A likelihood of text, counted in tokens.
+
+    Attributes:
+      nats, stderr: nats a token with its standard error.
+      perplexity: exp(nats). It depends on the tokenizer, which bits a byte do not.
+      tokens: how many were scored, the ends of documents among them.
+    """
+
+    nats: float
+    stderr: float
+    perplexity: float
+    tokens: int
+
+
+def per_token(bits: Bits, source: Source, examples: int | None = None) -> PerToken:
+    """Bits a byte of the first `examples` held-out rows, or of all, as nats a token of the same rows."""
+    tokens = units = 0.0
+    for batch in eval_batches(source, 256, limit=examples):
+        tokens += float(np.sum(batch["weight"][:, None] * batch["loss_mask"], dtype=np.float64))
+        units += float(np.sum(batch["weight"] * batch["num_units"], dtype=np.float64))
+    scale = math.log(2) * units / tokens
+    return PerToken(bits.value * scale, bits.stderr * scale, math.exp(bits.value * scale), int(tokens))
+
+
+def write(evaluator: Evaluator, params: Params, count: int, prompt: np.ndarray, length: int) -> Drawn:
+    """`count` continuations of a prompt, int32 [count, length] in `data`.
+
+    Where the prompt and what is written are longer than a row, the last half of a row is the context of the next one; so text of any length is
+    drawn by whatever can fill in the rest of a row, and a model never sees more than it was trained on.
+
+    Args:
+      prompt: int32 [n], n >= 0.
+      length: tokens to write, >= 1.
+    """
+    width = evaluator.run.source.spec.shape[0]
+    text, nfe, depth, turn = np.tile(prompt.astype(np.int32), (count, 1)), 0.0, 0.0, 0
+    while text.shape[1] < len(prompt) + length:
+        seen = text.shape[1] if text.shape[1] < width else width // 2
+        given = {}
+        if seen:
+            given["tokens"] = np.pad(text[:, -seen:], ((0, 0), (0, width - seen)))
+            given["mask"] = np.broadcast_to(np.arange(width) < seen, (count, width))
+        drawn = evaluator.draw(params, count, given=given, turn=turn)
+        text = np.concatenate([text, drawn.data[:, seen:]], axis=1)
+        nfe, depth, turn = nfe + drawn.nfe, depth + drawn.sequential_depth, turn + 1
+    return Drawn(text[:, len(prompt) : len(prompt) + length], None, nfe, depth)
+
+
+def sheet(texts: Sequence[str]) -> str:
+    """Texts one below the other, each under its number."""
+    return "\n".join(f"---- {number} " + "-" * 60 + f"\n{text}" for number, text in enumerate(texts)) + "\n"
+
+
+def read_prompt(prompt: str | None, file: str | None) -> str:
+    """The prompt that is given, or that a file holds; nothing without either."""
+    require(prompt is None or file is None, "--prompt and --prompt_file are two ways to give one prompt: choose one")
+    if file is None:
+        return prompt or ""
+    try:
+        return Path(file).read_bytes().decode()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"--prompt_file={file} is not UTF-8 (byte {error.start})") from error

@@ -1,0 +1,68 @@
+"""Any batch as sequences of tokens: where each token stands, with whom, whether it is learned, and what it is worth.
+
+Text brings all of this along (see `types.Batch`). An array without it is one segment in raster order whose every value is supervised and is
+one unit. So an objective over tokens is written once, and packed documents, context that is not scored and images are all the same to it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+
+from genjax.models import adapters
+from genjax.models.networks import TokenNetwork
+from genjax.objectives.base import classes_from, trunk_from
+from genjax.types import Array, Batch, DataSpec
+
+
+class Sequence(NamedTuple):
+    """B rows of T tokens.
+
+    Attributes:
+      tokens: int32 [B, T].
+      coordinates: int32 [B, T, A], for the rotary positions: the cell of a grid, or the place in the segment.
+      segment_ids: int32 [B, T]; tokens see only their own segment, and 0 is padding.
+      mask: float32 [B, T], 1 where a token is supervised.
+      units: float32 [B], raw units that the supervised tokens stand for.
+    """
+
+    tokens: Array
+    coordinates: Array
+    segment_ids: Array
+    mask: Array
+    units: Array
+
+    @property
+    def begins(self) -> Array:
+        """Where a segment begins, bool [B, T]."""
+        return jnp.diff(self.segment_ids, axis=1, prepend=-1) != 0
+
+    def shifted(self, start: int) -> Array:
+        """What is seen before each token, int32 [B, T]: the token before it in its segment, or `start` where the segment begins."""
+        before = jnp.pad(self.tokens[:, :-1], ((0, 0), (1, 0)))
+        return jnp.where(self.begins, start, before)
+
+
+def grid(spec: DataSpec) -> tuple[int, ...]:
+    """The axes of a row's coordinates: those of its array that are longer than 1."""
+    return tuple(n for n in spec.shape if n > 1) or (1,)
+
+
+def network_from(config: Any, spec: DataSpec) -> TokenNetwork:
+    """The network over tokens of a config, for data like `spec`."""
+    model = config.model
+    return TokenNetwork(trunk_from(config), spec.levels, grid(spec), classes_from(config, spec), model.tied_head, model.logit_softcap, parent=None)
+
+
+def sequence(batch: Batch, spec: DataSpec) -> Sequence:
+    """The rows of a batch of data like `spec`, as sequences."""
+    tokens = batch[spec.key].reshape(-1, spec.num_dims).astype(jnp.int32)
+    cells = jnp.broadcast_to(adapters.grid_coordinates(grid(spec)), (*tokens.shape, len(grid(spec))))
+    return Sequence(
+        tokens,
+        coordinates=batch["positions"][..., None] if "positions" in batch else cells,
+        segment_ids=batch["segment_ids"] if "segment_ids" in batch else jnp.ones_like(tokens),
+        mask=batch["loss_mask"] if "loss_mask" in batch else jnp.ones(tokens.shape, jnp.float32),
+        units=batch["num_units"] if "num_units" in batch else jnp.full(tokens.shape[:1], spec.num_dims, jnp.float32),
+    )
