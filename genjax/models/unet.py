@@ -22,6 +22,7 @@ from __future__ import annotations
 import itertools
 import math
 from functools import partial
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -73,7 +74,7 @@ def convolve(x: Array, kernel: Array) -> Array:
 
 
 @partial(convolve.defjvp, symbolic_zeros=True)
-def _convolve_jvp(primals: tuple[Array, Array], tangents: tuple[Array | SymbolicZero, Array | SymbolicZero]) -> tuple[Array, Array | SymbolicZero]:
+def _convolve_jvp(primals: tuple[Array, Array], tangents: tuple[Any, Any]) -> tuple[Array, Array]:
     (x, kernel), (x_dot, kernel_dot), y = primals, tangents, convolve(*primals)
     parts = []
     if not isinstance(x_dot, SymbolicZero):
