@@ -106,6 +106,7 @@ SMALL = {
     "autoencoder__draws": 2,
 }
 BATCH = make_batch(IMAGES, 6)
+REQUEST = {"id": BATCH["id"], "label": BATCH["label"]}
 
 
 @pytest.fixture(scope="module")
@@ -117,15 +118,14 @@ def latent():
 def test_everything_that_is_done_in_pixels_is_done_in_latents(latent):
     """But inpainting. The loss is in nats a dimension of the data, the likelihood in units of the data."""
     objective, params = latent
-    request = {"id": BATCH["id"], "label": BATCH["label"]}
 
     @jit
     def everything(params):
         return (
             objective.loss(params, BATCH, KEY, train=True),
             objective.likelihood(params, BATCH, KEY),
-            objective.sample(params, request, KEY).data,
-            objective.sample(params, request | {"image": BATCH["image"]}, KEY).data,
+            objective.sample(params, REQUEST, KEY).data,
+            objective.sample(params, REQUEST | {"image": BATCH["image"]}, KEY).data,
             objective.film(params, BATCH, KEY),
         )
 
@@ -146,6 +146,34 @@ def test_what_latents_cannot_do_is_said(latent):
         jax.eval_shape(objective.sample, params, BATCH | {"mask": np.ones((6, 4, 4, 1), bool)}, KEY)
     with pytest.raises(UsageError, match="latents have no such range"):
         build("noise_prediction", IMAGES, **SMALL, noise_prediction__threshold="static")
+
+
+def test_a_classifier_that_guides_is_asked_about_the_decoded_image_and_another_model_must_have_the_same_latents(latent):
+    objective, params = latent
+    classifier = build("classifier", IMAGES, classifier__patch_size=2)
+    guided = dataclasses.replace(objective, guidance_scale=2.0).guided_by("classifier", classifier)
+    guide = jax.eval_shape(lambda: nn.unbox(classifier.init(KEY)))
+    assert jax.eval_shape(guided.sample, params | {"guide": guide}, REQUEST, KEY).data.shape == BATCH["image"].shape
+    assert objective.guided_by("noise_prediction", build("noise_prediction", IMAGES, **SMALL)).guide is not None
+    with pytest.raises(UsageError, match="the latents of the same autoencoder"):
+        objective.guided_by("noise_prediction", build("noise_prediction", IMAGES))
+
+
+@pytest.mark.parametrize("objective", ["consistency", "mean_flow"])
+def test_few_step_objectives_work_in_latents_too(objective):
+    objective = build(objective, IMAGES, **SMALL)
+    params = jax.eval_shape(lambda: nn.unbox(objective.init(KEY)))
+    assert jax.eval_shape(lambda p: objective.loss(p, BATCH, KEY, train=True), params).loss.shape == ()
+    assert jax.eval_shape(objective.sample, params, REQUEST, KEY).data.shape == BATCH["image"].shape
+    assert jax.eval_shape(objective.film, params, REQUEST, KEY)["steps"].shape[1:] == BATCH["image"].shape
+
+
+def test_a_learned_curve_has_a_gradient_in_latents():
+    objective = build("noise_prediction", IMAGES, **SMALL, noise_prediction__curve="learned")
+    params = random_params(objective.init, scale=0.3)
+    gradient = jit(jax.grad(lambda p: objective.loss(p, BATCH, KEY, train=True).loss))(params)
+    assert all(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(gradient["curve"]))
+    assert all(np.abs(leaf).max() == 0 for leaf in jax.tree.leaves(gradient["autoencoder"]))
 
 
 def test_parameters_of_the_autoencoder_are_never_moved(latent):
