@@ -44,7 +44,7 @@ def vdm(config):
 
     config.optimizer.learning_rate = 2e-4
     config.optimizer.weight_decay = 0.01
-    config.optimizer.ema_decay = 0.9999
+    config.optimizer.ema = "constant(decay=0.9999)"
     config.train.duration = "10M steps"
 
 
@@ -63,7 +63,7 @@ def edm(config):
     config.optimizer.learning_rate = 1e-3
     config.optimizer.b2 = 0.999
     config.optimizer.weight_decay = 0.0
-    config.optimizer.ema_decay = 0.9993  # half of it is younger than half a million images
+    config.optimizer.ema = "constant(decay=0.9993)"  # half of it is younger than half a million images
     config.train.duration = "200M examples"
 
 
@@ -79,7 +79,7 @@ def dit(config):
     config.optimizer.learning_rate = 1e-4
     config.optimizer.b2 = 0.999
     config.optimizer.weight_decay = 0.0
-    config.optimizer.ema_decay = 0.9999
+    config.optimizer.ema = "constant(decay=0.9999)"
     config.train.duration = "400k steps"
 
 

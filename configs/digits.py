@@ -7,11 +7,11 @@
 
 Hardware: 2 CPU cores, about 2 minutes each. Expected on the held-out split, seed 0: next_token 1.74 bits/dim (exact), noise_prediction at
 most 2.15 bits/dim (bound), for lengths that cost the same FLOPs. masked_diffusion at most 1.98, block_diffusion (rows of the image) at most
-1.87, for 600 passes of 64 images through the trunk, or 300 with every position twice. The classifier judges samples (evaluate.py
---classifier). consistency and mean_flow draw in a few evaluations and have no likelihood (docs/few_steps.md).
+1.87, for 600 passes of 64 images through the trunk, or 300 with every position twice; embedding_diffusion has no figure yet. The classifier
+judges samples (evaluate.py --classifier). consistency and mean_flow draw in a few evaluations and have no likelihood (docs/few_steps.md).
 """
 
-VARIANTS = ("next_token", "noise_prediction", "masked_diffusion", "block_diffusion", "consistency", "mean_flow", "classifier")
+VARIANTS = ("next_token", "noise_prediction", "masked_diffusion", "block_diffusion", "embedding_diffusion", "consistency", "mean_flow", "classifier")
 
 
 def get_config(config, variant):
@@ -20,14 +20,10 @@ def get_config(config, variant):
 
     # A next-token model of 1,438 images overfits within 20 passes; diffusion, which never sees the same input twice, does not.
     config.model.dropout = {"next_token": 0.2, "classifier": 0.2}.get(variant, 0.0)
-    rates = {"noise_prediction": 4e-3, "masked_diffusion": 4e-3, "block_diffusion": 4e-3, "mean_flow": 3e-3}
+    rates = {"noise_prediction": 4e-3, "masked_diffusion": 4e-3, "block_diffusion": 4e-3, "embedding_diffusion": 4e-3, "mean_flow": 3e-3}
     config.optimizer.learning_rate = rates.get(variant, 2e-3)
-    steps = {
-        "noise_prediction": 2600,
-        "block_diffusion": 300,
-        "consistency": 1600,
-        "mean_flow": 1600,
-    }  # in a block model every position is there twice
+    # In block diffusion every position is there twice.
+    steps = {"noise_prediction": 2600, "block_diffusion": 300, "consistency": 1600, "mean_flow": 1600}
     config.train.duration = f"{steps.get(variant, 600)} steps"
 
     config.classifier.patch_size = 2

@@ -17,7 +17,7 @@ def get_config(config, variant):
 
     config.model.width = 128
     config.model.dropout = 0.1 if variant == "classifier" else 0.0
-    config.optimizer.ema_decay = 0.999
+    config.optimizer.ema = "constant(decay=0.999)"
     config.train.duration = {"noise_prediction": "4000 steps", "next_token": "1000 steps", "classifier": "1000 steps"}[variant]
 
     diffusion = config.noise_prediction

@@ -20,7 +20,9 @@ Batch = dict[str, Array]
 
 # The keys of a batch mean the same to every objective; B is the number of rows.
 #   image   [B, H, W, C]  integer levels in [0, spec.levels)
-#   tokens  [B, T]        integer ids in [0, spec.levels)
+#   tokens  [B, T]        integer ids in [0, spec.levels); [B, h, w] where they lie in a plane, read row by row
+#   codes   [B, h, w]     the picture of `image` as numbers of a lossless code book, beside it
+#   caption [B, T']       ids of words that describe the row, padded with 0
 #   label   [B]           integer class in [0, spec.num_classes); spec.num_classes itself stands for "no class"
 #   id      [B] uint32    the row's position in the data stream: every random number of a row is keyed by it, so that a row meets the
 #                         same noise in any micro-batch, on any device and in any compile mode
@@ -43,7 +45,7 @@ class DataSpec:
     Attributes:
       name: the data source as the config names it.
       key: the batch key that holds the array, "image" or "tokens".
-      shape: the shape of one example, [H, W, C] or [T].
+      shape: the shape of one example, [H, W, C] or [T] or [h, w].
       levels: every value is an integer in [0, levels).
       num_classes: labels are integers in [0, num_classes); 0 when there are none.
       train_size, eval_size: examples in each split.

@@ -59,7 +59,7 @@ ARROWS = {
     "decoding": MATHS,
     "objectives": {"models", "diffusion", "decoding", "config", *MATHS},
     "training": {"objectives", *LEARNING},
-    "evaluation": {"training", "objectives", *LEARNING},
+    "evaluation": {"training", "objectives", "diffusion", *LEARNING},
     "comparison": {"evaluation", "training", "objectives", "diffusion", *LEARNING},
     "scripts": {"comparison", "evaluation", "training", "config", "cli"},
     "configs": {"config"},
@@ -187,6 +187,7 @@ def test_every_field_is_read(toy_run, tmp_path):
     read = set()
     runs = [(objective, {}) for objective in FIELDS["objective"].choices]
     runs.append(("noise_prediction", {"noise_prediction.network": "unet", "unet.channels": 8, "unet.multipliers": "1"}))
+    runs.append(("next_token", {"optimizer.name": "muon"}))
     for objective, overrides in runs:
         run = toy_run(objective, tmp_path / "run", overrides)
         assert Run.build(Recorder(run.config, read)).abstract_state is not None
@@ -234,6 +235,9 @@ SMALL = {
     "model.width": "16",
     "model.depth": "1",
     "model.heads": "2",
+    "unet.channels": "4",
+    "unet.blocks": "1",
+    "unet.heads": "1",
     "noise_prediction.steps": "2",
     "noise_prediction.eval_times": "2",
     "autoencoder.channels": "4",

@@ -74,3 +74,17 @@ def test_the_solver_of_the_how_to_is_of_second_order():
             for n in (64, 128)
         ]
     assert np.log2(errors[0] / errors[1]) == pytest.approx(2.0, abs=0.1)
+
+
+def test_the_page_on_shapes_runs_as_written(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENJAX_CACHE_DIR", str(tmp_path / "cache"))
+    captioned, read, prepared = blocks("shapes.md")
+    scope = {}
+    exec(captioned, scope)
+    assert scope["true"].shape == (1000,) and 0 < scope["true"].mean() < 0.2
+    exec(read, scope)
+    from genjax.data.shapes import prepare
+
+    monkeypatch.setattr(prepare, "SIZES", {"train": 3, "validation": 2, "test": 2})
+    exec(prepared, {"data_dir": str(tmp_path)})
+    assert open_source("tfds:shapes/s16", str(tmp_path)).spec.train_size == 3

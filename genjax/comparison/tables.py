@@ -1,6 +1,7 @@
 """The tables of README.md and docs/, written from results/*.json: no number there is typed by hand.
 
-A table stands between two comments, `<!-- results/NAME.json -->` and `<!-- end -->`; `rewrite` replaces what is between them.
+A table stands between two comments, `<!-- results/NAME.json -->` and `<!-- end -->`; `rewrite` replaces what is between them. The form of a
+table that is not a comparison's is named behind the file: `<!-- results/NAME.json as samplers -->`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 COSTS = {"train_flops": ".3g", "network_evaluations_per_sample": "g", "samples_per_second": ".0f"}
-_PLACE = re.compile(r"(<!-- (results/[\w.-]+\.json) -->\n).*?(<!-- end -->)", re.DOTALL)
+_PLACE = re.compile(r"(<!-- (results/[\w.-]+\.json)(?: as (\w+))? -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def rewrite(text: str, root: Path) -> str:
@@ -19,11 +20,8 @@ def rewrite(text: str, root: Path) -> str:
 
     def table(match: re.Match[str]) -> str:
         record = json.loads((root / match[2]).read_text())
-        return (
-            match[1]
-            + "\n".join([*TABLES.get(record["name"], comparison)(record), "", f"{_protocol(record)}; all of it in `{match[2]}`.", ""])
-            + match[3]
-        )
+        lines = [*FORMS[match[3] or "comparison"](record), "", f"{_protocol(record)}; all of it in `{match[2]}`.", ""]
+        return match[1] + "\n".join(lines) + match[4]
 
     return _PLACE.sub(table, text)
 
@@ -60,7 +58,33 @@ def biases(record: dict[str, Any]) -> list[str]:
     return lines
 
 
-TABLES = {"diffusion_biases": biases}  # the name of a record -> its table; the others are comparisons
+def samplers(record: dict[str, Any]) -> list[str]:
+    """Arms "sampler(steps=N)" as a table: a row a number of steps, a group of columns a sampler; then the arms without steps."""
+    value = {(row["arm"], row["metric"]): row["value"] for row in record["metrics"]}
+    split = [re.fullmatch(r"(\w+)\(steps=(\d+)\)", arm) for arm, _ in value]
+    found = [(match[1], int(match[2])) for match in split if match]
+    kinds, metrics = list(dict.fromkeys(kind for kind, _ in found)), ("valid", "mean_count", "total_variation")
+    show = lambda arm: " / ".join(f"{value[arm, metric]:.{2 if metric == 'mean_count' else 3}f}" for metric in metrics)
+    lines = [
+        "| evaluations | " + " | ".join(f"{kind.replace('_', ' ')}: valid / mean count / TV" for kind in kinds) + " |",
+        "|---" * (len(kinds) + 1) + "|",
+    ]
+    for steps in sorted({steps for _, steps in found}):
+        lines.append(f"| {steps} | " + " | ".join(show(f"{kind}(steps={steps})") for kind in kinds) + " |")
+    lines += [f"| {arm} | {show(arm)} |" + " |" * (len(kinds) - 1) for arm, metric in value if metric == "valid" and "(" not in arm]
+    return lines
+
+
+def bounds(record: dict[str, Any]) -> list[str]:
+    """The metrics excess_bits and predicted_excess_bits, a row an arm."""
+    rows = {(row["arm"], row["metric"]): f"{row['value']:.3f} ± {row['stderr']:.3f}" for row in record["metrics"] if row["stderr"] is not None}
+    arms = [arm for arm, metric in rows if metric == "excess_bits"]
+    lines = ["| | bits/image above the entropy | predicted |", "|---|---|---|"]
+    lines += [f"| {arm} | {rows[arm, 'excess_bits']} | {rows[arm, 'predicted_excess_bits']} |" for arm in arms]
+    return lines
+
+
+FORMS = {"comparison": comparison, "biases": biases, "samplers": samplers, "bounds": bounds}
 
 
 def _protocol(record: dict[str, Any]) -> str:

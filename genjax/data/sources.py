@@ -14,6 +14,7 @@ from genjax.data.base import Rows, Source
 from genjax.data.digits import open_digits
 from genjax.data.markov import open_markov
 from genjax.data.npz import open_npz
+from genjax.data.shapes.source import open_shapes, open_shapes_codes
 from genjax.data.text import Corpus, TextFormat, read_stdlib, read_text, text_source
 from genjax.data.tfds import open_tfds, read_tfds_text
 from genjax.errors import UsageError, did_you_mean
@@ -24,6 +25,8 @@ OPENERS: dict[str, Callable[[str, str | None], Source]] = {
     "digits": open_digits,  # digits                 scikit-learn's 8x8 handwritten digits, always at hand
     "tfds": open_tfds,  #     tfds:fashion_mnist     an image set that TensorFlow Datasets has prepared
     "npz": open_npz,  #       npz:path/to/file.npz   arrays of your own
+    "shapes": open_shapes,  # shapes:s16             captioned scenes whose entropy is known, as pictures
+    "shapes_codes": open_shapes_codes,  # shapes_codes:s16   the same as codes
 }
 
 CORPORA: dict[str, Callable[[str, str | None], Corpus]] = {

@@ -36,7 +36,7 @@ from genjax.types import Array, Key
 
 
 class Codes(Protocol):
-    """Data as points of a space: the integers of a `Quantizer` or a `Codebook`, real numbers as they are of `Continuous`."""
+    """Data as points of a space: the integers of a `Quantizer`, `Palette` or `Codebook`, real numbers as they are of `Continuous`."""
 
     def encode(self, ints: Array) -> Array:
         """The point of each integer, [B, ...] -> [B, ...] with axes of its own at the end, if any."""

@@ -117,3 +117,39 @@ class Continuous:
     def dequantize_normal(self, values: Array, keys: Key, std: Array) -> tuple[Array, Array]:
         """As `dequantize_uniform`."""
         return values, jnp.zeros(values.shape[:1], values.dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class Palette:
+    """Pixels that take one of a few colours: a quantizer whose level is a number of a palette, and whose value is a vector.
+
+    Its decoder is equation (1) with colours for v: a pixel is decoded as a whole, so that the bound of data that show nothing but these
+    colours pays for no other.
+
+    Attributes:
+      colours: K tuples of C numbers, in the units of the model's input.
+    """
+
+    colours: tuple[tuple[float, ...], ...]
+
+    def encode(self, numbers: Array) -> Array:
+        """Colours [B, H, W, C] of palette numbers [B, H, W], in the default floating type."""
+        return self._values[jnp.asarray(numbers, jnp.int32)]
+
+    def decode(self, x: Array) -> Array:
+        """The nearest colour's number, int32 [B, H, W], of x [B, H, W, C]."""
+        return jnp.argmin(self._distance(x), axis=-1).astype(jnp.int32)
+
+    def log_prob(self, numbers: Array, mean: Array, std: Array) -> Array:
+        """log P(numbers | mean, std) of every pixel in nats, [B, H, W], for mean [B, H, W, C] and std a scalar or [B]."""
+        distance = self._distance(mean)
+        logits = jax.nn.log_softmax(-0.5 * distance / bcast(std, distance) ** 2, axis=-1)
+        return jnp.take_along_axis(logits, numbers[..., None].astype(jnp.int32), axis=-1)[..., 0]
+
+    @property
+    def _values(self) -> Array:
+        return jnp.asarray(self.colours, jnp.result_type(float))
+
+    def _distance(self, x: Array) -> Array:
+        """Squared distance to every colour, [B, H, W, K]."""
+        return jnp.sum(jnp.square(x[..., None, :] - self._values.reshape((1,) * (x.ndim - 1) + self._values.shape)), axis=-1)

@@ -25,3 +25,21 @@ def test_a_table_is_made_from_its_record(tmp_path):
     assert "| a | ≤ 1.235 ± 0.012 | upper bound |" in text and "old" not in text
     assert text.startswith("before\n") and text.endswith("\nafter") and "`cmd`, 2026-01-02" in text
     assert tables.rewrite(text, tmp_path) == text
+
+
+def test_samplers_and_bounds_have_forms_of_their_own(tmp_path):
+    def row(arm, metric, value, stderr=None):
+        return {"arm": arm, "metric": metric, "value": value, "stderr": stderr, "kind": None, "unit": "", "seed": 0}
+
+    metrics = [
+        row(f"ddim(steps={n})", metric, value) for n in (16, 2) for metric, value in (("valid", n / 16), ("mean_count", 2), ("total_variation", 0.1))
+    ]
+    metrics += [row("bound", "excess_bits", 30.0, 0.5), row("bound", "predicted_excess_bits", 30.25, 0.125)]
+    record = {"metrics": metrics, "seeds": [0], "command": "cmd", "date": "2026-01-02T03:04", "hardware": "h", "versions": {"jax": "1"}}
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "x.json").write_text(json.dumps(record))
+    places = "<!-- results/x.json as samplers -->\n<!-- end --> <!-- results/x.json as bounds -->\n<!-- end -->"
+    text = tables.rewrite(places, tmp_path)
+    assert text.index("| 2 | 0.125 / 2.00 / 0.100 |") < text.index("| 16 | 1.000 / 2.00 / 0.100 |")
+    assert "| bound | 30.000 ± 0.500 | 30.250 ± 0.125 |" in text
+    assert tables.rewrite(text, tmp_path) == text

@@ -1,0 +1,66 @@
+"""Which scenes a caption leaves possible: p(x | caption) = p(x) p(caption | x) / p(caption), with both factors in closed form.
+
+On S8 the 450 scenes are listed and everything is exact. Elsewhere scenes are drawn from p(x) and weighted by p(caption | x): means are
+consistent, and stand with their standard error (that of a ratio of means).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from genjax.data.shapes import scenes
+from genjax.data.shapes.captions import Speaker
+from genjax.data.shapes.language import Caption
+from genjax.data.shapes.scenes import Scenes
+from genjax.errors import UsageError
+
+
+class Posterior(NamedTuple):
+    """Scenes [N] that the caption is possible for.
+
+    Attributes:
+      joint: [N], p(x) p(caption | x); of drawn scenes, p(caption | x) over the number of draws.
+      exact: whether all scenes there are were listed.
+    """
+
+    scenes: Scenes
+    joint: np.ndarray
+    exact: bool
+
+    @property
+    def weights(self) -> np.ndarray:
+        """[N], of each scene; they add up to one."""
+        return self.joint / self.joint.sum()
+
+    @property
+    def caption_bits(self) -> float:
+        """-log2 p(caption); of drawn scenes, an estimate."""
+        return float(-np.log2(self.joint.sum()))
+
+    def mean(self, values: np.ndarray) -> tuple[float, float]:
+        """The mean of a value of each scene [N] given the caption, and its standard error, 0 where it is exact."""
+        mean = float(self.weights @ values)
+        return mean, 0.0 if self.exact else float(np.sqrt(np.sum((self.weights * (values - mean)) ** 2)))
+
+    def entropy(self) -> float:
+        """Bits of a scene given the caption; only of listed scenes."""
+        assert self.exact, "the entropy of a posterior needs all scenes"
+        return float(-np.sum(self.weights * np.log2(self.weights)))
+
+
+def given_caption(speaker: Speaker, caption: Caption, draws: int = 20_000, seed: int = 0) -> Posterior:
+    """The scenes of the speaker's tier given a caption of his; `draws` scenes are tried where they cannot be listed.
+
+    Raises:
+      UsageError: the caption is of no scene, or of none that was drawn.
+    """
+    tier, exact = speaker.tier, speaker.tier.cells == 1
+    tried = scenes.enumerate_all(tier) if exact else scenes.sample(tier, draws, seed)
+    prior = 2.0 ** -scenes.bits(tier, tried.k) if exact else np.full(draws, 1 / draws)
+    joint = prior * 2.0 ** speaker.log2_prob(tried, caption)
+    possible = joint > 0
+    if not possible.any():
+        raise UsageError(f"this caption is of none of the {len(joint):,} scenes of {tier.name} that were tried")
+    return Posterior(Scenes(*(part[possible] for part in tried)), joint[possible], exact)

@@ -1,0 +1,53 @@
+"""Scenes given a caption, against captions of scenes."""
+
+import math
+
+import numpy as np
+import pytest
+
+from genjax.data.shapes import captions, counter, language, posterior, scenes
+from genjax.data.shapes.captions import Speaker
+from genjax.data.shapes.scenes import TIERS
+from genjax.errors import UsageError
+
+S8, S16 = TIERS["s8"], TIERS["s16"]
+
+
+def test_on_s8_the_posterior_is_how_often_a_scene_was_described_so():
+    rows, text = 40_000, "a red shape."
+    found = posterior.given_caption(Speaker(S8), language.parse(text))
+    assert found.exact and len(found.weights) == 2 * 32
+    assert found.weights.sum() == pytest.approx(1, abs=1e-12)
+    np.testing.assert_allclose(found.weights, 1 / 64, atol=1e-12)  # by symmetry
+    assert found.entropy() == pytest.approx(6, abs=1e-9)
+
+    tokens = Speaker(S8).draw(scenes.sample(S8, rows, seed=3), counter.fold(counter.start(9), np.arange(rows)))
+    said = (tokens == language.to_tokens(text[:-1].split() + ["."])).all(axis=1).mean()
+    expected = 2.0**-found.caption_bits
+    assert said == pytest.approx(expected, abs=4 * math.sqrt(expected / rows))
+
+
+def test_a_caption_that_names_everything_leaves_the_offsets():
+    found = posterior.given_caption(Speaker(S8), language.parse("exactly one red circle on black"))
+    assert found.entropy() == pytest.approx(2, abs=1e-12)
+
+
+def test_drawn_posteriors_agree_with_a_count_by_hand():
+    """S16, "no shapes": the empty scene alone. "only hearts": all objects are, and the mean of what is true of all is one."""
+    empty = posterior.given_caption(Speaker(S16), language.parse("no shapes"))
+    assert set(empty.scenes.k) == {0} and not empty.exact
+    assert 2.0**-empty.caption_bits == pytest.approx(0.2 * 0.5, abs=0.01)
+    hearts = posterior.given_caption(Speaker(S16), language.parse("only hearts"))
+    seen = captions.objects(hearts.scenes)
+    assert hearts.mean(((seen.shape == 5) | (seen.shape == 8)).all(axis=1).astype(float)) == (pytest.approx(1), pytest.approx(0, abs=1e-12))
+
+
+def test_the_standard_error_of_a_drawn_mean_is_honest():
+    means = [posterior.given_caption(Speaker(S16), language.parse("a red shape"), 1000, seed) for seed in range(30)]
+    means = np.array([found.mean(found.scenes.k.astype(float)) for found in means])
+    assert 0.6 < means[:, 1].mean() / means[:, 0].std() < 1.6
+
+
+def test_an_impossible_caption_is_refused():
+    with pytest.raises(UsageError, match="of none of the 450 scenes"):
+        posterior.given_caption(Speaker(S8), language.parse("two hearts"))
