@@ -17,8 +17,8 @@ FIELDS = {
             "embedding_diffusion",
             "consistency",
             "mean_flow",
-            "classifier",
             "autoencoder",
+            "classifier",
         ),
     ),
     "data": {
