@@ -6,7 +6,7 @@
 
 with --config.data.dir=../shared/data/tfds, or wherever the data are prepared; another --workdir of the first goes into the second as
 --config.noise_prediction.autoencoder=WORKDIR. The 28x28 pixels become 7x7 latents of 4 channels, and the pixel model's patches are 4x4: both
-models are the same transformer over 49 positions. Neither stage has been run at this length: there is no measured figure yet.
+models are the same transformer over 49 positions. Not measured: neither stage has been run at this length.
 """
 
 VARIANTS = ("autoencoder", "latent_diffusion", "pixel_diffusion")
