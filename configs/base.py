@@ -10,7 +10,16 @@ FIELDS = {
     "objective": field(
         "next_token",
         "what is learned",
-        choices=("next_token", "noise_prediction", "masked_diffusion", "embedding_diffusion", "consistency", "mean_flow", "classifier"),
+        choices=(
+            "next_token",
+            "noise_prediction",
+            "masked_diffusion",
+            "embedding_diffusion",
+            "consistency",
+            "mean_flow",
+            "autoencoder",
+            "classifier",
+        ),
     ),
     "data": {
         "source": field(
@@ -54,6 +63,7 @@ FIELDS = {
         "remat": field(False, "recompute a block's activations in the backward pass to save memory"),
     },
     "noise_prediction": {
+        "autoencoder": field(None, "--workdir of a trained autoencoder, with the same autoencoder.*, to work in its latents; None: pixels", kind=str),
         "network": field("trunk", "the denoiser: the shared transformer over patches (a DiT), or a U-Net", choices=("trunk", "unet")),
         "patch_size": field(1, "a position of the trunk is a patch of this many pixels a side", at_least=1),
         "prediction": field("eps", "what the network's output means", choices=("eps", "x0", "score", "v", "flow", "velocity", "edm")),
@@ -66,7 +76,7 @@ FIELDS = {
         "shift": field(0.0, "added to the curve before it is cut to its ends, for example 2 log(64 / side) on large images"),
         "logsnr_min": field(-10.0, "log-SNR at the noise end", at_least=-40.0, at_most=40.0),
         "logsnr_max": field(9.0, "log-SNR at the data end", at_least=-40.0, at_most=40.0),
-        "data_std": field(0.6, "standard deviation of the data on [-1, 1], for the edm prediction and the start of sampling", above=0.0),
+        "data_std": field(0.6, "standard deviation of the data on [-1, 1], for the edm prediction and the start of sampling (latents: 1)", above=0.0),
         "weighting": field(
             Choice("elbo"),
             "weight of the squared noise error over log-SNR; elbo makes the loss a likelihood bound",
@@ -126,6 +136,16 @@ FIELDS = {
         "blocks": field(1, "residual blocks a resolution", at_least=1),
         "attention": field((), "heights of the feature maps that have self-attention", at_least=1),
         "heads": field(4, "heads of that attention", at_least=1),
+    },
+    "autoencoder": {
+        "latent_channels": field(4, "channels of a latent", at_least=1),
+        "channels": field(32, "features at the image's own resolution", at_least=4),
+        "multipliers": field(
+            (1, 2, 2), "features of each resolution over `channels`; each is half the one before, the last the latents'", at_least=1
+        ),
+        "blocks": field(1, "residual blocks a resolution, in the encoder and in the decoder", at_least=1),
+        "beta": field(1.0, "weight of the latents' nats in the loss; 1 makes it a likelihood bound, less keeps more of the image", at_least=0.0),
+        "draws": field(4, "latents drawn for each example of a likelihood, of the autoencoder or in its latents", at_least=2, late=True),
     },
     "classifier": {
         "patch_size": field(4, "a position is a patch of this many pixels a side", at_least=1),

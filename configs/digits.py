@@ -7,11 +7,21 @@
 
 Hardware: 2 CPU cores, about 2 minutes each. Expected on the held-out split, seed 0: next_token 1.74 bits/dim (exact), noise_prediction at
 most 2.15 bits/dim (bound), for lengths that cost the same FLOPs. masked_diffusion at most 1.98, block_diffusion (rows of the image) at most
-1.87, for 600 passes of 64 images through the trunk, or 300 with every position twice; embedding_diffusion has no figure yet. The classifier
-judges samples (evaluate.py --classifier). consistency and mean_flow draw in a few evaluations and have no likelihood (docs/few_steps.md).
+1.87, for 600 passes of 64 images through the trunk, or 300 with every position twice; embedding_diffusion and autoencoder have no figure yet. The
+classifier judges samples (evaluate.py --classifier). consistency and mean_flow draw in a few evaluations and have no likelihood (docs/few_steps.md).
 """
 
-VARIANTS = ("next_token", "noise_prediction", "masked_diffusion", "block_diffusion", "embedding_diffusion", "consistency", "mean_flow", "classifier")
+VARIANTS = (
+    "next_token",
+    "noise_prediction",
+    "masked_diffusion",
+    "block_diffusion",
+    "embedding_diffusion",
+    "consistency",
+    "mean_flow",
+    "autoencoder",
+    "classifier",
+)
 
 
 def get_config(config, variant):

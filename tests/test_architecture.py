@@ -240,6 +240,7 @@ SMALL = {
     "unet.heads": "1",
     "noise_prediction.steps": "2",
     "noise_prediction.eval_times": "2",
+    "autoencoder.channels": "4",
     "masked_diffusion.steps": "2",
     "masked_diffusion.eval_times": "2",
     "embedding_diffusion.steps": "2",
@@ -286,6 +287,10 @@ def test_every_recipe_trains(recipe, tmp_path):
     if config.data.source.partition(":")[0] == "npz":
         pytest.skip(f"{config.data.source} is the user's own file")
     with tfds.testing.mock_data(num_examples=8):
+        if config.noise_prediction.autoencoder is not None:  # what a second stage begins from is the recipe's first
+            first = configs.load(f"{recipe.partition(':')[0]}:autoencoder", FIELDS, SMALL)
+            train(first, tmp_path / "first", lambda run: [])
+            config = configs.load(recipe, FIELDS, SMALL | {"noise_prediction.autoencoder": str(tmp_path / "first")})
         summary = train(config, tmp_path / "run", lambda run: [])
         assert summary.step == 1
         assert np.isfinite(summary.metrics["loss"])

@@ -424,7 +424,7 @@ def test_every_rule_of_validate_is_tested():
 def test_choices_are_names_of_the_code():
     from genjax import objectives
     from genjax.diffusion import grid, prediction, process, time_sampling
-    from genjax.objectives import noise_prediction
+    from genjax.objectives import noise_prediction, steering
 
     tables = {
         "objective": objectives.OBJECTIVES,
@@ -432,10 +432,10 @@ def test_choices_are_names_of_the_code():
         "noise_prediction.scaling": process.SCALINGS,
         "noise_prediction.curve": process.CURVES | {noise_prediction.LEARNED: None},
         "noise_prediction.weighting": noise_prediction.WEIGHTINGS,
-        "noise_prediction.inpaint": noise_prediction.INPAINTERS,
+        "noise_prediction.inpaint": steering.INPAINTERS,
         "noise_prediction.time_sampler": time_sampling.TIME_SAMPLERS,
         "noise_prediction.solver": noise_prediction.SOLVERS,
-        "noise_prediction.threshold": noise_prediction.THRESHOLDS,
+        "noise_prediction.threshold": steering.THRESHOLDS,
         "noise_prediction.likelihood": noise_prediction.BOUNDS,
         "noise_prediction.network": noise_prediction.NETWORKS,
         "noise_prediction.grid": grid.GRIDS,

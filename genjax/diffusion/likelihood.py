@@ -31,13 +31,12 @@ from genjax.diffusion import time_sampling
 from genjax.diffusion.grid import Grid
 from genjax.diffusion.prediction import eps_from_x0
 from genjax.diffusion.process import Denoise, Process, alpha_sigma, bcast, inner, prior_std
-from genjax.diffusion.quantizer import Quantizer
 from genjax.errors import UsageError
 from genjax.types import Array, Key
 
 
 class Codes(Protocol):
-    """Integers as points of a space: `Quantizer`, `Palette`, `Codebook`."""
+    """Data as points of a space: the integers of a `Quantizer`, `Palette` or `Codebook`, real numbers as they are of `Continuous`."""
 
     def encode(self, ints: Array) -> Array:
         """The point of each integer, [B, ...] -> [B, ...] with axes of its own at the end, if any."""
@@ -105,7 +104,7 @@ def variational_bound(
     Args:
       denoise: (x [B, ...], logsnr [B]) -> x0_hat [B, ...], without guidance or thresholding.
       process, quantizer: the model's.
-      ints: [B, ...] levels.
+      ints: [B, ...] levels; real numbers where the quantizer is Continuous, and the bound is one of their density.
       keys: [B], one an example; the same key gives the same estimate in any batch.
       num_times: K >= 2 noise levels an example, evenly spread from a random start; one network evaluation each.
       data_std: of the encoded data; enters the prior as in `solvers.initial`.
@@ -130,7 +129,7 @@ def variational_bound(
     return Bound(prior_kl(process, x0, data_std, counted), jnp.mean(reconstruction, axis=0), jnp.mean(diffusion, axis=0), stderr)
 
 
-def discrete_bound(denoise: Denoise, process: Process, grid: Grid, quantizer: Quantizer, ints: Array, keys: Key, *, data_std: float = 1.0) -> Bound:
+def discrete_bound(denoise: Denoise, process: Process, grid: Grid, quantizer: Codes, ints: Array, keys: Key, *, data_std: float = 1.0) -> Bound:
     """An unbiased estimate of (1) with (3), the bound of ancestral sampling on `grid`; arguments as in `variational_bound`.
 
     Costs grid.steps evaluations an example, one noise a step. x_0 is x at the end of the grid, which starts where the process does.

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from genjax import rng
 from genjax.diffusion import adaptive
 from genjax.diffusion.process import Denoise, Process, alpha_sigma, inner, prior_std
-from genjax.diffusion.quantizer import Quantizer
+from genjax.diffusion.quantizer import Continuous, Quantizer
 from genjax.errors import UsageError
 from genjax.types import Array, Key
 
@@ -108,7 +108,7 @@ def prior_nats(process: Process, z: Array, data_std: float) -> Array:
 def discrete(
     denoise: Denoise,
     process: Process,
-    quantizer: Quantizer,
+    quantizer: Quantizer | Continuous,
     ints: Array,
     keys: Key,
     num_draws: int,
@@ -122,7 +122,7 @@ def discrete(
     """An upper bound of -log P(ints) [B], the mean over `num_draws` >= 2 independent dequantisations and trajectories.
 
     Args:
-      ints: [B, ...] levels of `quantizer`.
+      ints: [B, ...] levels; real numbers where the quantizer is Continuous, and the bound is one of their density.
       dequantization: "uniform" on the bin, or "normal", the process's own noise at logsnr_max cut to the bin.
       num_probes: K >= 1 probes a trajectory, or 0 for the exact trace.
       (the others as in `continuous`)

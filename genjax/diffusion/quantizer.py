@@ -6,6 +6,10 @@ genjax knows how levels become numbers.
 
 Decoder (VDM, arXiv:2107.00630, sec. 3.3), normalised over the levels:
     P(k | m, s) = exp(-(v_k - m)^2 / (2 s^2)) / sum_j exp(-(v_j - m)^2 / (2 s^2))                            (1)
+Decoder of an autoencoder (PixelCNN++, arXiv:1701.05517): the mass of a logistic distribution of mean m and scale s on the bin of k, where the
+end bins reach to infinity, so that it is normalised too. With a = (v_k + Delta/2 - m)/s and b = a - Delta/s,
+    P(k | m, s) = sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - exp(-Delta/s))                       (3)
+and the product cancels nothing, however far k is from m. The level that m lies on is the median.
 Dequantisation: for any density q(x | k) on the bin of k, and a continuous model p,
     log P(k) = log int_bin p(x) dx >= E_q [log p(x) - log q(x | k)]                                          (2)
 uniform: -log q = log Delta a dimension (arXiv:1511.01844). Truncated normal (i-DODE, arXiv:2305.03935): x = v_k + s z, z ~ N(0, 1) cut to the
@@ -65,6 +69,15 @@ class Quantizer:
         logits = jax.nn.log_softmax(-0.5 * distance**2, axis=-1)
         return jnp.take_along_axis(logits, ints[..., None].astype(jnp.int32), axis=-1)[..., 0]
 
+    def logistic_log_prob(self, ints: Array, mean: Array, scale: Array) -> Array:
+        """log P(ints | mean, scale) of every dimension, equation (3), in nats; ints, mean and scale > 0 of one shape."""
+        upper = (self.encode(ints) + self.bin_width / 2 - mean) / scale
+        lower, width = upper - self.bin_width / scale, self.bin_width / scale
+        first, last = ints == 0, ints == self.levels - 1
+        below_upper = jnp.where(last, 0.0, jax.nn.log_sigmoid(upper))
+        above_lower = jnp.where(first, 0.0, jax.nn.log_sigmoid(-lower))
+        return below_upper + above_lower + jnp.where(first | last, 0.0, jnp.log(-jnp.expm1(-width)))
+
     def dequantize_uniform(self, ints: Array, keys: Key) -> tuple[Array, Array]:
         """(x [B, ...] uniform on the bin of ints, -log q [B] in nats); one key a row [B]."""
         u = rng.uniform(keys, ints.shape[1:])
@@ -79,6 +92,31 @@ class Quantizer:
         log_norm = jnp.log(std * jax.scipy.special.erf(edge / math.sqrt(2))) + 0.5 * math.log(2 * math.pi)
         per_dim = 0.5 * z**2 + log_norm
         return self.encode(ints) + std * z, jnp.sum(per_dim, axis=inner(per_dim))
+
+
+@dataclasses.dataclass(frozen=True)
+class Continuous:
+    """Real numbers as they are, in the place of a Quantizer: they have no levels, so a bound of them is one of a density.
+
+    The decoder is p(z | z_0) = N(z_0/alpha, (sigma/alpha)^2), the noise of the data end itself.
+    """
+
+    def encode(self, values: Array) -> Array:
+        """The values themselves."""
+        return values
+
+    def log_prob(self, values: Array, mean: Array, std: Array) -> Array:
+        """log N(values; mean, std^2) of every dimension, in nats; arguments as in `Quantizer.log_prob`."""
+        std = bcast(jnp.asarray(std), values)
+        return -0.5 * ((values - mean) / std) ** 2 - jnp.log(std) - 0.5 * math.log(2 * math.pi)
+
+    def dequantize_uniform(self, values: Array, keys: Key) -> tuple[Array, Array]:
+        """The values themselves, and 0 [B]: there is no bin to fill."""
+        return values, jnp.zeros(values.shape[:1], values.dtype)
+
+    def dequantize_normal(self, values: Array, keys: Key, std: Array) -> tuple[Array, Array]:
+        """As `dequantize_uniform`."""
+        return values, jnp.zeros(values.shape[:1], values.dtype)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,12 +18,21 @@ import jax.numpy as jnp
 
 from genjax.models import cache as caches
 from genjax.models.masks import AttentionIds, visible
-from genjax.types import Array
+from genjax.types import Array, Params
 
 
 def named(init: nn.initializers.Initializer, *axes: str) -> nn.initializers.Initializer:
     """An initializer whose parameter carries the logical names of its axes."""
     return nn.with_logical_partitioning(init, axes)
+
+
+def frozen(params: Params) -> Params:
+    """Boxed parameters as a part of a model that is not learned: every axis is named "frozen", which neither decays nor is split."""
+
+    def rename(box: nn.LogicallyPartitioned) -> nn.LogicallyPartitioned:
+        return nn.LogicallyPartitioned(box.value, ("frozen",) * box.value.ndim)
+
+    return jax.tree.map(rename, params, is_leaf=lambda leaf: isinstance(leaf, nn.LogicallyPartitioned))
 
 
 class Dense(nn.Module):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from genjax.objectives.autoencoder import Autoencoder
 from genjax.objectives.base import Objective
 from genjax.objectives.classifier import Classifier
 from genjax.objectives.consistency import Consistency
@@ -22,6 +23,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "consistency": Consistency,
     "mean_flow": MeanFlow,
     "classifier": Classifier,
+    "autoencoder": Autoencoder,
 }
 
 

@@ -7,7 +7,8 @@ and nothing else, so a new objective is one file, one line in `genjax.objectives
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar, Protocol
+from collections.abc import Callable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import flax.linen as nn
 import jax
@@ -16,7 +17,7 @@ import jax.numpy as jnp
 from genjax import rng
 from genjax.config import require
 from genjax.models.trunk import Trunk
-from genjax.types import Array, Batch, DataSpec, Key, Likelihood, LossSums, Params, Samples, Work
+from genjax.types import Array, Batch, DataSpec, Key, Likelihood, LossSums, Params, PyTree, Samples, Work
 
 
 class Objective(Protocol):
@@ -49,6 +50,20 @@ class Objective(Protocol):
 
     def film(self, params: Params, batch: Batch, key: Key) -> dict[str, Array]:
         """How this objective works, as films in the units of the data: name -> frames [F, B, ...], of a batch and of samples like it."""
+
+
+# What an objective may ask for when a training begins. Load: (a run's directory, the shapes of its parameters) -> its averaged parameters.
+# Rows: n -> a batch of at most n training examples, spread evenly over the split.
+Load = Callable[[str, PyTree], Params]
+Rows = Callable[[int], Batch]
+
+
+@runtime_checkable
+class Inherits(Protocol):
+    """An objective whose parameters are not all made by `init`: some are another run's, or measured on the data."""
+
+    def inherit(self, load: Load, rows: Rows) -> Params:
+        """Top-level entries of the parameters, in the place of those of `init`; {} where there are none."""
 
 
 def trunk_from(config: Any) -> Trunk:

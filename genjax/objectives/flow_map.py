@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import math
+from functools import partial
 from typing import Any, ClassVar, Self
 
+import jax
 import jax.numpy as jnp
 
 from genjax import rng
 from genjax.config import Choice, require
 from genjax.diffusion import flow_map, grid, solvers, time_sampling
 from genjax.diffusion.process import Process, inner
-from genjax.diffusion.quantizer import Quantizer
 from genjax.errors import UsageError
 from genjax.models.networks import PatchNetwork
 from genjax.models.unet import UNet
-from genjax.objectives.base import classes_from, hide_labels
+from genjax.objectives import spaces
+from genjax.objectives.base import Load, Rows, classes_from, hide_labels
 from genjax.objectives.noise_prediction import NETWORKS
 from genjax.registry import bind
 from genjax.types import Array, Batch, Cost, DataSpec, Key, Likelihood, LossSums, Params, Samples, Work
@@ -32,7 +35,7 @@ class FlowMap(abc.ABC):
 
     network: PatchNetwork | UNet
     spec: DataSpec
-    quantizer: Quantizer
+    space: spaces.Space
     process: Process
     data_std: float
     time_sampler: str
@@ -61,12 +64,13 @@ class FlowMap(abc.ABC):
         name, numbers = Choice(options.grid).parts
         bind(grid.GRIDS, (name, numbers), "grid")
         grid.make(name, process, options.steps, "stop", **numbers)
+        space = spaces.build(config, spec)
         return {
-            "network": NETWORKS[options.network](config, spec, classes_from(config, spec)),
+            "network": NETWORKS[options.network](config, space.shape, classes_from(config, spec)),
             "spec": spec,
-            "quantizer": Quantizer(spec.levels),
+            "space": space,
             "process": process,
-            "data_std": options.data_std,
+            "data_std": space.data_std,
             "time_sampler": options.time_sampler,
             "grid": options.grid,
             "steps": options.steps,
@@ -88,19 +92,23 @@ class FlowMap(abc.ABC):
 
     def init(self, key: Key) -> Params:
         levels = jnp.zeros((1, self.levels))
-        return self.network.init(key, jnp.zeros((1, *self.spec.shape)), levels, jnp.zeros((1,), jnp.int32))["params"]
+        network = self.network.init(key, jnp.zeros((1, *self.space.shape)), levels, jnp.zeros((1,), jnp.int32))["params"]
+        return {**network, **self.space.init(rng.fold_name(key, "space"))}
+
+    def inherit(self, load: Load, rows: Rows) -> Params:
+        return self.space.inherit(load, rows)
 
     def loss(self, params: Params, batch: Batch, key: Key, *, train: bool) -> LossSums:
         def keys(name: str) -> Key:
             return rng.rows(rng.fold_name(key, name), batch["id"])
 
-        x0, eps = self.quantizer.encode(batch["image"]), rng.normal(keys("noise"), self.spec.shape)
+        x0, eps = self.space.encode(params, batch["image"], keys("space")), rng.normal(keys("noise"), self.space.shape)
         label = hide_labels(batch.get("label"), self.network.num_classes, self.drop_rate, keys("label")) if train else batch.get("label")
         error, scale = self.errors(params, x0, eps, batch, key, label, keys("dropout") if train else None)
         squared = jnp.sum(jnp.square(error), axis=inner(error))
-        distance = bind(flow_map.DISTANCES, Choice(self.distance).parts, "distance")(squared, self.spec.num_dims)
+        distance = bind(flow_map.DISTANCES, Choice(self.distance).parts, "distance")(squared, math.prod(self.space.shape))
         weight = batch["weight"]
-        count = jnp.sum(weight) * self.spec.num_dims
+        count = jnp.sum(weight) * math.prod(self.space.shape)
         return LossSums(jnp.sum(weight * scale * distance), count, {"squared_error": (jnp.sum(weight * squared), count)})
 
     def work(self) -> Work:
@@ -112,15 +120,15 @@ class FlowMap(abc.ABC):
     def sample(self, params: Params, request: Batch, key: Key) -> Samples:
         require("image" not in request, "a flow map edits no images: use objective=noise_prediction")
         path = self._draw(params, request, key)
-        return Samples(self.quantizer.decode(path[-1]), Cost(nfe=self.steps, sequential_depth=self.steps))
+        return Samples(self.space.decode(params, path[-1]), Cost(nfe=self.steps, sequential_depth=self.steps))
 
     def film(self, params: Params, batch: Batch, key: Key) -> dict[str, Array]:
         """`steps`: a sample after every step."""
-        return {"steps": self.quantizer.decode(self._draw(params, batch, key))}
+        return {"steps": jax.lax.map(partial(self.space.decode, params), self._draw(params, batch, key))}
 
     def _draw(self, params: Params, request: Batch, key: Key) -> Array:
         keys = rng.rows(key, request["id"])
-        start = solvers.initial(self.process, keys, self.spec.shape, self.data_std)
+        start = solvers.initial(self.process, keys, self.space.shape, self.data_std)
         return self.walk(params, start, request.get("label"), keys)
 
     def _grid(self) -> grid.Grid:

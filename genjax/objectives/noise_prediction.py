@@ -9,7 +9,8 @@ eps_hat - eps = -(alpha / sigma) c_out (F - F*) with F* the output that would be
 
 What is learned beside the network lies beside it in the parameters: `curve`, the learned curve of log-SNR, trained in the same backward pass
 to make (2) less noisy (`diffusion.learned_curve`), and `uncertainty`, the table of EDM2's u(lambda) (`diffusion.weighting`). A model that
-guides the samples is put there too, as `guide`, when it is loaded.
+guides the samples is put there too, as `guide`, when it is loaded. What x0 is, the pixels or the latents of an autoencoder, is the business of
+`objectives.spaces`; what bends the samples, of `objectives.steering`.
 """
 
 from __future__ import annotations
@@ -29,7 +30,6 @@ from genjax.diffusion import (
     adaptive,
     editing,
     grid,
-    guidance,
     learned_curve,
     likelihood,
     ode_likelihood,
@@ -38,14 +38,15 @@ from genjax.diffusion import (
     time_sampling,
     weighting,
 )
+from genjax.diffusion.likelihood import Codes
 from genjax.diffusion.process import Denoise, Process, alpha_sigma, bcast, perturb
-from genjax.diffusion.quantizer import Quantizer
-from genjax.errors import UsageError
+from genjax.diffusion.quantizer import Continuous, Quantizer
 from genjax.models.networks import PatchNetwork
 from genjax.models.unet import UNet
-from genjax.objectives.base import Objective, base_label, boxed, classes_from, hide_labels, trunk_from
-from genjax.objectives.classifier import Classifier
-from genjax.registry import Count, Fraction, Natural, NonNegative, Positive, bind
+from genjax.objectives import spaces
+from genjax.objectives.base import Load, Objective, Rows, base_label, boxed, classes_from, hide_labels, trunk_from
+from genjax.objectives.steering import GUIDES, INPAINTERS, THRESHOLDS
+from genjax.registry import Natural, Positive, bind
 from genjax.types import Array, Batch, Cost, DataSpec, Key, Likelihood, LossSums, Params, Samples, Work
 
 
@@ -55,7 +56,7 @@ class NoisePrediction:
 
     network: PatchNetwork | UNet
     spec: DataSpec
-    quantizer: Quantizer
+    space: spaces.Space
     process: Process
     learns_curve: bool
     prediction: str
@@ -94,15 +95,15 @@ class NoisePrediction:
         process = Process(curve, options.scaling, options.logsnr_min, options.logsnr_max, options.shift)
         prediction.check(options.prediction, process)
         low, high = options.guidance_logsnr_min, options.guidance_logsnr_max
-        classes = classes_from(config, spec)
+        classes, space = classes_from(config, spec), spaces.build(config, spec)
         objective = cls(
-            network=NETWORKS[options.network](config, spec, classes),
+            network=NETWORKS[options.network](config, space.shape, classes),
             spec=spec,
-            quantizer=Quantizer(spec.levels),
+            space=space,
             process=process,
             learns_curve=learns_curve,
             prediction=options.prediction,
-            data_std=options.data_std,
+            data_std=space.data_std,
             weighting=options.weighting,
             time_sampler=options.time_sampler,
             solver=options.solver,
@@ -137,24 +138,27 @@ class NoisePrediction:
 
     def init(self, key: Key) -> Params:
         one = jnp.zeros((1,), jnp.int32)
-        params = dict(self.network.init(key, jnp.zeros((1, *self.spec.shape)), jnp.zeros((1,)), one)["params"])
+        params = dict(self.network.init(key, jnp.zeros((1, *self.space.shape)), jnp.zeros((1,)), one)["params"])
         if self.learns_curve:
             params["curve"] = boxed(learned_curve.init(rng.fold_name(key, "curve")), "curve")
         if Choice(self.weighting).parts[0] == UNCERTAINTY:
             params["uncertainty"] = boxed({"table": jnp.zeros(32)}, "curve")
-        return params
+        return params | self.space.init(rng.fold_name(key, "space"))
+
+    def inherit(self, load: Load, rows: Rows) -> Params:
+        return self.space.inherit(load, rows)
 
     def loss(self, params: Params, batch: Batch, key: Key, *, train: bool) -> LossSums:
         def keys(name: str) -> Key:
             return rng.rows(rng.fold_name(key, name), batch["id"])
 
-        x0 = self.quantizer.encode(batch["image"])
-        eps = rng.normal(keys("noise"), self.spec.shape)
+        x0 = self.space.encode(params, batch["image"], keys("space"))
+        eps = rng.normal(keys("noise"), self.space.shape)
         label = hide_labels(batch.get("label"), self.network.num_classes, self.drop_rate, keys("label")) if train else batch.get("label")
         dropout_keys = keys("dropout") if train else None
 
         def rows(params: Params, logsnr: Array, inverse_density: Array) -> tuple[Array, Array]:
-            """The loss and the squared error of the noise of every row [B], both a dimension."""
+            """The loss and the squared error of the noise of every row [B], both a dimension of x0."""
             # 1. The noisy image, equation (1).
             x = perturb(self.process, x0, logsnr, eps)
 
@@ -172,17 +176,16 @@ class NoisePrediction:
         sampler, options = Choice(self.time_sampler).parts
         logsnr, density = time_sampling.draw(sampler, self._process(params), rng.fold_name(key, "time"), batch["id"], **options)
         loss, squared = (learned_curve.least_variance(rows) if self.learns_curve else rows)(params, logsnr, 1 / density)
-        dims, weight = self.spec.num_dims, batch["weight"]
-        count = jnp.sum(weight) * dims
-        return LossSums(jnp.sum(weight * loss) * dims, count, {"eps_mse": (jnp.sum(weight * squared) * dims, count)})
+        dims, weight = math.prod(self.space.shape), batch["weight"]
+        count = jnp.sum(weight)
+        eps_mse = jnp.sum(weight * squared) * dims, count * dims
+        return LossSums(jnp.sum(weight * loss) * dims, count * self.spec.num_dims, {"eps_mse": eps_mse})
 
     def likelihood(self, params: Params, batch: Batch, key: Key) -> Likelihood:
-        keys = rng.rows(key, batch["id"])
-        measure = bind(BOUNDS, Choice(self.bound).parts, "likelihood")
-        found = measure(self, self._process(params), self._denoiser(params, batch.get("label")), batch["image"], keys)
-        units = jnp.full(found.nats.shape, self.spec.num_dims)
-        terms = {name: getattr(found, name) for name in ("prior", "reconstruction", "diffusion") if hasattr(found, name)}
-        return Likelihood(found.nats, units, found.stderr, terms, "upper_bound")
+        denoise, measure = self.denoiser(params, batch.get("label")), bind(BOUNDS, Choice(self.bound).parts, "likelihood")
+        bound = partial(measure, self, self._process(params), denoise)
+        found = self.space.nats(params, batch["image"], rng.rows(key, batch["id"]), bound)
+        return Likelihood(found.nats, jnp.full(found.nats.shape, self.spec.num_dims), found.stderr, found.terms, "upper_bound")
 
     def sample(self, params: Params, request: Batch, key: Key) -> Samples:
         """New rows; with `image` and `mask` in the request, rows that keep the image where the mask is true (`inpaint`); with `image`,
@@ -190,21 +193,21 @@ class NoisePrediction:
         at `edit_logsnr` (SDEdit).
         """
         found, evaluations = self._solve(params, request, key)
-        image = self.quantizer.decode(found.x)
+        image = self.space.decode(params, found.x)
         if "mask" in request:  # to the level: what is known is not drawn
             image = jnp.where(request["mask"], request["image"], image)
         return Samples(image, Cost(nfe=found.nfe * evaluations, sequential_depth=found.nfe))
 
     def film(self, params: Params, batch: Batch, key: Key) -> dict[str, Array]:
         """`noising`: the batch's images from clean to noise, at nine even steps of log-SNR. `denoising`: a sample on its way, after every step."""
-        x0, keys = self.quantizer.encode(batch["image"]), rng.rows(key, batch["id"])
-        eps = rng.normal(keys, self.spec.shape)
+        keys = rng.rows(key, batch["id"])
+        x0, eps = self._known(params, batch["image"], keys), rng.normal(keys, self.space.shape)
         levels = jnp.linspace(self.process.logsnr_max, self.process.logsnr_min, 9)
         noising = jax.vmap(lambda logsnr: perturb(self.process, x0, jnp.full(x0.shape[:1], logsnr), eps))(levels)
         found, _ = self._solve(params, {name: batch[name] for name in ("id", "label") if name in batch}, key)
         denoising = [] if isinstance(found, adaptive.AdaptiveSolution) else [found.path]
         frames = {"noising": noising, "denoising": jnp.concatenate([*denoising, found.x[None]])}
-        return {name: self.quantizer.decode(x) for name, x in frames.items()}
+        return {name: jax.lax.map(partial(self.space.decode, params), x) for name, x in frames.items()}
 
     def work(self) -> Work:
         return Work(positions=self.network.positions, visible=1.0, targets=self.spec.num_dims)
@@ -214,17 +217,18 @@ class NoisePrediction:
         keys = rng.rows(key, request["id"])
         denoise, evaluations = GUIDES[self.guide and self.guide[0]](self, params, request.get("label"))
         process, solver, inverted = self._process(params), self._solver(), 0
-        start = solvers.initial(process, keys, self.spec.shape, self.data_std)
-        known = self.quantizer.encode(request["image"]) if "image" in request else None
+        start = solvers.initial(process, keys, self.space.shape, self.data_std)
+        known = self._known(params, request["image"], keys) if "image" in request else None
         if known is not None and "mask" in request:
             paint = bind(INPAINTERS, Choice(self.inpaint).parts, "way of inpainting")
-            denoise, solver, factor = paint(self, denoise, solver, known, request["mask"])
+            denoise, solver, factor = paint(self.data_std, process.scaling, denoise, solver, known, self.space.mask(request["mask"]))
             evaluations *= factor
         denoise = bind(THRESHOLDS, Choice(self.threshold).parts, "threshold")(denoise)
 
         if known is not None and "towards" in request:
             solver, back = solvers.heun(), grid.reverse(self._grid(process))
-            ends = [solvers.sample(denoise, solver, back, x, keys) for x in (known, self.quantizer.encode(request["towards"]))]
+            there = self._known(params, request["towards"], keys)
+            ends = [solvers.sample(denoise, solver, back, x, keys) for x in (known, there)]
             start, inverted = editing.slerp(ends[0].x, ends[1].x, request["fraction"]), ends[0].nfe + ends[1].nfe
         elif known is not None and "mask" not in request:
             process, start = editing.sdedit(process, known, self.edit_logsnr, jax.vmap(partial(rng.fold_name, name="edit"))(keys))
@@ -242,7 +246,18 @@ class NoisePrediction:
         require(name in GUIDES, f"sample.guide cannot be a model of objective={name}: give a weaker noise_prediction model, or a classifier")
         mine, other = ((spec.shape, spec.levels, spec.num_classes) for spec in (self.spec, getattr(guide, "spec", self.spec)))
         require(mine == other, "sample.guide was trained on other data: its images must have the same size, levels and classes")
+        here, there = (space.frame for space in (self.space, getattr(guide, "space", self.space)))
+        require(here == there, "sample.guide works elsewhere: it must be a model of pixels too, or of the latents of the same autoencoder")
         return dataclasses.replace(self, guide=(name, guide))
+
+    def denoiser(self, params: Params, label: Array | None) -> Denoise:
+        """(x, logsnr) -> x0_hat, the estimate of the clean point."""
+
+        def denoise(x: Array, logsnr: Array) -> Array:
+            output = self._output(params, x, logsnr, label, None)
+            return prediction.to_x0(self.prediction, x, output, logsnr, self.process.scaling, self.data_std)
+
+        return denoise
 
     def _process(self, params: Params) -> Process:
         """The process with its curve, learned or not."""
@@ -255,26 +270,21 @@ class NoisePrediction:
         solver = bind(SOLVERS, Choice(self.solver).parts, "solver")
         return None if Choice(self.solver).parts[0] == ADAPTIVE else solver()
 
+    def _known(self, params: Params, image: Array, keys: Key) -> Array:
+        """The clean points of integer images [B, H, W, C], from a draw of their own."""
+        return self.space.encode(params, image, jax.vmap(partial(rng.fold_name, name="space"))(keys))
+
     def _grid(self, process: Process) -> grid.Grid:
         name, options = Choice(self.grid).parts
         return grid.make(name, process, self.steps, "denoise", **options)
-
-    def _denoiser(self, params: Params, label: Array | None) -> Denoise:
-        """(x, logsnr) -> x0_hat, the estimate of the clean image."""
-
-        def denoise(x: Array, logsnr: Array) -> Array:
-            output = self._output(params, x, logsnr, label, None)
-            return prediction.to_x0(self.prediction, x, output, logsnr, self.process.scaling, self.data_std)
-
-        return denoise
 
     def _output(self, params: Params, x: Array, logsnr: Array, label: Array | None, dropout_keys: Key | None) -> Array:
         c_in = prediction.coefficients(self.prediction, logsnr, self.process.scaling, self.data_std).c_in
         return jnp.asarray(self.network.apply({"params": params}, bcast(c_in, x) * x, logsnr, label, dropout_keys))
 
 
-def _trunk(config: Any, spec: DataSpec, classes: int) -> PatchNetwork:
-    (height, width, channels), size = spec.shape, config.noise_prediction.patch_size
+def _trunk(config: Any, shape: tuple[int, ...], classes: int) -> PatchNetwork:
+    (height, width, channels), size = shape, config.noise_prediction.patch_size
     require(
         height % size == 0 and width % size == 0,
         f"images of {height}x{width} are not divisible into patches: set noise_prediction.patch_size to a divisor of both",
@@ -282,13 +292,13 @@ def _trunk(config: Any, spec: DataSpec, classes: int) -> PatchNetwork:
     return PatchNetwork(trunk_from(config), (height, width, channels), size, classes, parent=None)
 
 
-def _unet(config: Any, spec: DataSpec, classes: int) -> UNet:
-    height, width, channels = spec.shape
+def _unet(config: Any, shape: tuple[int, ...], classes: int) -> UNet:
+    height, width, channels = shape
     model = config.model
     return UNet((height, width, channels), **config.unet, dropout=model.dropout, dtype=model.dtype, num_classes=classes, parent=None)
 
 
-NETWORKS: dict[str, Callable[[Any, DataSpec, int], PatchNetwork | UNet]] = {"trunk": _trunk, "unet": _unet}
+NETWORKS: dict[str, Callable[[Any, tuple[int, ...], int], PatchNetwork | UNet]] = {"trunk": _trunk, "unet": _unet}
 
 
 LEARNED = "learned"  # the curve that is
@@ -317,124 +327,31 @@ WEIGHERS = dict.fromkeys(weighting.WEIGHTINGS, _by_level) | {"target_mse": _targ
 WEIGHTINGS: dict[str, Callable] = weighting.WEIGHTINGS | {"target_mse": weighting.implied, UNCERTAINTY: weighting.uncertainty}
 
 
-# Each: (objective, params, label) -> the denoiser that samples are drawn with, and its network evaluations a call; by what guides.
-
-
-def _by_label(objective: NoisePrediction, params: Params, label: Array | None) -> tuple[Denoise, int]:
-    """Classifier-free, or away from a negative label."""
-    denoise = objective._denoiser(params, label)
-    if objective.guidance_scale == 1.0:
-        return denoise, 1
-    assert label is not None, "guidance needs classes"
-    return _away_from(objective._denoiser(params, jnp.full_like(label, objective.base_label)), denoise, objective), 2
-
-
-def _by_weaker_model(objective: NoisePrediction, params: Params, label: Array | None) -> tuple[Denoise, int]:
-    """Autoguidance. The guide may have another scaling and another prediction: at one log-SNR, x/alpha means the same to both."""
-    assert objective.guide is not None
-    guide = objective.guide[1]
-    assert isinstance(guide, NoisePrediction)
-    weaker, (mine, theirs) = guide._denoiser(params["guide"], label), (objective.process.scaling, guide.process.scaling)
-
-    def denoise(x: Array, logsnr: Array) -> Array:
-        return weaker(bcast(alpha_sigma(logsnr, theirs)[0] / alpha_sigma(logsnr, mine)[0], x) * x, logsnr)
-
-    return _away_from(denoise, objective._denoiser(params, label), objective), 2
-
-
-def _by_classifier(objective: NoisePrediction, params: Params, label: Array | None) -> tuple[Denoise, int]:
-    """A classifier of clean images, asked about x0_hat (universal guidance); the model itself is not told the class."""
-    assert objective.guide is not None
-    guide = objective.guide[1]
-    assert isinstance(guide, Classifier)
-    assert label is not None, "a classifier's data have labels"
-    base = objective._denoiser(params, jnp.full_like(label, objective.network.num_classes))
-    told = guidance.classifier_of_estimates(base, lambda x0: guide.log_prob(params["guide"], x0, label), 1.0, objective.process.scaling)
-    return _away_from(base, told, objective), 2
-
-
-def _away_from(base: Denoise, denoise: Denoise, objective: NoisePrediction) -> Denoise:
-    o = objective
-    return guidance.classifier_free(denoise, base, o.guidance_scale, o.guidance_interval, o.guidance_rescale)
-
-
-GUIDES = {None: _by_label, "noise_prediction": _by_weaker_model, "classifier": _by_classifier}
-
-
-# Each: (objective, denoiser, solver or None, known [B, ...], mask) -> denoiser and solver that draw the rest, and how many times as many
-# evaluations a call of that denoiser costs.
-
-
-def _replacement(objective: NoisePrediction, denoise: Denoise, solver: solvers.Solver | None, known: Array, mask: Array):
-    return _repaint(objective, denoise, solver, known, mask, resamples=1)
-
-
-def _repaint(objective: NoisePrediction, denoise: Denoise, solver: solvers.Solver | None, known: Array, mask: Array, resamples: Count = 10):
-    if solver is None:
-        raise UsageError("noise_prediction.solver=adaptive cannot draw a part anew by steps: use one such as ddpm, or inpaint=dps")
-    return denoise, editing.repaint(solver, known, mask, resamples), 1
-
-
-def _dps(
-    objective: NoisePrediction,
-    denoise: Denoise,
-    solver: solvers.Solver | None,
-    known: Array,
-    mask: Array,
-    scale: NonNegative = 1.0,
-    noise_std: NonNegative = 0.0,
-):
-    def seen(x: Array) -> Array:
-        return jnp.where(mask, x, 0.0)
-
-    return editing.dps(denoise, seen, seen(known), noise_std, objective.data_std, objective.process.scaling, scale), solver, 2
-
-
-INPAINTERS: dict[str, Callable] = {"replacement": _replacement, "repaint": _repaint, "dps": _dps}
-
-
-# Each: denoiser -> denoiser, for images encoded to [-1, 1]. They bend samples and never enter a likelihood.
-
-
-def _no_threshold(denoise: Denoise) -> Denoise:
-    return denoise
-
-
-def _static_threshold(denoise: Denoise) -> Denoise:
-    return guidance.clip(denoise, -1.0, 1.0)
-
-
-def _dynamic_threshold(denoise: Denoise, quantile: Fraction = 0.995) -> Denoise:
-    return guidance.dynamic_threshold(denoise, quantile)
-
-
-THRESHOLDS = {"none": _no_threshold, "static": _static_threshold, "dynamic": _dynamic_threshold}
-
-
 # The solvers that walk down a grid, and the one that chooses its own steps.
 ADAPTIVE = "adaptive"
 SOLVERS: dict[str, Callable] = solvers.SOLVERS | {ADAPTIVE: adaptive.sample}
 
 
-# Each: (objective, process, denoiser, integers, keys) -> nats a row, an upper bound in expectation.
+# Each: (objective, process, denoiser, codes, data of them, keys) -> nats a row, an upper bound in expectation.
 
 
-def _variational(objective: NoisePrediction, process: Process, denoise: Denoise, ints: Array, keys: Key) -> likelihood.Bound:
+def _variational(objective: NoisePrediction, process: Process, denoise: Denoise, codes: Codes, data: Array, keys: Key) -> likelihood.Bound:
     o = objective
     density = "uniform_t" if o.learns_curve else "uniform_logsnr"  # a learned curve was made to lower this estimate's variance
-    return likelihood.variational_bound(denoise, process, o.quantizer, ints, keys, o.eval_times, data_std=o.data_std, density=density)
+    return likelihood.variational_bound(denoise, process, codes, data, keys, o.eval_times, data_std=o.data_std, density=density)
 
 
-def _discrete(objective: NoisePrediction, process: Process, denoise: Denoise, ints: Array, keys: Key) -> likelihood.Bound:
+def _discrete(objective: NoisePrediction, process: Process, denoise: Denoise, codes: Codes, data: Array, keys: Key) -> likelihood.Bound:
     o = objective
-    return likelihood.discrete_bound(denoise, process, o._grid(process), o.quantizer, ints, keys, data_std=o.data_std)
+    return likelihood.discrete_bound(denoise, process, o._grid(process), codes, data, keys, data_std=o.data_std)
 
 
 def _ode(
     objective: NoisePrediction,
     process: Process,
     denoise: Denoise,
-    ints: Array,
+    codes: Quantizer | Continuous,
+    data: Array,
     keys: Key,
     probes: Natural = 1,
     rtol: Positive = 1e-5,
@@ -444,20 +361,21 @@ def _ode(
     """`probes` of Hutchinson's trace a trajectory; 0 takes the exact trace."""
     o = objective
     measure = partial(ode_likelihood.discrete, dequantization=dequantization, num_probes=probes, rtol=rtol, atol=atol)
-    return measure(denoise, process, o.quantizer, ints, keys, o.eval_times, data_std=o.data_std)
+    return measure(denoise, process, codes, data, keys, o.eval_times, data_std=o.data_std)
 
 
 def _ode_uniform(
     objective: NoisePrediction,
     process: Process,
     denoise: Denoise,
-    ints: Array,
+    codes: Quantizer | Continuous,
+    data: Array,
     keys: Key,
     probes: Natural = 1,
     rtol: Positive = 1e-5,
     atol: Positive = 1e-5,
 ) -> ode_likelihood.OdeNats:
-    return _ode(objective, process, denoise, ints, keys, probes, rtol, atol, "uniform")
+    return _ode(objective, process, denoise, codes, data, keys, probes, rtol, atol, "uniform")
 
 
 BOUNDS: dict[str, Callable] = {"bound": _variational, "discrete_bound": _discrete, "ode": _ode, "ode_uniform": _ode_uniform}

@@ -64,6 +64,8 @@ def train(config: Any, path: Path, monitors: Callable[[Run], Sequence[Monitor]],
     require(config.sample.guide is None, "sample.guide is a trained model: give it to sample.py and evaluate.py, a training knows none")
     workdir = Workdir(path)
     run = Run.build(config, None if overwrite else workdir.path)
+    if overwrite or not begun(workdir):
+        _ = run.inherited  # what a fresh run takes from elsewhere is read before anything is written
     if overwrite:
         move_aside(workdir)
     elif not force:
@@ -91,10 +93,15 @@ def move_aside(workdir: Workdir) -> None:
 ADVICE = "choose another --workdir, move the old run aside with --overwrite, or go on with the new config with --force"
 
 
+def begun(workdir: Workdir) -> bool:
+    """Whether a directory holds a run that has reached a checkpoint."""
+    return (workdir.path / "config.json").exists() and any((workdir.checkpoints / "integrity").glob("*.json"))
+
+
 def refuse_other_config(workdir: Workdir, config: Any, advice: str = ADVICE) -> None:
     """UsageError where the directory holds a run of another config; one that never reached a checkpoint holds nothing."""
     path = workdir.path
-    if not (path / "config.json").exists() or not any((workdir.checkpoints / "integrity").glob("*.json")):
+    if not begun(workdir):
         return
     other = from_json(workdir.read_json("config.json"), base_fields())
     changed = difference(config, other)

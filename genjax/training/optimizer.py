@@ -47,6 +47,7 @@ DECAYS = {
     "curve": False,
     "norm": False,
     "bias": False,
+    "frozen": False,
 }
 
 # Axes of a parameter, without those that count matrices -> how many of them are read; the others are written.

@@ -44,6 +44,7 @@ RULES: dict[str, str | None] = {
     "curve": None,
     "norm": None,
     "bias": None,
+    "frozen": None,
 }
 
 

@@ -9,15 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import optax
 
 from genjax import objectives
 from genjax.config import Choice, Duration
 from genjax.data.sources import Source, TextFormat, open_source
-from genjax.objectives.base import Objective
+from genjax.errors import CheckpointError
+from genjax.objectives.base import Inherits, Objective
 from genjax.training import ema, optimizer, state, step
+from genjax.training.checkpoint import Checkpoints
 from genjax.training.parallel import Parallel
-from genjax.types import PyTree
+from genjax.training.workdir import Workdir
+from genjax.types import Batch, PyTree
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +87,7 @@ class Run:
     @cached_property
     def abstract_state(self) -> state.TrainState:
         """Shapes, dtypes and shardings of the state; nothing is computed."""
-        shapes = jax.eval_shape(self._create)
+        shapes = jax.eval_shape(self._create, {})
         shardings = self.parallel.state_shardings(shapes, self.axes, self.optimizer)
         return jax.tree.map(lambda shape, sharding: jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=sharding), shapes, shardings)
 
@@ -92,7 +97,12 @@ class Run:
 
     def create_state(self) -> state.TrainState:
         """A fresh state, made where it is to lie."""
-        return jax.jit(self._create, out_shardings=self.state_shardings)()
+        return jax.jit(self._create, out_shardings=self.state_shardings)(self.inherited)
+
+    @cached_property
+    def inherited(self) -> PyTree:
+        """The parameters that come from elsewhere; only a training that begins has need of them."""
+        return self.objective.inherit(load_average, self._spread) if isinstance(self.objective, Inherits) else {}
 
     def compile_step(self) -> step.Step:
         """The step over stacked batches."""
@@ -112,8 +122,22 @@ class Run:
             tracked=ema.powers(self.widths),
         )
 
-    def _create(self) -> state.TrainState:
-        return state.create(self.objective, self.optimizer, self.config.seed, len(self.widths))
+    def _create(self, inherited: PyTree) -> state.TrainState:
+        return state.create(self.objective, self.optimizer, self.config.seed, len(self.widths), inherited)
+
+    def _spread(self, count: int) -> Batch:
+        train = self.source.splits["train"]
+        rows = train.rows(np.unique(np.linspace(0, len(train) - 1, count).astype(int)))
+        return {name: jnp.asarray(array) for name, array in rows.items()}
+
+
+def load_average(path: str, shapes: PyTree) -> PyTree:
+    """The averaged parameters of another run's newest checkpoint, which must be of these shapes; CheckpointError where there are none."""
+    checkpoints = Checkpoints(Workdir(path).checkpoints, keep=None)
+    newest = checkpoints.latest()
+    if newest is None:
+        raise CheckpointError(f"{path} holds no trained run")
+    return checkpoints.restore(newest, shapes, part="ema")
 
 
 def use_compilation_cache() -> None:

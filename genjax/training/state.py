@@ -32,9 +32,12 @@ def logical_axes(objective: Objective) -> PyTree:
     return jax.tree.map(lambda box: box.names, boxed, is_leaf=lambda leaf: isinstance(leaf, nn.LogicallyPartitioned))
 
 
-def create(objective: Objective, optimizer: optax.GradientTransformation, seed: int, tracked: int = 0) -> TrainState:
-    """A fresh state with `tracked` further averages; pure, so that it can be compiled with the shardings it is to have."""
-    params = nn.unbox(objective.init(rng.stream(seed, "init")))
+def create(objective: Objective, optimizer: optax.GradientTransformation, seed: int, tracked: int = 0, inherited: Params | None = None) -> TrainState:
+    """A fresh state with `tracked` further averages; pure, so that it can be compiled with the shardings it is to have.
+
+    `inherited` replaces top-level entries of the parameters.
+    """
+    params = {**nn.unbox(objective.init(rng.stream(seed, "init"))), **(inherited or {})}
     # Every average is a copy of its own: the state is donated to every step, and a buffer cannot be given away twice.
     ema, *others = (jax.tree.map(jnp.copy, params) for _ in range(1 + tracked))
     return TrainState(jnp.zeros((), jnp.int32), params, ema, optimizer.init(params), tuple(others))

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import logistic, norm
 
-from genjax.diffusion.quantizer import Quantizer
+from genjax.diffusion.quantizer import Continuous, Quantizer
 from genjax.errors import UsageError
 
 from .oracles import keys, quantised_gaussian
@@ -102,3 +102,46 @@ def test_bits_of_a_quantised_gaussian(std, exact, dequantised):
 def test_refusals(wrong):
     with pytest.raises(UsageError, match="at least 2 levels"):
         Quantizer(**wrong)
+
+
+# ---- the logistic decoder ------------------------------------------------------------------------------------------
+
+
+def test_logistic_decoder_is_the_mass_of_a_bin_and_the_end_bins_reach_to_infinity():
+    quantizer = Quantizer(7)
+    mean, scale = np.array([0.1, -1.3, 2.0])[:, None], np.array([0.05, 0.4, 1.5])[:, None]
+    ints = np.tile(np.arange(7), (3, 1))
+    log_prob = np.asarray(jax.jit(quantizer.logistic_log_prob)(ints, np.broadcast_to(mean, ints.shape), np.broadcast_to(scale, ints.shape)))
+    edges = np.concatenate([[-np.inf], np.linspace(-1, 1, 7)[:-1] + 1 / 6, [np.inf]])
+    mass = np.diff(logistic.cdf(edges[None], mean, scale), axis=1)
+    np.testing.assert_allclose(np.exp(log_prob), mass, rtol=1e-9, atol=1e-13)
+    np.testing.assert_allclose(np.exp(log_prob).sum(axis=1), 1.0, rtol=1e-12)
+
+
+def test_logistic_decoder_is_finite_far_out_where_the_difference_of_two_sigmoids_is_zero(float32):
+    """A mean of -1 and level 100 of 256: log P is about -(distance)/s, and its gradient -1/s."""
+    quantizer, scale = Quantizer(256), 0.001
+    value, slope = jax.value_and_grad(lambda m: quantizer.logistic_log_prob(jnp.array(100), m, jnp.float32(scale)))(jnp.float32(-1.0))
+    distance = 99.5 * 2 / 255
+    np.testing.assert_allclose(value, -distance / scale, rtol=1e-4)  # and log(1 - e^(-7.8)), which is nothing here
+    np.testing.assert_allclose(slope, 1 / scale, rtol=1e-4)
+
+
+def test_the_level_of_the_mean_is_the_median():
+    quantizer, mean = Quantizer(5), jnp.linspace(-1.4, 1.4, 57)
+    log_prob = jax.vmap(lambda k: quantizer.logistic_log_prob(jnp.full(57, k), mean, jnp.full(57, 0.3)))(jnp.arange(5))
+    mass, at = np.cumsum(np.exp(log_prob), axis=0), np.asarray(quantizer.decode(mean))
+    assert (np.take_along_axis(mass, at[None], axis=0) > 0.5 - 1e-6).all()
+    assert (np.where(at == 0, 0.0, np.take_along_axis(mass, np.maximum(at - 1, 0)[None], axis=0)[0]) < 0.5 + 1e-6).all()
+
+
+def test_real_numbers_have_the_density_of_a_normal_and_no_bins():
+    values, mean = np.array([[0.3, -2.0], [4.0, 0.0]]), np.array([[0.0, -1.0], [4.5, 0.2]])
+    got = Continuous().log_prob(jnp.asarray(values), jnp.asarray(mean), jnp.array([0.5, 2.0]))
+    np.testing.assert_allclose(got, norm.logpdf(values, mean, np.array([[0.5], [2.0]])), rtol=1e-12)
+    for x, volume in (
+        Continuous().dequantize_normal(jnp.asarray(values), keys(2), 0.1),
+        Continuous().dequantize_uniform(jnp.asarray(values), keys(2)),
+    ):
+        np.testing.assert_array_equal(x, values)
+        np.testing.assert_array_equal(volume, 0)

@@ -401,3 +401,41 @@ def test_what_fits_keeps_its_shape(shape, multipliers):
     network = make(shape=shape, multipliers=multipliers, attention=(), num_classes=0)
     out, _ = jax.eval_shape(lambda key: network.init_with_output(key, jnp.zeros((2, *shape)), jnp.zeros(2), None), jax.random.key(0))
     assert (out.shape, out.dtype) == ((2, *shape), jnp.float32)
+
+
+# ---- the convolution and its derivatives -----------------------------------------------------------------------------
+
+
+def lax_convolve(x, kernel):
+    return jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+
+def test_the_convolution_has_the_derivatives_of_lax_forward_backward_and_of_second_order():
+    x, kernel, along = draw(2, 5, 4, 3), draw(3, 3, 3, 2, seed=1), (draw(2, 5, 4, 3, seed=2), draw(3, 3, 3, 2, seed=3))
+
+    def derivatives(convolve):
+        def loss(x, kernel):
+            return jnp.sum(jnp.sin(convolve(x, kernel)))
+
+        gradient = jax.grad(loss, argnums=(0, 1))
+        return convolve(x, kernel), jax.jvp(convolve, (x, kernel), along), gradient(x, kernel), jax.jvp(gradient, (x, kernel), along)
+
+    found, expected = (jit(functools.partial(derivatives, convolve))() for convolve in (unet.convolve, lax_convolve))
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="other back ends have layouts of their own")
+def test_a_backward_pass_within_a_loop_has_only_convolutions_in_the_layout_that_is_fast():
+    """And those that JAX derives have not, which is why they are written out: when that changes, `convolve` may be the plain one."""
+
+    def layouts(convolve):
+        def descend(kernel, x):
+            return kernel - jax.grad(lambda kernel: jnp.sum(jnp.sin(convolve(jnp.sin(convolve(x, kernel)), kernel))))(kernel), None
+
+        program = jax.jit(lambda kernel, xs: jax.lax.scan(descend, kernel, xs)).lower(draw(3, 3, 2, 2), draw(3, 2, 4, 4, 2)).compile()
+        return re.findall(r"dim_labels=(\S+?)[,\s]", program.as_text())
+
+    assert len(layouts(unet.convolve)) == 5  # forward twice; backward to x once, for x itself is not learned; to the kernel twice
+    assert set(layouts(unet.convolve)) == {"b01f_01io->b01f"}
+    assert set(layouts(lax_convolve)) > {"b01f_01io->b01f"}

@@ -41,7 +41,7 @@ class Straight:
 
 def straight(name, **overrides):
     objective = build(name, IMAGES, **SETTINGS, **{f"{name}__distance": "squared"}, **overrides)
-    return dataclasses.replace(objective, network=Straight(objective.quantizer.encode(jnp.asarray(STAR)), objective))
+    return dataclasses.replace(objective, network=Straight(objective.space.quantizer.encode(jnp.asarray(STAR)), objective))
 
 
 def one_image(rows):
@@ -97,7 +97,7 @@ def test_an_untrained_map_is_known(name):
     batch = make_batch(IMAGES, 2000)
     loss = jit(lambda params: objective.loss(params, batch, jax.random.key(0), train=False))
     total, count = loss(fresh_params(objective)).metrics["squared_error"]
-    x0 = np.asarray(objective.quantizer.encode(jnp.asarray(batch["image"])))
+    x0 = np.asarray(objective.space.quantizer.encode(jnp.asarray(batch["image"])))
     if name == "mean_flow":
         assert float(total / count) == pytest.approx(1 + np.mean(x0**2), rel=0.02)  # 32,000 draws: 4 standard errors are 0.03
     else:

@@ -124,7 +124,7 @@ def test_target_mse_is_the_plain_squared_error_of_the_output():
     logsnr = np.asarray(sampled_levels(objective))
     alpha, sigma = np.sqrt(1 / (1 + np.exp(-logsnr))), np.sqrt(1 / (1 + np.exp(logsnr)))
     eps = np.asarray(rng.normal(rng.rows(rng.fold_name(KEY, "noise"), BATCH["id"]), IMAGES.shape))
-    x0 = np.asarray(objective.quantizer.encode(BATCH["image"]))
+    x0 = np.asarray(objective.space.quantizer.encode(BATCH["image"]))
     v = alpha[:, None, None, None] * eps - sigma[:, None, None, None] * x0
     np.testing.assert_allclose(sums.loss, 0.5 * np.sum(v**2), rtol=1e-4)
 

@@ -169,7 +169,7 @@ def test_the_right_output_has_no_loss(drawn):
 
     def loss(name):
         objective = linear(prediction=name, logsnr_min=LOW, logsnr_max=HIGH)
-        right = prediction.target(name, objective.quantizer.encode(BATCH["image"]), eps, logsnr, "vp", objective.data_std)
+        right = prediction.target(name, objective.space.quantizer.encode(BATCH["image"]), eps, logsnr, "vp", objective.data_std)
         return dataclasses.replace(objective, network=_Says(right)).loss({}, BATCH, KEY, train=False).loss
 
     np.testing.assert_allclose(jit(lambda: [loss(name) for name in PREDICTIONS])(), 0, atol=1e-8)
@@ -329,7 +329,7 @@ def test_guidance_of_one_is_the_conditional_model_bit_for_bit(trained):
         keys = rng.rows(KEY, request["id"])
         start = solvers.initial(objective.process, keys, IMAGES.shape, objective.data_std)
         nodes = grid.make(objective.grid, objective.process, objective.steps)
-        return objective.quantizer.decode(solvers.sample(denoise, solvers.make(objective.solver), nodes, start, keys).x)
+        return objective.space.quantizer.decode(solvers.sample(denoise, solvers.make(objective.solver), nodes, start, keys).x)
 
     samples = sampler(1.0)(request)
     np.testing.assert_array_equal(samples.data, jit(conditional)(request))
