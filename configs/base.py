@@ -174,3 +174,9 @@ COMPARISON = {
     "match": field("train_flops", "what is made equal, by the length of training", choices=("train_flops", "examples")),
     "samples_per_class": field(8, "samples of each class in the report, or of each column without classes", at_least=1),
 }
+
+# A sweep (configs/sweeps/): a recipe and the axes that its cells differ in. Its `axes` are texts: ["optimizer.learning_rate=1e-4,3e-4", "seed=0..4"].
+SWEEP = {
+    "recipe": field("", "what is trained, for example configs/digits.py:next_token"),
+    "mode": field("product", "how axes make cells: crossed, together, or one at a time from the recipe", choices=("product", "zip", "ablate")),
+}

@@ -22,7 +22,7 @@ from genjax.errors import GenjaxError, SaveError, UsageError, did_you_mean
 
 @dataclasses.dataclass(frozen=True)
 class Flag:
-    """`--name=VALUE`, or a bare `--name` where the kind is bool."""
+    """`--name=VALUE`, or a bare `--name` where the kind is bool; `many` may be given several times and is a list."""
 
     name: str
     help: str
@@ -30,6 +30,7 @@ class Flag:
     required: bool = False
     choices: tuple[str, ...] = ()
     kind: type = str
+    many: bool = False
 
 
 WEIGHTS = Flag(
@@ -99,6 +100,8 @@ def parse(
         text = flag.help + (" (required)" if flag.required else "")
         if flag.kind is bool:
             parser.add_argument(f"--{flag.name}", help=text, action="store_true")
+        elif flag.many:
+            parser.add_argument(f"--{flag.name}", help=text, action="append", default=[], metavar="VALUE")
         else:
             parser.add_argument(f"--{flag.name}", help=text, action=_Once, default=flag.default, metavar="|".join(flag.choices) or "VALUE")
     if config == "recipe":

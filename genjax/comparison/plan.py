@@ -28,7 +28,7 @@ class Plan:
 def load(recipe: str, overrides: Mapping[str, str]) -> Plan:
     """The comparison `file.py[:variant]`, with overrides {training field: text} that hold for every arm."""
     fields = configs.base_fields("COMPARISON")
-    tree = configs.recipe(recipe, configs.open_defaults(fields))
+    tree = configs.recipe(recipe, "COMPARISON")
     arms = {name: str(line) for name, line in (tree.get("arms") or {}).items()}
     config = configs.check({name: value for name, value in tree.items() if name != "arms"}, fields)
     require(len(arms) >= 1, f"the comparison '{recipe}' has no arms: set config.arms = {{name: 'configs/digits.py:next_token'}}")

@@ -156,7 +156,7 @@ def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stoppe
                 clock.lap("save")
             if stopping:
                 checkpoints.wait()
-                raise stopper.error(step)
+                raise stopper.error(f"step {step} is saved")
             if step >= total:
                 break
 

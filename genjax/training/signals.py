@@ -29,10 +29,10 @@ class Stopper:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
 
-    def error(self, step: int) -> Preempted:
-        """What to raise once the state of `step` is saved."""
+    def error(self, saved: str) -> Preempted:
+        """What to raise once everything is saved; `saved` says what."""
         kind = Interrupted if self.received == signal.SIGINT else Preempted
-        return kind(f"stopped by {signal.Signals(self.received).name}; step {step} is saved: run the same command again to go on")
+        return kind(f"stopped by {signal.Signals(self.received).name}; {saved}: run the same command again to go on")
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None:
