@@ -137,6 +137,10 @@ FIELDS = {
         "evaluate_every": field(Duration("25 percent"), "between measurements on the held-out split", above=0),
         "sample_every": field(Duration("50 percent"), "between sample sheets", above=0),
         "checkpoint_every": field(Duration("10 percent"), "between checkpoints", above=0),
+        "max_bad_steps": field(
+            0, "steps in a row whose loss or gradient is not finite and that are left out; one more ends the training", at_least=0
+        ),
+        "hang_minutes": field(None, "end the process, with its stacks, when no step ends for so long; None: never", kind=float, above=0.0),
         "snapshot_every": field(Duration("5 percent"), "between snapshots of optimizer.tracked; all of them are kept", above=0),
     },
     "checkpoint": {

@@ -341,6 +341,12 @@ def known(path: str, fields: Mapping[str, Field]) -> None:
         raise UsageError(_unknown_field(path, fields))
 
 
+def not_late(path: str, fields: Mapping[str, Field]) -> str:
+    """The sentence about a field that a trained model cannot change."""
+    late = ", ".join(field for field, spec in fields.items() if spec.late)
+    return f"config field '{path}' is part of what was trained and cannot be changed now; these can: {late}"
+
+
 def _unknown_field(path: str, fields: Mapping[str, Field]) -> str:
     group = sorted(name for name in fields if name.startswith(path + "."))
     if group:

@@ -20,7 +20,9 @@ FLAGS = [
     cli.Flag("sweep", "an axis, field=value,value or field=0..4; give it once for every axis", many=True),
     cli.Flag("zip", "take the axes together instead of crossing them", kind=bool),
     cli.Flag("ablate", "change one field at a time from the recipe", kind=bool),
-    cli.Flag("launcher", "where cells run: here, as a job array of Slurm, or nowhere (only the table)", default="local", choices=("local", "slurm", "none")),
+    cli.Flag(
+        "launcher", "where cells run: here, as a job array of Slurm, or nowhere (only the table)", default="local", choices=("local", "slurm", "none")
+    ),
     cli.Flag("workers", "cells at a time", kind=int, default=1),
     cli.Flag("slurm", "further options of sbatch, for example '--gres=gpu:1 --time=8:00:00'", default=""),
     cli.Flag("evaluate", "measure every trained cell with these arguments of evaluate.py, for example '--classifier=runs/classifier'"),

@@ -83,7 +83,9 @@ def test_every_part_has_its_arrows():
     assert {part(path) for path in LIBRARY} == set(ARROWS) - {"scripts", "configs"}
 
 
-@pytest.mark.parametrize("module", ["genjax", "genjax.errors", "genjax.config", "genjax.cli", "genjax.comparison.plan", "genjax.sweeps.run", "genjax.training.signals"])
+@pytest.mark.parametrize(
+    "module", ["genjax", "genjax.errors", "genjax.config", "genjax.cli", "genjax.comparison.plan", "genjax.sweeps.run", "genjax.training.signals"]
+)
 def test_no_jax_before_the_command_line_is_read(module):
     heavy = ("jax", "flax", "optax", "orbax", "grain", "tensorflow_datasets", "numpy")
     code = f"import {module}, sys; print([name for name in {heavy} if name in sys.modules])"

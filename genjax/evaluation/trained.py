@@ -40,11 +40,10 @@ def load(path: str | Path, overrides: Mapping[str, str], *, weights: str = "ema"
       UsageError: an override that would change what the model is, or weights that there are not.
     """
     workdir, fields = Workdir(path), configs.base_fields()
-    config = configs.from_json(workdir.read_json("config.json"), fields)
+    config = workdir.read_config(fields)
     for name in overrides:
         if name in fields and not fields[name].late:
-            late = ", ".join(field for field, spec in fields.items() if spec.late)
-            raise UsageError(f"config field '{name}' is part of what was trained and cannot be changed now; these can: {late}")
+            raise UsageError(configs.not_late(name, fields))
     config = configs.check(configs.apply(config, fields, overrides), fields)
     configs.validate(config)
 

@@ -75,7 +75,9 @@ def load(name: str, axes: Sequence[str], mode: str | None, overrides: Mapping[st
         require(field not in [each.field for each in parsed], f"config field '{field}' is set for all cells and swept too: give one of the two")
     sweep = Sweep(name, dict(overrides), tuple(_cell(name, changes, overrides) for changes in _rows(parsed, mode or "product")))
     for one, other in itertools.combinations(sweep.cells, 2):
-        require(configs.difference(one.config, other.config) != {}, f"the cells '{one.name}' and '{other.name}' are the same training: drop one value")
+        require(
+            configs.difference(one.config, other.config) != {}, f"the cells '{one.name}' and '{other.name}' are the same training: drop one value"
+        )
     require(len({cell.name for cell in sweep.cells}) == len(sweep.cells), "two cells have the same name")
     return sweep
 

@@ -80,7 +80,9 @@ def local(jobs: Mapping[str, Job], root: Path, options: Options) -> dict[str, in
 
 def slurm(jobs: Mapping[str, Job], root: Path, options: Options) -> dict[str, int]:
     """Submits the jobs as one array, `options.workers` tasks at a time; a task that exits with 75 puts itself back into the queue."""
-    require(shutil.which("sbatch") is not None, "--launcher=slurm needs Slurm's sbatch on this machine: run it on a login node, or use --launcher=local")
+    require(
+        shutil.which("sbatch") is not None, "--launcher=slurm needs Slurm's sbatch on this machine: run it on a login node, or use --launcher=local"
+    )
     with writing(root / "logs"):
         (root / "logs").mkdir(parents=True, exist_ok=True)
     script = root / "slurm.sh"

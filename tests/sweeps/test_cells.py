@@ -65,7 +65,10 @@ def test_the_values_of_an_axis(text, values):
 
 def test_a_cell_is_the_recipe_with_its_changes_and_what_holds_for_all():
     (cell,) = cells.load(RECIPE, ["model.depth=2"], None, {"train.duration": "7"}).cells
-    assert configs.difference(cell.config, configs.load(RECIPE, configs.base_fields())) == {"model.depth": (2, 4), "train.duration": ("7", "600 steps")}
+    assert configs.difference(cell.config, configs.load(RECIPE, configs.base_fields())) == {
+        "model.depth": (2, 4),
+        "train.duration": ("7", "600 steps"),
+    }
 
 
 def test_names_are_of_folders_and_functions_of_the_changes():

@@ -160,3 +160,14 @@ class _Mean:
 
     def loss(self, params, batch, key, *, train):
         return LossSums(jnp.sum(batch["weight"] * params["p"] * batch["x"]), jnp.sum(batch["weight"]), {})
+
+
+def test_a_step_that_is_not_finite_changes_only_the_count(training):
+    """Nor does its number of a moment or an average reach the next step."""
+    weight = WEIGHT.copy()
+    weight[3] = np.nan
+    before = state_of(training.params, training.transform, 7)
+    after, metrics = training.run(1, training.batch | {"weight": weight})
+    assert np.isnan(metrics["loss"])
+    assert int(after.step) == 8
+    assert_trees_equal(after.replace(step=before.step), before)

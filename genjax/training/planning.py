@@ -1,0 +1,420 @@
+"""What a training will need of its devices, from abstract shapes alone: nothing is compiled, allocated or started.
+
+The step is traced for the whole batch, and every value in the trace gets a layout: for each of its dimensions, the axes of the mesh that split
+it. Layouts start at the state (`Parallel.state_shardings`) and the batch (rows) and follow from operation to operation, as XLA's partitioner lets
+them: an elementwise operation joins those of its operands, a product of matrices keeps those of its free dimensions. From the layouts follow
+
+  bytes        A value lives from the operation that makes it to the last that uses it. Elementwise values that only feed elementwise operations
+               and reductions are fused into these and have no memory. The peak of the sum, with the state, is what a device needs.
+  collectives  An axis that splits rows cannot also split a matrix that the rows are multiplied with: that matrix is gathered, (n-1)/n of it over
+               the links. A contraction over a split dimension leaves partial sums: 2 (n-1)/n of the result where everybody needs it, half of
+               that where it is split again.
+  time         max(operations / peak rate, state traffic / memory bandwidth, collectives / link bandwidth)                          (1)
+  MFU ceiling  operations / (peak rate * time)                                                                                     (2)
+
+(1) lets everything overlap, so it is a lower bound on the time and (2) an upper bound on the utilisation. Operations are those of
+`training.flops`; recomputation (model.remat) is in them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.extend import core
+
+from genjax.training import flops
+from genjax.training.parallel import ROWS
+from genjax.training.setup import Run
+from genjax.types import PyTree
+
+Layout = tuple[frozenset[str], ...]
+
+
+class Hardware(NamedTuple):
+    """What one device has: operations a second of its matrix units by dtype, bytes of memory, bytes a second of memory and of its links.
+
+    links: of one device, in one direction, to the slowest group that a collective spans.
+    """
+
+    peak: dict[str, float]
+    memory: float
+    bandwidth: float
+    links: float
+
+
+# Vendors' figures without sparsity. float32 is what JAX computes with by default: TF32 on an H100 or H200, one bfloat16 pass on a TPU.
+HARDWARE = {
+    "h100": Hardware({"bfloat16": 989e12, "float32": 494e12}, 80e9, 3.35e12, 50e9),  # SXM; 400 Gbit/s of network a device
+    "h200": Hardware({"bfloat16": 989e12, "float32": 494e12}, 141e9, 4.8e12, 50e9),
+    "tpu_v5p": Hardware({"bfloat16": 459e12, "float32": 459e12}, 95e9, 2.765e12, 300e9),  # 4,800 Gbit/s in both directions
+    "tpu_v5e": Hardware({"bfloat16": 197e12, "float32": 197e12}, 16e9, 0.819e12, 100e9),
+}
+USABLE = 0.92  # of the memory: the rest is the runtime's own
+
+
+class Estimate(NamedTuple):
+    """Bytes of one device, operations of one step over all devices, bytes that one device sends in a step."""
+
+    parameters: float
+    optimizer: float
+    averages: float
+    batch: float
+    activations: float  # everything that lives inside a step, gradients included
+    flops: float
+    collectives: dict[str, float]
+
+    @property
+    def state(self) -> float:
+        return self.parameters + self.optimizer + self.averages
+
+    @property
+    def memory(self) -> float:
+        return self.state + self.batch + self.activations
+
+    def seconds(self, hardware: Hardware, dtype: str, devices: int) -> dict[str, float]:
+        """The three terms of equation (1)."""
+        return {
+            "compute": self.flops / devices / hardware.peak[dtype],
+            "memory": 2 * self.state / hardware.bandwidth,
+            "links": sum(self.collectives.values()) / hardware.links,
+        }
+
+
+def estimate(run: Run) -> Estimate:
+    """What one optimizer step of a run needs; `run` may be laid out over an abstract mesh."""
+    state, batch = run.abstract_state, abstract_batch(run)
+    sizes = dict(run.parallel.mesh.shape)
+
+    def local(tree: PyTree) -> float:
+        return float(sum(math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree)))
+
+    rows = {name: (frozenset(ROWS), *[frozenset()] * (leaf.ndim - 1)) for name, leaf in batch.items()}
+    layouts = [_layout(leaf.sharding.spec, leaf.ndim) for leaf in jax.tree.leaves(state)] + [rows[name] for name in sorted(batch)]
+    jaxpr, out = jax.make_jaxpr(run.make_step(), return_shape=True)(state, batch)
+    results = len(jax.tree.leaves(out[0]))
+    # What comes out lies where what went in did.
+    traced = _Trace(sizes).run(jaxpr, layouts, layouts[:results])
+    return Estimate(
+        parameters=local(state.params),
+        optimizer=local(state.opt_state),
+        averages=local((state.ema, state.tracked)),
+        batch=sum(_size(leaf, rows[name], sizes) for name, leaf in batch.items()),
+        activations=traced.peak,
+        flops=flops.count(run.make_step(), state, batch),
+        collectives=traced.collectives,
+    )
+
+
+def abstract_batch(run: Run) -> dict[str, jax.ShapeDtypeStruct]:
+    """The shapes of a training batch."""
+    spec, rows = run.source.spec, run.config.data.batch_size
+    shapes = {
+        spec.key: ((rows, *spec.shape), np.uint8 if spec.key == "image" else np.int32),
+        "id": ((rows,), np.uint32),
+        "weight": ((rows,), np.float32),
+    }
+    shapes |= {"label": ((rows,), np.int32)} if spec.num_classes else {}
+    return {name: jax.ShapeDtypeStruct(*shape) for name, shape in shapes.items()}
+
+
+def _layout(spec: Any, ndim: int) -> Layout:
+    axes = [frozenset() if part is None else frozenset(part if isinstance(part, tuple) else (part,)) for part in spec]
+    return (*axes, *[frozenset()] * (ndim - len(axes)))
+
+
+def _ways(layout: Layout, sizes: dict[str, int]) -> int:
+    return math.prod(sizes[axis] for split in layout for axis in split)
+
+
+def _size(aval: Any, layout: Layout, sizes: dict[str, int]) -> float:
+    itemsize = 8 if jax.dtypes.issubdtype(aval.dtype, jax.dtypes.prng_key) else aval.dtype.itemsize
+    return math.prod(aval.shape) * itemsize / _ways(layout, sizes)
+
+
+# ---- the trace -----------------------------------------------------------------------------------------------------
+
+_CHEAP = frozenset(
+    "add sub mul neg max min select_n convert_element_type broadcast_in_dim reshape iota and or not xor eq ne lt le gt ge sign abs copy "
+    "stop_gradient integer_pow square squeeze expand_dims add_any slice is_finite clamp pjit random_wrap random_unwrap shift_right_logical "
+    "shift_left transpose rev floor round copy_p reduce_precision split concatenate pad optimization_barrier".split()
+)
+_DEAR = frozenset("div exp exp2 log log1p expm1 tanh logistic rsqrt sqrt sin cos pow erf erf_inv rem random_bits threefry2x32".split())
+_FUSED = _CHEAP | _DEAR
+_REDUCTIONS = frozenset("reduce_sum reduce_max reduce_min reduce_and reduce_or argmax argmin reduce_prod".split())
+_CALLS = (
+    "pjit",
+    "jit",
+    "closed_call",
+    "custom_jvp_call",
+    "custom_vjp_call",
+    "remat",
+    "checkpoint",
+    "remat2",
+    "custom_lin",
+    "core_call",
+    "custom_vjp_call_jaxpr",
+)
+
+
+class _Value:
+    """A value of the flat trace."""
+
+    __slots__ = ("aval", "layout", "partial")
+
+    def __init__(self, aval: Any, layout: Layout) -> None:
+        self.aval, self.layout, self.partial = aval, layout, frozenset()
+
+
+class _Operation(NamedTuple):
+    name: str
+    params: dict[str, Any]
+    inputs: list[_Value]
+    outputs: list[_Value]
+
+
+class _Traced(NamedTuple):
+    peak: float
+    collectives: dict[str, float]
+    layouts: list[Layout]
+
+
+class _Trace:
+    """Layouts, lifetimes and collectives of a jaxpr."""
+
+    def __init__(self, sizes: dict[str, int]) -> None:
+        self.sizes = sizes
+
+    def run(self, closed: core.ClosedJaxpr, layouts: Sequence[Layout], results: Sequence[Layout] = ()) -> _Traced:
+        """`layouts` of the arguments; `results` are the layouts that the first outputs must have, and whose memory is the arguments'."""
+        operations: list[_Operation] = []
+        inputs = [_Value(var.aval, layout) for var, layout in zip(closed.jaxpr.invars, layouts, strict=True)]
+        outputs = self._flatten(closed, inputs, operations)
+        self.inner: dict[int, tuple[float, dict[str, float]]] = {}
+        for number, operation in enumerate(operations):
+            self._forward(number, operation)
+        for value, layout in zip(outputs, results, strict=False):
+            self._take(value, layout)
+        for operation in reversed(operations):
+            self._backward(operation)
+        inner = self.inner
+        collectives = self._collectives(operations)
+        kept = {id(value) for value in inputs} | {id(value) for value in outputs[: len(results)]}
+        peak = self._peak(operations, kept, {id(value) for value in outputs}, inner)
+        return _Traced(peak, collectives, [value.layout for value in outputs])
+
+    def _flatten(self, closed: core.ClosedJaxpr, inputs: Sequence[_Value], operations: list[_Operation]) -> list[_Value]:
+        """Appends the operations with calls inlined, and returns the outputs."""
+        jaxpr = closed.jaxpr
+        known: dict[Any, _Value] = dict(zip(jaxpr.invars, inputs, strict=True))
+        for var in jaxpr.constvars:
+            known[var] = _Value(var.aval, (frozenset(),) * len(var.aval.shape))
+
+        def read(atom: Any) -> _Value:
+            if isinstance(atom, core.Literal):
+                return _Value(atom.aval, (frozenset(),) * len(atom.aval.shape))
+            return known[atom]
+
+        for equation in jaxpr.eqns:
+            name, arguments = equation.primitive.name, [read(atom) for atom in equation.invars]
+            body = next((value for value in equation.params.values() if isinstance(value, core.ClosedJaxpr | core.Jaxpr)), None)
+            if body is not None and name not in ("scan", "while", "cond"):
+                body = body if isinstance(body, core.ClosedJaxpr) else core.ClosedJaxpr(body, ())
+                made = self._flatten(body, arguments[-len(body.jaxpr.invars) :] if body.jaxpr.invars else [], operations)
+            else:
+                made = [_Value(var.aval, (frozenset(),) * len(getattr(var.aval, "shape", ()))) for var in equation.outvars]
+                operations.append(_Operation(name, equation.params, arguments, made))
+            known.update(zip(equation.outvars, made, strict=True))
+        return [read(atom) for atom in jaxpr.outvars]
+
+    # Layouts.
+
+    def _take(self, value: _Value, layout: Layout) -> None:
+        """Splits a value further, where it divides and the axis is free."""
+        used = {axis for split in value.layout for axis in split}
+        made = []
+        for size, old, new in zip(value.aval.shape, value.layout, layout, strict=True):
+            more = frozenset(axis for axis in new - used)
+            ways = math.prod(self.sizes[axis] for axis in old | more)
+            made.append(old | more if size % ways == 0 else old)
+            used |= made[-1]
+        value.layout = tuple(made)
+
+    def _forward(self, number: int, operation: _Operation) -> None:
+        name, params, inputs, outputs = operation
+        out = outputs[0] if outputs else None
+        if out is None:
+            return
+        if name == "dot_general":
+            (lc, rc), (lb, rb) = params["dimension_numbers"]
+            left, right = inputs
+            lfree = [d for d in range(left.aval.ndim) if d not in (*lc, *lb)]
+            rfree = [d for d in range(right.aval.ndim) if d not in (*rc, *rb)]
+            batch = [left.layout[a] | right.layout[b] for a, b in zip(lb, rb, strict=True)]
+            order = ([left.layout[d] for d in lfree], [right.layout[d] for d in rfree])
+            big = left.aval.size >= right.aval.size  # the larger operand keeps its split where both want the same axis
+            used = {axis for split in [*batch, *order[not big]] for axis in split}
+            order[big][:] = [split - used for split in order[big]]
+            self._take(out, (*batch, *order[0], *order[1]))
+            contracted = {axis for d in lc for axis in left.layout[d]} | {axis for d in rc for axis in right.layout[d]}
+            out.partial = frozenset(contracted - {axis for split in out.layout for axis in split})
+        elif name == "transpose":
+            self._take(out, tuple(inputs[0].layout[d] for d in params["permutation"]))
+        elif name == "broadcast_in_dim":
+            layout = [frozenset()] * out.aval.ndim
+            for source, target in enumerate(params["broadcast_dimensions"]):
+                layout[target] = inputs[0].layout[source] if inputs[0].aval.shape[source] == out.aval.shape[target] else frozenset()
+            self._take(out, tuple(layout))
+        elif name == "reshape":
+            self._take(out, _reshaped(inputs[0].aval.shape, out.aval.shape, inputs[0].layout))
+        elif name == "squeeze":
+            self._take(out, tuple(split for d, split in enumerate(inputs[0].layout) if d not in params["dimensions"]))
+        elif name in _REDUCTIONS:
+            for each in outputs:
+                self._take(each, tuple(split for d, split in enumerate(inputs[0].layout) if d not in params["axes"]))
+                each.partial = frozenset(axis for d in params["axes"] for axis in inputs[0].layout[d])
+        elif name == "gather":
+            offset = params["dimension_numbers"].offset_dims
+            rest = iter(inputs[1].layout[:-1])
+            self._take(out, tuple(frozenset() if d in offset else next(rest) for d in range(out.aval.ndim)))
+        elif name.startswith("scatter"):
+            self._take(out, inputs[0].layout)
+            out.partial = frozenset(axis for split in inputs[1].layout for axis in split) - {axis for split in out.layout for axis in split}
+        elif name == "scan":
+            self._scan(number, operation)
+        elif name in ("while", "cond"):
+            self._body(number, operation)
+        elif name == "conv_general_dilated":
+            numbers = params["dimension_numbers"]
+            layout = [frozenset()] * out.aval.ndim
+            layout[numbers.out_spec[0]] = inputs[0].layout[numbers.lhs_spec[0]]
+            self._take(out, tuple(layout))
+            rows = inputs[0].layout[numbers.lhs_spec[1]] & inputs[1].layout[numbers.rhs_spec[1]]
+            out.partial = frozenset(rows)
+        else:
+            for each in outputs:
+                for value in inputs:
+                    if getattr(value.aval, "shape", None) == each.aval.shape:
+                        self._take(each, value.layout)
+                    elif value.aval.ndim and each.aval.ndim and value.aval.shape[0] == each.aval.shape[0] and value.aval.size > 1:
+                        self._take(each, (value.layout[0], *[frozenset()] * (each.aval.ndim - 1)))
+
+    def _scan(self, number: int, operation: _Operation) -> None:
+        params, inputs, outputs = operation.params, operation.inputs, operation.outputs
+        consts, carries = params["num_consts"], params["num_carry"]
+        layouts = [value.layout for value in inputs[: consts + carries]] + [value.layout[1:] for value in inputs[consts + carries :]]
+        for _ in range(2):  # once more with what the first pass makes of the carry
+            inside = _Trace(self.sizes).run(params["jaxpr"], layouts)
+            for value, layout in zip(outputs[:carries], inside.layouts, strict=False):
+                self._take(value, layout)
+            layouts[consts : consts + carries] = [value.layout for value in outputs[:carries]]
+        for value, layout in zip(outputs[carries:], inside.layouts[carries:], strict=True):
+            self._take(value, (frozenset(), *layout))
+        self.inner[id(outputs[0])] = inside.peak, {axis: params["length"] * sent for axis, sent in inside.collectives.items()}
+
+    def _body(self, number: int, operation: _Operation) -> None:
+        params, inputs = operation.params, operation.inputs
+        if operation.name == "while":
+            body, given = params["body_jaxpr"], inputs[params["cond_nconsts"] :]
+        else:
+            body, given = params["branches"][-1], inputs[1:]
+        inside = _Trace(self.sizes).run(body, [value.layout for value in given])
+        for value, layout in zip(operation.outputs, inside.layouts, strict=True):
+            self._take(value, layout)
+        self.inner[id(operation.outputs[0])] = inside.peak, inside.collectives
+
+    def _backward(self, operation: _Operation) -> None:
+        """What a value is used as tells how it is laid out, where its making leaves that open: gradients lie as parameters do."""
+        if operation.name in _FUSED or operation.name == "scan":
+            for out in operation.outputs:
+                for value in operation.inputs:
+                    if getattr(value.aval, "shape", None) == out.aval.shape and out.aval.ndim:
+                        self._take(value, out.layout)
+        if operation.name == "transpose":
+            order = operation.params["permutation"]
+            self._take(operation.inputs[0], tuple(operation.outputs[0].layout[order.index(d)] for d in range(len(order))))
+        if operation.name == "reshape":
+            value, out = operation.inputs[0], operation.outputs[0]
+            self._take(value, _reshaped(out.aval.shape, value.aval.shape, out.layout))
+
+    # Bytes over the links.
+
+    def _collectives(self, operations: Sequence[_Operation]) -> dict[str, float]:
+        sent: dict[str, float] = dict.fromkeys(self.sizes, 0.0)
+        for operation in operations:
+            for value in operation.outputs:
+                split = {axis for part in value.layout for axis in part}
+                for axis in value.partial:
+                    n = self.sizes[axis]
+                    whole = _size(value.aval, value.layout, self.sizes) * (n if axis in split else 1)
+                    sent[axis] += (1 if axis in split else 2) * (n - 1) / n * whole
+            if operation.name in ("dot_general", "conv_general_dilated", "gather"):
+                used = {axis for part in operation.outputs[0].layout for axis in part}
+                for value, other in zip(operation.inputs, reversed(operation.inputs[:2]), strict=False):
+                    rows = {axis for part in other.layout for axis in part}
+                    for axis in {axis for part in value.layout for axis in part} & rows & used - operation.outputs[0].partial:
+                        if value.aval.size < other.aval.size or operation.name == "gather":
+                            n = self.sizes[axis]
+                            sent[axis] += (n - 1) * _size(value.aval, value.layout, self.sizes)
+            if operation.outputs and id(operation.outputs[0]) in self.inner:
+                for axis, more in self.inner[id(operation.outputs[0])][1].items():
+                    sent[axis] += more
+        return sent
+
+    # Lifetimes.
+
+    def _peak(self, operations: Sequence[_Operation], kept: set[int], outputs: set[int], inner: dict[int, tuple[float, dict[str, float]]]) -> float:
+        users: dict[int, list[int]] = {}
+        for number, operation in enumerate(operations):
+            for value in operation.inputs:
+                users.setdefault(id(value), []).append(number)
+
+        fused: set[int] = set()
+        for operation in operations:
+            if operation.name not in _FUSED:
+                continue
+            for value in operation.outputs:
+                used_by = users.get(id(value), [])
+                into = all(operations[user].name in _FUSED | _REDUCTIONS for user in used_by)
+                if id(value) not in outputs and into and (operation.name in _CHEAP or len(used_by) <= 1):
+                    fused.add(id(value))
+        # A fused value is made where it is used, so what it is made of lives until there.
+        last: dict[int, int] = {}
+        for number in reversed(range(len(operations))):
+            ends = [last.get(id(value), number) if id(value) in fused else number for value in operations[number].outputs]
+            end = max([number, *ends])
+            for value in operations[number].inputs:
+                last[id(value)] = max(last.get(id(value), 0), end)
+        live, peak, freed = 0.0, 0.0, {}
+        for number, operation in enumerate(operations):
+            made = [value for value in operation.outputs if id(value) not in fused | kept]
+            live += sum(_size(value.aval, value.layout, self.sizes) for value in made)
+            inside = inner[id(operation.outputs[0])][0] if operation.outputs and id(operation.outputs[0]) in inner else 0.0
+            peak = max(peak, live + inside)
+            for value in made:
+                end = last.get(id(value), number)
+                if id(value) not in outputs:
+                    freed.setdefault(end, []).append(_size(value.aval, value.layout, self.sizes))
+            live -= sum(freed.pop(number, []))
+        return peak
+
+
+def _reshaped(old: Sequence[int], new: Sequence[int], layout: Layout) -> Layout:
+    """Dimensions that are merged or cut hand their split to the first of the new ones."""
+    made: list[frozenset[str]] = [frozenset()] * len(new)
+    i = j = 0
+    while i < len(old) and j < len(new):
+        first_old, first_new, a, b = i, j, old[i], new[j]
+        while a != b:
+            if a < b:
+                i += 1
+                a *= old[i]
+            else:
+                j += 1
+                b *= new[j]
+        made[first_new] = layout[first_old]
+        i, j = i + 1, j + 1
+    return tuple(made)
