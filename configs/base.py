@@ -140,6 +140,7 @@ FIELDS = {
         "max_bad_steps": field(
             0, "steps in a row whose loss or gradient is not finite and that are left out; one more ends the training", at_least=0
         ),
+        "profile_steps": field((), "record steps from,to with JAX's profiler into profile/, for example 100,110", at_least=0),
         "hang_minutes": field(None, "end the process, with its stacks, when no step ends for so long; None: never", kind=float, above=0.0),
         "snapshot_every": field(Duration("5 percent"), "between snapshots of optimizer.tracked; all of them are kept", above=0),
     },

@@ -303,6 +303,11 @@ def validate(config: Any) -> None:
         Duration(config.train.duration).parts[1] != "percent",
         "train.duration cannot be a percentage of itself: use steps, epochs or examples",
     )
+    window = config.train.profile_steps
+    require(
+        len(window) == 0 or (len(window) == 2 and window[0] < window[1]),
+        f"train.profile_steps={','.join(map(str, window))} must be two steps, from and to, for example 100,110",
+    )
     require(
         config.logging.wandb is None or importlib.util.find_spec("wandb") is not None,
         "logging.wandb needs the package wandb: install genjax[wandb], or set logging.wandb=None",

@@ -62,7 +62,7 @@ ARROWS = {
     "evaluation": {"training", "objectives", *LEARNING},
     "comparison": {"evaluation", "training", "objectives", "diffusion", *LEARNING},
     "sweeps": {"training", "config", "errors"},
-    "scripts": {"comparison", "sweeps", "evaluation", "training", "config", "cli"},
+    "scripts": {"comparison", "sweeps", "evaluation", "training", "data", "config", "cli", "errors"},
     "configs": {"config"},
 }
 

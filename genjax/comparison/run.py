@@ -23,6 +23,7 @@ from genjax.evaluation.monitors import monitors
 from genjax.evaluation.statistics import Bits
 from genjax.evaluation.trained import load
 from genjax.training import flops, loop
+from genjax.training.planning import abstract_batch
 from genjax.training.setup import Run
 from genjax.training.workdir import Workdir
 
@@ -100,13 +101,13 @@ def match(plan: Plan) -> dict[str, tuple[Any, Budget]]:
 
 def step_flops(run: Run) -> float:
     """Operations of one training step."""
-    return flops.count(run.make_step(), run.abstract_state, _abstract_batch(run))
+    return flops.count(run.make_step(), run.abstract_state, abstract_batch(run))
 
 
 def xla_step_flops(config: Any) -> float:
     """XLA's cost analysis of one training step, with the layers unrolled and in one micro-batch: it does not count loops."""
     run = Run.build(with_fields(config, {"model.scan_layers": "false", "train.accumulation": "1"}))
-    return float((jax.jit(run.make_step()).lower(run.abstract_state, _abstract_batch(run)).cost_analysis() or {})["flops"])
+    return float((jax.jit(run.make_step()).lower(run.abstract_state, abstract_batch(run)).cost_analysis() or {})["flops"])
 
 
 def with_fields(config: Any, overrides: Mapping[str, str]) -> ml_collections.FrozenConfigDict:
@@ -133,13 +134,3 @@ def measure(plan: Plan, name: str, config: Any, budget: Budget, summary: loop.Su
     parameters = {part: sum(leaf.size for leaf in jax.tree.leaves(tree)) for part, tree in run.abstract_state.params.items()}
     history = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
     return Arm(name, config, budget, parameters, summary, history, bits, drawn, evaluator.batch_size / seconds, sampling)
-
-
-def _abstract_batch(run: Run) -> dict[str, jax.ShapeDtypeStruct]:
-    spec, rows = run.source.spec, run.config.data.batch_size
-    batch = {
-        spec.key: jax.ShapeDtypeStruct((rows, *spec.shape), np.uint8 if spec.key == "image" else np.int32),
-        "id": jax.ShapeDtypeStruct((rows,), np.uint32),
-        "weight": jax.ShapeDtypeStruct((rows,), np.float32),
-    }
-    return batch | ({"label": jax.ShapeDtypeStruct((rows,), np.int32)} if spec.num_classes else {})

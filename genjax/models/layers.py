@@ -25,6 +25,14 @@ def named(init: nn.initializers.Initializer, *axes: str) -> nn.initializers.Init
     return nn.with_logical_partitioning(init, axes)
 
 
+def by_rows(x: Array) -> Array:
+    """x [B, ...], whose rows are split over the devices and the rest is not, where `training.parallel` lays arrays out; elsewhere x itself.
+
+    Without it, the partitioner may lay features out as a parameter lies: then every device has all rows.
+    """
+    return nn.with_logical_constraint(x, ("rows", *[None] * (x.ndim - 1)))
+
+
 class Dense(nn.Module):
     """y[..., *features] = x[..., inputs] W (+ b): the one linear map, over any number of output axes.
 

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from genjax import rng
 from genjax.models import cache as caches
 from genjax.models.cache import Cache
-from genjax.models.layers import Attention, Dense, GatedMLP, RMSNorm
+from genjax.models.layers import Attention, Dense, GatedMLP, RMSNorm, by_rows
 from genjax.models.masks import AttentionIds
 from genjax.types import Array, Key
 
@@ -72,9 +72,9 @@ class Block(nn.Module):
         scale_1, shift_1, gate_1, scale_2, shift_2, gate_2 = modulation
         attention = Attention(self.heads, self.dtype, name="attention")
         h, kept = attention(normalise("attention_norm", x, scale_1, shift_1), coordinates, queries, keys, stored, index)
-        x = x + gate_1 * drop(h, 0)
+        x = by_rows(x + gate_1 * drop(h, 0))
         h = GatedMLP(self.mlp_hidden, self.dtype, name="mlp")(normalise("mlp_norm", x, scale_2, shift_2))
-        return x + gate_2 * drop(h, 1), kept
+        return by_rows(x + gate_2 * drop(h, 1)), kept
 
 
 class Trunk(nn.Module):
@@ -125,7 +125,7 @@ class Trunk(nn.Module):
             unroll=1 if self.scan_layers else self.depth,
             metadata_params={nn.PARTITION_NAME: "layers"},
         )(self.heads, self.mlp_hidden, self.dropout, jnp.dtype(self.dtype), name="blocks")
-        x, layers = x.astype(self.dtype), jnp.arange(self.depth)
+        x, layers = by_rows(x.astype(self.dtype)), jnp.arange(self.depth)
         if cache is None:
             x, _ = blocks(x, layers, None, coordinates, ids, ids, None, cond, dropout_keys)
         else:

@@ -20,7 +20,7 @@ from genjax import __version__
 from genjax.config import base_fields, difference, require, to_json
 from genjax.data.loader import train_batches
 from genjax.errors import GenjaxError, NonFiniteError, Preempted, UsageError
-from genjax.training import snapshots
+from genjax.training import planning, snapshots
 from genjax.training.checkpoint import Checkpoints, digest
 from genjax.training.logging import Logger
 from genjax.training.processes import agree
@@ -108,7 +108,7 @@ def refuse_other_config(workdir: Workdir, config: Any, advice: str = ADVICE) -> 
 
 
 def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stopper, watchdog: Watchdog, monitors: Sequence[Monitor]) -> Summary:
-    config, total, seconds = run.config, run.total_steps, dict.fromkeys(("restore", "compile", "train", "evaluate", "save"), 0.0)
+    config, total, seconds = run.config, run.total_steps, dict.fromkeys(("restore", "compile", "data", "train", "evaluate", "save"), 0.0)
     clock = _Clock(seconds)
 
     # 1. Restore. The whole of a run's past is its state and its step: data order and noise are functions of them.
@@ -135,7 +135,8 @@ def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stoppe
     every |= {"log": max(1, run.steps(config.train.log_every)), "save": max(1, run.steps(config.train.checkpoint_every))}
     workdir.status("running", step)
     before, waiting, last = step, None, {}
-    bad = _Bad(config.train.max_bad_steps)
+    bad, profile = _Bad(config.train.max_bad_steps), _Profile(config.train.profile_steps, workdir.path / "profile")
+    measured_from, timed_from = step, 0.0
 
     def due(name: str) -> bool:
         # What is due at a step is done at the first step boundary at or after it: dispatches do not depend on what is measured.
@@ -172,6 +173,8 @@ def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stoppe
             watchdog.beat()
             count = min(config.train.steps_per_dispatch - step % config.train.steps_per_dispatch, total - step)
             batch = run.parallel.put(batches.take(count), stacked=True)
+            clock.lap("data")
+            profile.at(step)
 
             # 5. Step.
             first = step == (restored or 0)
@@ -180,6 +183,7 @@ def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stoppe
             if first:
                 jax.block_until_ready(state)
                 clock.lap("compile")
+                measured_from, timed_from = step, seconds["train"]
                 log.started = time.monotonic()
                 log.start_step = step
 
@@ -192,11 +196,15 @@ def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stoppe
         workdir.status("preempted" if isinstance(error, Preempted) else "failed", step, exit_code=error.exit_code, reason=str(error))
         raise
     finally:
+        profile.stop()
         batches.close()
         log.close()
     summary = Summary(step, digest(state), last, seconds)
     workdir.status("complete", step, exit_code=0)
     _summarise(run, workdir, summary)
+    used = planning.utilisation(run, step - measured_from, seconds["train"] - timed_from) if is_primary() else None
+    if used is not None:
+        print(f"  MFU     {used}")
     return summary
 
 
@@ -207,6 +215,25 @@ def _snapshots(run: Run, workdir: Workdir) -> Sequence[Monitor]:
         snapshots.save(workdir.snapshots, step, state.tracked, run.widths)
 
     return [Monitor("snapshots", run.config.train.snapshot_every, store)] if run.widths else []
+
+
+class _Profile:
+    """A recording of the steps from first to last, for XProf or TensorBoard; it begins and ends at the next dispatch."""
+
+    def __init__(self, steps: Sequence[int], folder: Path) -> None:
+        self.steps, self.folder, self.running = steps, folder, False
+
+    def at(self, step: int) -> None:
+        if self.steps and not self.running and self.steps[0] <= step < self.steps[1]:
+            jax.profiler.start_trace(str(self.folder))
+            self.running = True
+        elif self.running and step >= self.steps[1]:
+            self.stop()
+
+    def stop(self) -> None:
+        if self.running:
+            jax.profiler.stop_trace()
+            self.running = False
 
 
 class _Bad:
@@ -264,7 +291,9 @@ def describe(run: Run, workdir: Workdir, log: Logger, step: int) -> None:
         f"{run.parallel.mode}, mesh {dict(mesh)}"
     )
     log.line(f"  run        {workdir.path}")
-    log.line(f"  objective  {run.config.objective}, {sum(p.size for p in params):,} parameters")
+    parts = {name: sum(leaf.size for leaf in jax.tree.leaves(part)) for name, part in run.abstract_state.params.items()}
+    listed = ", ".join(f"{name} {count:,}" for name, count in sorted(parts.items(), key=lambda part: -part[1]))
+    log.line(f"  objective  {run.config.objective}, {sum(p.size for p in params):,} parameters: {listed}")
     log.line(f"  data       {spec.name}: {spec.train_size:,} training and {spec.eval_size:,} held-out examples of {spec.shape}, {spec.levels} levels")
     log.line(f"  training   {run.total_steps:,} steps of {run.config.data.batch_size} examples" + (f", from step {step:,}" if step else ""))
     log.line("  compiling the first step ..." if step < run.total_steps else "  already complete")
@@ -276,7 +305,8 @@ def _summarise(run: Run, workdir: Workdir, summary: Summary) -> None:
     metrics = "  ".join(f"{name} {value:.4g}" for name, value in summary.metrics.items())
     spent = "  ".join(f"{name} {value:.1f}s" for name, value in summary.seconds.items() if value >= 0.05)
     print(f"complete at step {summary.step}  {metrics}".rstrip())
-    print(f"  time    {spent}")
+    whole = sum(summary.seconds.values())
+    print(f"  time    {spent}  ({100 * summary.seconds['train'] / whole:.0f} % in training steps)")
     print(f"  state   sha256 {summary.digest}")
     print(f"  sample    python scripts/sample.py --workdir={workdir.path}")
     print(f"  evaluate  python scripts/evaluate.py --workdir={workdir.path}")

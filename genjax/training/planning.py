@@ -19,17 +19,21 @@ them: an elementwise operation joins those of its operands, a product of matrice
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jax.extend import core
 
+from genjax import config as configs
+from genjax.config import require
+from genjax.data.sources import Source
+from genjax.errors import UsageError, did_you_mean
 from genjax.training import flops
-from genjax.training.parallel import ROWS
+from genjax.training.parallel import ROWS, Parallel
 from genjax.training.setup import Run
-from genjax.types import PyTree
+from genjax.types import DataSpec, PyTree
 
 Layout = tuple[frozenset[str], ...]
 
@@ -37,9 +41,10 @@ Layout = tuple[frozenset[str], ...]
 class Hardware(NamedTuple):
     """What one device has: operations a second of its matrix units by dtype, bytes of memory, bytes a second of memory and of its links.
 
-    links: of one device, in one direction, to the slowest group that a collective spans.
+    links: of one device, in one direction, to the slowest group that a collective spans. kind: a part of what JAX calls the device.
     """
 
+    kind: str
     peak: dict[str, float]
     memory: float
     bandwidth: float
@@ -48,10 +53,10 @@ class Hardware(NamedTuple):
 
 # Vendors' figures without sparsity. float32 is what JAX computes with by default: TF32 on an H100 or H200, one bfloat16 pass on a TPU.
 HARDWARE = {
-    "h100": Hardware({"bfloat16": 989e12, "float32": 494e12}, 80e9, 3.35e12, 50e9),  # SXM; 400 Gbit/s of network a device
-    "h200": Hardware({"bfloat16": 989e12, "float32": 494e12}, 141e9, 4.8e12, 50e9),
-    "tpu_v5p": Hardware({"bfloat16": 459e12, "float32": 459e12}, 95e9, 2.765e12, 300e9),  # 4,800 Gbit/s in both directions
-    "tpu_v5e": Hardware({"bfloat16": 197e12, "float32": 197e12}, 16e9, 0.819e12, 100e9),
+    "h100": Hardware("H100", {"bfloat16": 989e12, "float32": 494e12}, 80e9, 3.35e12, 50e9),  # SXM; 400 Gbit/s of network a device
+    "h200": Hardware("H200", {"bfloat16": 989e12, "float32": 494e12}, 141e9, 4.8e12, 50e9),
+    "tpu_v5p": Hardware("TPU v5p", {"bfloat16": 459e12, "float32": 459e12}, 95e9, 2.765e12, 300e9),  # 4,800 Gbit/s in both directions
+    "tpu_v5e": Hardware("TPU v5 lite", {"bfloat16": 197e12, "float32": 197e12}, 16e9, 0.819e12, 100e9),
 }
 USABLE = 0.92  # of the memory: the rest is the runtime's own
 
@@ -84,6 +89,20 @@ class Estimate(NamedTuple):
         }
 
 
+def utilisation(run: Run, steps: int, seconds: float) -> str | None:
+    """The share of the devices' peak rate that a training used, with its formula; None on devices that HARDWARE does not know.
+
+    MFU = operations a step * steps / (seconds * devices * peak)      (3)
+    """
+    kind, dtype = jax.devices()[0].device_kind, run.config.model.dtype
+    peak = next((hardware.peak[dtype] for hardware in HARDWARE.values() if hardware.kind in kind), None)
+    if peak is None or steps == 0:
+        return None
+    step = flops.count(run.make_step(), run.abstract_state, abstract_batch(run))
+    used = step * steps / (seconds * jax.device_count() * peak)
+    return f"{100 * used:.1f} % = {step:.4g} operations x {steps} steps / ({seconds:.1f} s x {jax.device_count()} devices x {peak:.3g}/s, {dtype})"
+
+
 def estimate(run: Run) -> Estimate:
     """What one optimizer step of a run needs; `run` may be laid out over an abstract mesh."""
     state, batch = run.abstract_state, abstract_batch(run)
@@ -107,6 +126,104 @@ def estimate(run: Run) -> Estimate:
         flops=flops.count(run.make_step(), state, batch),
         collectives=traced.collectives,
     )
+
+
+def plan(config: Any, spec: DataSpec, mesh: dict[str, int], name: str) -> str:
+    """The plan of a training as text: `name` is of HARDWARE, `mesh` has the sizes of data, fsdp and tensor."""
+    hardware, devices, dtype = HARDWARE[name], math.prod(mesh.values()), config.model.dtype
+    run = _planned(config, spec, mesh)
+    need = estimate(run)
+    seconds = need.seconds(hardware, dtype, devices)
+    step = max(seconds.values())
+    slowest = max(seconds, key=lambda term: seconds[term])
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(run.abstract_state.params))
+    sent = ", ".join(f"{axis} {_bytes(count)}" for axis, count in need.collectives.items() if count) or "none"
+    lines = [
+        f"{config.objective} on {spec.name}, {parameters:,} parameters, {config.data.batch_size:,} examples a step, {dtype}",
+        f"{devices:,} x {name}: " + ", ".join(f"{axis} {size}" for axis, size in mesh.items()),
+        "",
+        "memory of one device",
+        *(f"  {what:<28}{_bytes(getattr(need, what)):>12}" for what in ("parameters", "optimizer", "averages", "batch", "activations")),
+        f"  {'together':<28}{_bytes(need.memory):>12}  of {_bytes(hardware.memory)}",
+        "",
+        "one step",
+        f"  {'operations':<28}{need.flops:>12.3g}  {need.flops / devices:.3g} a device",
+        f"  {'sent by a device':<28}{_bytes(sum(need.collectives.values())):>12}  {sent}",
+        *(f"  {'time of ' + term:<28}{1e3 * value:>9.3g} ms" for term, value in seconds.items()),
+        f"  {'at least':<28}{1e3 * step:>9.3g} ms  bound by {slowest}",
+        f"  {'examples a second, at most':<28}{config.data.batch_size / step:>12,.0f}",
+        f"  {'MFU, at most':<28}{100 * seconds['compute'] / step:>10.0f} %",
+        "",
+        _verdict(config, spec, mesh, need, hardware),
+    ]
+    return "\n".join(lines)
+
+
+def _planned(config: Any, spec: DataSpec, mesh: dict[str, int]) -> Run:
+    rows = dict.fromkeys(("train", "eval"), range(1))  # a plan reads no data
+    return Run.of(config, Source(spec, rows), Parallel.planned(config.data.batch_size, config.train.accumulation, **mesh))  # type: ignore[arg-type]
+
+
+def _verdict(config: Any, spec: DataSpec, mesh: dict[str, int], need: Estimate, hardware: Hardware) -> str:
+    if need.memory <= USABLE * hardware.memory:
+        return f"It fits, with {_bytes(USABLE * hardware.memory - need.memory)} to spare ({USABLE:.0%} of the memory is taken to be usable)."
+    over = f"It does not fit: {_bytes(need.memory)} are needed and {_bytes(USABLE * hardware.memory)} usable."
+    for changes, other in _alternatives(config, mesh):
+        changed = configs.check(configs.apply(config, configs.base_fields(), changes), configs.base_fields())
+        try:
+            less = estimate(_planned(changed, spec, other)).memory
+        except UsageError:  # rows that do not split
+            continue
+        if less <= USABLE * hardware.memory:
+            flags = " ".join([f"--config.{name}={value}" for name, value in changes.items()] + ([f"--mesh={_mesh(other)}"] if other != mesh else []))
+            return f"{over} This would, with {_bytes(less)}: {flags}"
+    return f"{over} Neither recomputation, nor micro-batches, nor splitting parameters over all of these devices is enough: use more of them."
+
+
+def _alternatives(config: Any, mesh: dict[str, int]) -> Iterator[tuple[dict[str, str], dict[str, int]]]:
+    """What to try, the cheapest first: recomputation, parameters split over more devices, smaller micro-batches."""
+    remat = {"model.remat": "true"}
+    split = mesh | {"data": 1, "fsdp": mesh["data"] * mesh["fsdp"]}
+    yield remat, mesh
+    if split != mesh:
+        yield {}, split
+        yield remat, split
+    for more in (2, 4, 8, 16, 32):
+        yield remat | {"train.accumulation": str(more * config.train.accumulation)}, split
+
+
+def parse_mesh(text: str) -> dict[str, int]:
+    """ "data:64,fsdp:16" as the sizes of all three axes."""
+    sizes = {"data": 1, "fsdp": 1, "tensor": 1}
+    for part in text.split(","):
+        axis, _, size = part.partition(":")
+        require(axis in sizes, f"--mesh='{text}': there is no axis '{axis}'{did_you_mean(axis, sizes) or ': there are data, fsdp and tensor'}")
+        require(size.isdigit() and int(size) > 0, f"--mesh='{text}': write axis:devices, for example data:64,fsdp:16")
+        sizes[axis] = int(size)
+    return sizes
+
+
+def parse_data(text: str) -> DataSpec:
+    """Data that are not there: "tokens:4096:32000" (length, vocabulary) or "image:32x32x4:256:1000" (shape, levels, classes)."""
+    kind, *parts = text.split(":")
+    numbers = [part.split("x") if place == 0 else [part] for place, part in enumerate(parts)]
+    example = "write tokens:4096:32000 (length, vocabulary) or image:32x32x4:256:1000 (shape, levels, classes)"
+    right = kind in ("image", "tokens") and len(parts) in (2, 3) and all(n.isdigit() for part in numbers for n in part)
+    require(right and len(numbers[0]) == {"image": 3, "tokens": 1}[kind], f"--data='{text}' is no data: {example}")
+    shape, (levels, *classes) = tuple(map(int, numbers[0])), [int(part[0]) for part in numbers[1:]]
+    return DataSpec(text, "image" if kind == "image" else "tokens", shape, levels, sum(classes), 1_000_000, 10_000)
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:,.3g} GB" if count < 1000 else f"{count:,.0f} GB"
+
+
+def _mesh(sizes: dict[str, int]) -> str:
+    return ",".join(f"{axis}:{size}" for axis, size in sizes.items() if size > 1)
 
 
 def abstract_batch(run: Run) -> dict[str, jax.ShapeDtypeStruct]:
@@ -393,12 +510,15 @@ class _Trace:
             made = [value for value in operation.outputs if id(value) not in fused | kept]
             live += sum(_size(value.aval, value.layout, self.sizes) for value in made)
             inside = inner[id(operation.outputs[0])][0] if operation.outputs and id(operation.outputs[0]) in inner else 0.0
-            peak = max(peak, live + inside)
             for value in made:
                 end = last.get(id(value), number)
                 if id(value) not in outputs:
                     freed.setdefault(end, []).append(_size(value.aval, value.layout, self.sizes))
-            live -= sum(freed.pop(number, []))
+            ending = sum(freed.pop(number, []))
+            # An elementwise result takes the place of what it is made of, where that is not needed any more.
+            reused = min(ending, sum(_size(value.aval, value.layout, self.sizes) for value in made)) if operation.name in _FUSED else 0.0
+            peak = max(peak, live + inside - reused)
+            live -= ending
         return peak
 
 

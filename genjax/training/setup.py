@@ -37,11 +37,14 @@ class Run:
         """Opens the data and checks that config, data and devices fit each other (UsageError, DataError)."""
         use_compilation_cache()
         source = open_source(config.data.source, config.data.dir)
-        objective = objectives.build(config, source.spec)
+        return cls.of(config, source, Parallel.build(config.parallel, config.data.batch_size, config.train.accumulation))
+
+    @classmethod
+    def of(cls, config: Any, source: Source, parallel: Parallel) -> Run:
+        """A run of data that are open, over given devices."""
         average = ema.average(Choice(config.optimizer.ema).parts)
         widths = ema.tracked(Choice(config.optimizer.tracked).parts)
-        parallel = Parallel.build(config.parallel, config.data.batch_size, config.train.accumulation)
-        return cls(config, source, objective, parallel, average, widths)
+        return cls(config, source, objectives.build(config, source.spec), parallel, average, widths)
 
     @property
     def classes(self) -> int:

@@ -54,7 +54,7 @@ def test_two_processes_train_what_one_does(objective, fsdp, toy_run, start_scrip
     ends = [process.end() for process in (single, *pair)]
     assert [ended.code for ended in ends] == [0, 0, 0], ends
     assert ends[2].out == "", "process 0 speaks for both"
-    got, expected = ([row for row in map(json.loads, run.rows)] for run in (two, one))
+    got, expected = (list(map(json.loads, run.rows)) for run in (two, one))
     assert [(row["step"], row["split"]) for row in got] == [(row["step"], row["split"]) for row in expected]
     for a, b in zip(got, expected, strict=True):
         for name in ("loss", "bits_per_dim"):

@@ -115,7 +115,7 @@ def test_a_dry_run_prints_the_commands_and_writes_nothing(sweep, tmp_path, capsy
 
 def test_a_cell_of_another_config_is_refused_before_anything_starts(sweep, tmp_path):
     sweep()
-    with pytest.raises(UsageError, match="has a cell 'depth-1_seed-0' of another config \\(model.dropout was 0.2 and is 0.0\\)"):
+    with pytest.raises(UsageError, match=r"has a cell 'depth-1_seed-0' of another config \(model.dropout was 0.2 and is 0.0\)"):
         sweep(overrides={"model.dropout": "0"})
     assert len(started(tmp_path)) == 6
 
