@@ -17,6 +17,7 @@ from genjax.evaluation import baselines, edits, pictures
 from genjax.evaluation.evaluator import Evaluator
 from genjax.evaluation.judge import Judge
 from genjax.evaluation.trained import Trained, load
+from genjax.training import exported
 from genjax.training.workdir import Workdir, writing
 
 
@@ -183,6 +184,19 @@ def evaluate(path: str, overrides: Mapping[str, str], *, step: int | None, weigh
     workdir.write_json(name, record)
     print(f"  written    {workdir.path / name}")
     return record
+
+
+def export(path: str, overrides: Mapping[str, str], *, out: str, step: int | None, weights: str) -> Path:
+    """Writes a run's parameters and config into the folder `out`; returns the parameters' file."""
+    trained, folder = load(path, overrides, weights=weights, step=step), Path(out).expanduser().resolve()
+    require(trained.run.config.sample.guide is None, "sample.guide is another model: export each of them")
+    require(
+        not (folder / "checkpoints").exists() and folder != Workdir(path).path,
+        f"--out={out} is a run's directory: name a new folder for what is exported",
+    )
+    written = exported.write(folder, to_json(trained.run.config), trained.params, trained.step)
+    print(f"parameters of step {trained.step} ({weights} weights), {written.stat().st_size:,} bytes\n  written  {written}")
+    return written
 
 
 def _named(out: str) -> Path:

@@ -11,7 +11,7 @@ from genjax import config as configs
 from genjax.config import require
 from genjax.errors import CheckpointError, UsageError
 from genjax.registry import Positive, bind
-from genjax.training import snapshots
+from genjax.training import exported, snapshots
 from genjax.training.checkpoint import Checkpoints
 from genjax.training.setup import Run
 from genjax.training.workdir import Workdir
@@ -47,6 +47,11 @@ def load(path: str | Path, overrides: Mapping[str, str], *, weights: str = "ema"
     config = configs.check(configs.apply(config, fields, overrides), fields)
     configs.validate(config)
 
+    if (workdir.path / exported.FILE).exists():
+        require(weights == "ema" and step is None, f"{workdir.path} holds exported parameters, of one step: give no --weights and no --step")
+        run = Run.build(config)
+        trained = Trained(run, *exported.read(workdir.path, run.abstract_state.params))
+        return trained if config.sample.guide is None else _guided(trained, load(config.sample.guide, {}))
     trained = bind(WEIGHTS, configs.Choice(weights).parts, "kind of weights")(Run.build(config), workdir, step)
     if config.sample.guide is None:
         return trained

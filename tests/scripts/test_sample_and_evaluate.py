@@ -75,6 +75,18 @@ def test_a_sample_depends_on_its_number_alone(objective, trained, run_script, st
     np.testing.assert_array_equal(arrays(tmp_path / "process.npz")["image"], twelve)
 
 
+def test_an_exported_model_draws_and_measures_the_same(trained, run_script, tmp_path):
+    run, out = trained["next_token"], tmp_path / "exported"
+    ended = run_script("export", f"--workdir={run.path}", f"--out={out}", "--config.sample.count=5")
+    assert (ended.code, ended.err) == (0, "")
+    assert sorted(path.name for path in out.iterdir()) == ["config.json", "model.safetensors"]
+    for folder, name in ((run.path, "a"), (out, "b")):
+        assert run_script("sample", f"--workdir={folder}", f"--out={tmp_path / name}", "--config.sample.count=5").code == 0
+    np.testing.assert_array_equal(arrays(tmp_path / "a.npz")["image"], arrays(tmp_path / "b.npz")["image"])
+    assert run_script("evaluate", f"--workdir={out}", "--weights=raw").code == 2
+    assert run_script("export", f"--workdir={run.path}", f"--out={run.path}").code == 2
+
+
 def test_the_ending_of_a_file_that_is_asked_for_is_not_doubled(trained, run_script, tmp_path):
     assert run_script("sample", f"--workdir={trained['next_token'].path}", f"--out={tmp_path / 'x.png'}", "--config.sample.count=2").code == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["x.npz", "x.png"]
