@@ -64,3 +64,9 @@ def read(folder: Path, abstract_params: Params) -> tuple[Params, int]:
         raise CheckpointError(f"{path} is damaged: {error}.") from error
     placed = [jax.device_put(arrays[name], leaf.sharding) for name, leaf in wanted.items()]
     return jax.tree.unflatten(jax.tree.structure(abstract_params), placed), int(step)
+
+
+def _kind(part: Any) -> str:
+    """dtype[shape] of a slice that is not read, as `checkpoint.describe` writes it."""
+    dtype = part.get_dtype()
+    return f"{_DTYPES.get(dtype, dtype)}[{','.join(map(str, part.get_shape()))}]"

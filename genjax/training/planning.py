@@ -280,10 +280,12 @@ _CALLS = (
 class _Value:
     """A value of the flat trace."""
 
-    __slots__ = ("aval", "layout", "partial")
+    __slots__ = ("aval", "gathered", "layout", "partial")
 
     def __init__(self, aval: Any, layout: Layout) -> None:
-        self.aval, self.layout, self.partial = aval, layout, frozenset()
+        self.aval, self.layout = aval, layout
+        self.partial: frozenset[str] = frozenset()  # axes over which it is a sum of parts when it is made
+        self.gathered: list[tuple[_Value, frozenset[str]]] = []  # what had to be put together to make it, over which axes
 
 
 class _Operation(NamedTuple):
@@ -376,8 +378,14 @@ class _Trace:
             used = {axis for split in [*batch, *order[not big]] for axis in split}
             order[big][:] = [split - used for split in order[big]]
             self._take(out, (*batch, *order[0], *order[1]))
+            present = {axis for split in out.layout for axis in split}
             contracted = {axis for d in lc for axis in left.layout[d]} | {axis for d in rc for axis in right.layout[d]}
-            out.partial = frozenset(contracted - {axis for split in out.layout for axis in split})
+            out.partial = frozenset(contracted - present)
+            place = dict(zip(lfree, out.layout[len(lb) :], strict=False)), dict(zip(rfree, out.layout[len(lb) + len(lfree) :], strict=True))
+            for value, free, summed, kept in ((left, lfree, lc, place[0]), (right, rfree, rc, place[1])):
+                lost = {axis for d in free for axis in value.layout[d] - kept[d]} | {axis for d in summed for axis in value.layout[d] & present}
+                if lost:
+                    out.gathered.append((value, frozenset(lost)))
         elif name == "transpose":
             self._take(out, tuple(inputs[0].layout[d] for d in params["permutation"]))
         elif name == "broadcast_in_dim":
@@ -397,6 +405,9 @@ class _Trace:
             offset = params["dimension_numbers"].offset_dims
             rest = iter(inputs[1].layout[:-1])
             self._take(out, tuple(frozenset() if d in offset else next(rest) for d in range(out.aval.ndim)))
+            whole = frozenset(axis for split in inputs[0].layout for axis in split)
+            if whole:
+                out.gathered.append((inputs[0], whole))
         elif name.startswith("scatter"):
             self._take(out, inputs[0].layout)
             out.partial = frozenset(axis for split in inputs[1].layout for axis in split) - {axis for split in out.layout for axis in split}
@@ -409,8 +420,10 @@ class _Trace:
             layout = [frozenset()] * out.aval.ndim
             layout[numbers.out_spec[0]] = inputs[0].layout[numbers.lhs_spec[0]]
             self._take(out, tuple(layout))
-            rows = inputs[0].layout[numbers.lhs_spec[1]] & inputs[1].layout[numbers.rhs_spec[1]]
-            out.partial = frozenset(rows)
+            out.partial = frozenset(inputs[0].layout[numbers.lhs_spec[1]] & inputs[1].layout[numbers.rhs_spec[1]])
+            whole = frozenset(axis for split in inputs[1].layout for axis in split) - out.partial
+            if whole:
+                out.gathered.append((inputs[1], whole))
         else:
             for each in outputs:
                 for value in inputs:
@@ -468,14 +481,9 @@ class _Trace:
                     n = self.sizes[axis]
                     whole = _size(value.aval, value.layout, self.sizes) * (n if axis in split else 1)
                     sent[axis] += (1 if axis in split else 2) * (n - 1) / n * whole
-            if operation.name in ("dot_general", "conv_general_dilated", "gather"):
-                used = {axis for part in operation.outputs[0].layout for axis in part}
-                for value, other in zip(operation.inputs, reversed(operation.inputs[:2]), strict=False):
-                    rows = {axis for part in other.layout for axis in part}
-                    for axis in {axis for part in value.layout for axis in part} & rows & used - operation.outputs[0].partial:
-                        if value.aval.size < other.aval.size or operation.name == "gather":
-                            n = self.sizes[axis]
-                            sent[axis] += (n - 1) * _size(value.aval, value.layout, self.sizes)
+                for source, axes in value.gathered:
+                    for axis in axes:
+                        sent[axis] += (self.sizes[axis] - 1) * _size(source.aval, source.layout, self.sizes)
             if operation.outputs and id(operation.outputs[0]) in self.inner:
                 for axis, more in self.inner[id(operation.outputs[0])][1].items():
                     sent[axis] += more
@@ -510,6 +518,9 @@ class _Trace:
             made = [value for value in operation.outputs if id(value) not in fused | kept]
             live += sum(_size(value.aval, value.layout, self.sizes) for value in made)
             inside = inner[id(operation.outputs[0])][0] if operation.outputs and id(operation.outputs[0]) in inner else 0.0
+            for value in operation.outputs:
+                for source, axes in value.gathered:
+                    inside += (math.prod(self.sizes[axis] for axis in axes) - 1) * _size(source.aval, source.layout, self.sizes)
             for value in made:
                 end = last.get(id(value), number)
                 if id(value) not in outputs:
