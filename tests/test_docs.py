@@ -74,3 +74,10 @@ def test_the_solver_of_the_how_to_is_of_second_order():
             for n in (64, 128)
         ]
     assert np.log2(errors[0] / errors[1]) == pytest.approx(2.0, abs=0.1)
+
+
+def test_every_test_that_the_page_on_reliability_names_is_there():
+    named = set(re.findall(r"`(test_\w+)`", (REPOSITORY / "docs" / "reliability.md").read_text()))
+    there = {name for path in (REPOSITORY / "tests").rglob("test_*.py") for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)}
+    assert len(named) > 20
+    assert named <= there, named - there

@@ -298,7 +298,8 @@ class _Operation(NamedTuple):
 class _Traced(NamedTuple):
     peak: float
     collectives: dict[str, float]
-    layouts: list[Layout]
+    inputs: list[Layout]
+    outputs: list[Layout]
 
 
 class _Trace:
@@ -323,7 +324,7 @@ class _Trace:
         collectives = self._collectives(operations)
         kept = {id(value) for value in inputs} | {id(value) for value in outputs[: len(results)]}
         peak = self._peak(operations, kept, {id(value) for value in outputs}, inner)
-        return _Traced(peak, collectives, [value.layout for value in outputs])
+        return _Traced(peak, collectives, [value.layout for value in inputs], [value.layout for value in outputs])
 
     def _flatten(self, closed: core.ClosedJaxpr, inputs: Sequence[_Value], operations: list[_Operation]) -> list[_Value]:
         """Appends the operations with calls inlined, and returns the outputs."""
@@ -427,10 +428,12 @@ class _Trace:
         else:
             for each in outputs:
                 for value in inputs:
-                    if getattr(value.aval, "shape", None) == each.aval.shape:
-                        self._take(each, value.layout)
-                    elif value.aval.ndim and each.aval.ndim and value.aval.shape[0] == each.aval.shape[0] and value.aval.size > 1:
-                        self._take(each, (value.layout[0], *[frozenset()] * (each.aval.ndim - 1)))
+                    shape, other = getattr(value.aval, "shape", ()), each.aval.shape
+                    if len(shape) == len(other):
+                        same = zip(shape, other, value.layout, strict=True)
+                        self._take(each, tuple(split if size == now else frozenset() for size, now, split in same))
+                    elif shape and other and shape[0] == other[0]:
+                        self._take(each, (value.layout[0], *[frozenset()] * (len(other) - 1)))
 
     def _scan(self, number: int, operation: _Operation) -> None:
         params, inputs, outputs = operation.params, operation.inputs, operation.outputs
@@ -438,11 +441,14 @@ class _Trace:
         layouts = [value.layout for value in inputs[: consts + carries]] + [value.layout[1:] for value in inputs[consts + carries :]]
         for _ in range(2):  # once more with what the first pass makes of the carry
             inside = _Trace(self.sizes).run(params["jaxpr"], layouts)
-            for value, layout in zip(outputs[:carries], inside.layouts, strict=False):
+            for value, layout in zip(outputs[:carries], inside.outputs, strict=False):
                 self._take(value, layout)
             layouts[consts : consts + carries] = [value.layout for value in outputs[:carries]]
-        for value, layout in zip(outputs[carries:], inside.layouts[carries:], strict=True):
+        for value, layout in zip(outputs[carries:], inside.outputs[carries:], strict=True):
             self._take(value, (frozenset(), *layout))
+        # What is used inside tells how it is laid out outside, too.
+        for place, (value, layout) in enumerate(zip(inputs, inside.inputs, strict=True)):
+            self._take(value, layout if place < consts + carries else (frozenset(), *layout))
         self.inner[id(outputs[0])] = inside.peak, {axis: params["length"] * sent for axis, sent in inside.collectives.items()}
 
     def _body(self, number: int, operation: _Operation) -> None:
@@ -452,7 +458,7 @@ class _Trace:
         else:
             body, given = params["branches"][-1], inputs[1:]
         inside = _Trace(self.sizes).run(body, [value.layout for value in given])
-        for value, layout in zip(operation.outputs, inside.layouts, strict=True):
+        for value, layout in zip(operation.outputs, inside.outputs, strict=True):
             self._take(value, layout)
         self.inner[id(operation.outputs[0])] = inside.peak, inside.collectives
 
@@ -463,6 +469,12 @@ class _Trace:
                 for value in operation.inputs:
                     if getattr(value.aval, "shape", None) == out.aval.shape and out.aval.ndim:
                         self._take(value, out.layout)
+        if operation.name == "broadcast_in_dim":
+            value, out = operation.inputs[0], operation.outputs[0]
+            places = operation.params["broadcast_dimensions"]
+            self._take(
+                value, tuple(out.layout[d] if size == out.aval.shape[d] else frozenset() for size, d in zip(value.aval.shape, places, strict=True))
+            )
         if operation.name == "transpose":
             order = operation.params["permutation"]
             self._take(operation.inputs[0], tuple(operation.outputs[0].layout[order.index(d)] for d in range(len(order))))
