@@ -94,11 +94,10 @@ def _writing(folder: str | None) -> str:
 
 
 def _cache(folder: str | None) -> str:
-    use_compilation_cache()
-    used = jax.config.jax_compilation_cache_dir
-    if not used:
+    used = use_compilation_cache()
+    if used is None:
         return "none: its folder cannot be made, or others can write to it; every start compiles anew"
-    return f"{used}, mode {Path(used).stat().st_mode & 0o777:o}"
+    return f"{used}, mode {used.stat().st_mode & 0o777:o}"
 
 
 def _step(recipe: str) -> Callable[[str | None], str]:

@@ -82,7 +82,7 @@ def _record(sweep: Sweep) -> dict:
 
 def _known_cells(root: Path, sweep: Sweep) -> dict:
     """Every cell that the directory has ever been told of, with its config: a sweep may grow."""
-    return {"cells": _old_cells(root) | {cell.name: configs.to_json(cell.config) for cell in sweep.cells}}
+    return {"cells": dict(_old_cells(root)) | {cell.name: configs.to_json(cell.config) for cell in sweep.cells}}
 
 
 def _old_cells(root: Path) -> Mapping:

@@ -165,5 +165,6 @@ class Parallel:
     @contextlib.contextmanager
     def layout(self) -> Iterator[None]:
         """A context in which models that are traced lay their activations out over this mesh."""
+        assert isinstance(self.mesh, Mesh), "nothing runs on devices that are only planned"
         with jax.set_mesh(self.mesh), nn.logical_axis_rules((("rows", ROWS),)):
             yield

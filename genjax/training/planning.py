@@ -335,7 +335,7 @@ class _Trace:
 
         def read(atom: Any) -> _Value:
             if isinstance(atom, core.Literal):
-                return _Value(atom.aval, (frozenset(),) * len(atom.aval.shape))
+                return _Value(atom.aval, (frozenset(),) * np.ndim(atom.val))
             return known[atom]
 
         for equation in jaxpr.eqns:

@@ -11,6 +11,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 from genjax.config import require
 from genjax.errors import Preempted, report
@@ -35,7 +36,7 @@ def joined(processes: str) -> Iterator[None]:
     import jax
 
     jax.config.update("jax_enable_preemption_service", False)  # it would take SIGTERM away from `signals.Stopper`
-    options = {} if explicit is None else dict(zip(("coordinator_address", "process_id", "num_processes"), explicit, strict=True))
+    options: dict[str, Any] = {} if explicit is None else dict(zip(("coordinator_address", "process_id", "num_processes"), explicit, strict=True))
     if explicit is None and CLUSTERS[processes] is not None:
         options["cluster_detection_method"] = CLUSTERS[processes]
     if explicit is not None and explicit[0].rpartition(":")[0] in ("127.0.0.1", "localhost"):

@@ -108,13 +108,18 @@ class Run:
         return state.create(self.objective, self.optimizer, self.config.seed, len(self.widths))
 
 
-def use_compilation_cache() -> None:
-    """Keep compiled programs between runs in a folder that only this user can write: whoever can write it can run code as us."""
+def use_compilation_cache() -> Path | None:
+    """Keep compiled programs between runs in a folder that only this user can write: whoever can write it can run code as us.
+
+    Returns the folder, or None where there can be no such folder.
+    """
     folder = Path(os.environ.get("GENJAX_CACHE_DIR", Path.home() / ".cache" / "genjax")) / "xla"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError:
-        return  # a read-only home costs compile time, not the run
-    if folder.stat().st_uid == os.getuid() and not folder.stat().st_mode & 0o022:
-        jax.config.update("jax_compilation_cache_dir", str(folder))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+        return None  # a read-only home costs compile time, not the run
+    if folder.stat().st_uid != os.getuid() or folder.stat().st_mode & 0o022:
+        return None
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    return folder
