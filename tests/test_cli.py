@@ -125,11 +125,11 @@ MISTAKES = [
     (("compare", "--config=configs/digits.py", "--workdir=run"), "is not for this command: give it to scripts/train.py"),
     (("compare", "--config=configs/compare/digits.py"), "--workdir is required"),
     ((*SWEEP[:-1],), "a sweep needs an axis"),
-    ((*SWEEP, "--sweep=model.heads=5"), "cell 'seed-0_model.heads-5': model.width=64 is not divisible by model.heads=5"),
+    ((*SWEEP, "--sweep=model.heads=5"), "cell 'model.heads-5_seed-0': model.width=64 is not divisible by model.heads=5"),
     ((*SWEEP, "--zip", "--ablate"), "--zip and --ablate are two ways to make cells: give one"),
     ((*SWEEP, "--launcher=slrm"), "did you mean 'slurm'?"),
     ((*SWEEP, "--workers=0"), "at least 1 cell"),
-    ((*SWEEP, "--only=seed-7"), "there is no cell 'seed-7': did you mean 'seed-0'?"),
+    ((*SWEEP, "--only=seed-7"), "there is no cell 'seed-7': did you mean 'seed-"),
 ]
 
 
