@@ -133,7 +133,7 @@ class Trunk(nn.Module):
             x, kept = blocks(x, layers, (cache.keys, cache.values), coordinates, ids, keys, cache.index, cond, dropout_keys)
             assert kept is not None, "with a cache, every block keeps its keys and values"
             cache = Cache(*kept, keys, cache.index + x.shape[1])
-        return RMSNorm(name="final_norm")(x), cache
+        return by_rows(RMSNorm(name="final_norm")(x)), cache
 
     @property
     def mlp_hidden(self) -> int:

@@ -116,7 +116,7 @@ def estimate(run: Run) -> Estimate:
     jaxpr, out = jax.make_jaxpr(run.make_step(), return_shape=True)(state, batch)
     results = len(jax.tree.leaves(out[0]))
     # What comes out lies where what went in did.
-    traced = _Trace(sizes).run(jaxpr, layouts, layouts[:results])
+    traced = _Trace(sizes).run(jaxpr, layouts, layouts[:results], in_place=results)
     return Estimate(
         parameters=local(state.params),
         optimizer=local(state.opt_state),
@@ -308,23 +308,21 @@ class _Trace:
     def __init__(self, sizes: dict[str, int]) -> None:
         self.sizes = sizes
 
-    def run(self, closed: core.ClosedJaxpr, layouts: Sequence[Layout], results: Sequence[Layout] = ()) -> _Traced:
-        """`layouts` of the arguments; `results` are the layouts that the first outputs must have, and whose memory is the arguments'."""
+    def run(self, closed: core.ClosedJaxpr, layouts: Sequence[Layout], results: Sequence[Layout] = (), *, in_place: int = 0) -> _Traced:
+        """`layouts` of the arguments; `results` are layouts that the first outputs are given; the memory of `in_place` of them is the arguments'."""
         operations: list[_Operation] = []
         inputs = [_Value(var.aval, layout) for var, layout in zip(closed.jaxpr.invars, layouts, strict=True)]
         outputs = self._flatten(closed, inputs, operations)
         self.inner: dict[int, tuple[float, dict[str, float]]] = {}
-        for number, operation in enumerate(operations):
-            self._forward(number, operation)
+        for operation in operations:
+            self._forward(operation)
         for value, layout in zip(outputs, results, strict=False):
             self._take(value, layout)
         for operation in reversed(operations):
             self._backward(operation)
-        inner = self.inner
-        collectives = self._collectives(operations)
-        kept = {id(value) for value in inputs} | {id(value) for value in outputs[: len(results)]}
-        peak = self._peak(operations, kept, {id(value) for value in outputs}, inner)
-        return _Traced(peak, collectives, [value.layout for value in inputs], [value.layout for value in outputs])
+        kept = {id(value) for value in inputs} | {id(value) for value in outputs[:in_place]}
+        peak = self._peak(operations, kept, {id(value) for value in outputs})
+        return _Traced(peak, self._collectives(operations), [value.layout for value in inputs], [value.layout for value in outputs])
 
     def _flatten(self, closed: core.ClosedJaxpr, inputs: Sequence[_Value], operations: list[_Operation]) -> list[_Value]:
         """Appends the operations with calls inlined, and returns the outputs."""
@@ -363,7 +361,7 @@ class _Trace:
             used |= made[-1]
         value.layout = tuple(made)
 
-    def _forward(self, number: int, operation: _Operation) -> None:
+    def _forward(self, operation: _Operation) -> None:
         name, params, inputs, outputs = operation
         out = outputs[0] if outputs else None
         if out is None:
@@ -413,9 +411,9 @@ class _Trace:
             self._take(out, inputs[0].layout)
             out.partial = frozenset(axis for split in inputs[1].layout for axis in split) - {axis for split in out.layout for axis in split}
         elif name == "scan":
-            self._scan(number, operation)
+            self._scan(operation)
         elif name in ("while", "cond"):
-            self._body(number, operation)
+            self._body(operation)
         elif name == "conv_general_dilated":
             numbers = params["dimension_numbers"]
             layout = [frozenset()] * out.aval.ndim
@@ -435,23 +433,22 @@ class _Trace:
                     elif shape and other and shape[0] == other[0]:
                         self._take(each, (value.layout[0], *[frozenset()] * (len(other) - 1)))
 
-    def _scan(self, number: int, operation: _Operation) -> None:
+    def _scan(self, operation: _Operation, results: Sequence[Layout] = ()) -> None:
         params, inputs, outputs = operation.params, operation.inputs, operation.outputs
         consts, carries = params["num_consts"], params["num_carry"]
         layouts = [value.layout for value in inputs[: consts + carries]] + [value.layout[1:] for value in inputs[consts + carries :]]
-        for _ in range(2):  # once more with what the first pass makes of the carry
-            inside = _Trace(self.sizes).run(params["jaxpr"], layouts)
-            for value, layout in zip(outputs[:carries], inside.outputs, strict=False):
-                self._take(value, layout)
-            layouts[consts : consts + carries] = [value.layout for value in outputs[:carries]]
-        for value, layout in zip(outputs[carries:], inside.outputs[carries:], strict=True):
-            self._take(value, (frozenset(), *layout))
+        inside = _Trace(self.sizes).run(params["jaxpr"], layouts, results)
+        if inside.outputs[:carries] != layouts[consts : consts + carries]:  # once more with what this made of the carry
+            layouts[consts : consts + carries] = inside.outputs[:carries]
+            inside = _Trace(self.sizes).run(params["jaxpr"], layouts, results)
+        for place, (value, layout) in enumerate(zip(outputs, inside.outputs, strict=True)):
+            self._take(value, layout if place < carries else (frozenset(), *layout))
         # What is used inside tells how it is laid out outside, too.
         for place, (value, layout) in enumerate(zip(inputs, inside.inputs, strict=True)):
             self._take(value, layout if place < consts + carries else (frozenset(), *layout))
         self.inner[id(outputs[0])] = inside.peak, {axis: params["length"] * sent for axis, sent in inside.collectives.items()}
 
-    def _body(self, number: int, operation: _Operation) -> None:
+    def _body(self, operation: _Operation) -> None:
         params, inputs = operation.params, operation.inputs
         if operation.name == "while":
             body, given = params["body_jaxpr"], inputs[params["cond_nconsts"] :]
@@ -464,7 +461,11 @@ class _Trace:
 
     def _backward(self, operation: _Operation) -> None:
         """What a value is used as tells how it is laid out, where its making leaves that open: gradients lie as parameters do."""
-        if operation.name in _FUSED or operation.name == "scan":
+        if operation.name == "scan":
+            carries = operation.params["num_carry"]
+            results = [value.layout if place < carries else value.layout[1:] for place, value in enumerate(operation.outputs)]
+            self._scan(operation, results)
+        if operation.name in _FUSED:
             for out in operation.outputs:
                 for value in operation.inputs:
                     if getattr(value.aval, "shape", None) == out.aval.shape and out.aval.ndim:
@@ -503,7 +504,7 @@ class _Trace:
 
     # Lifetimes.
 
-    def _peak(self, operations: Sequence[_Operation], kept: set[int], outputs: set[int], inner: dict[int, tuple[float, dict[str, float]]]) -> float:
+    def _peak(self, operations: Sequence[_Operation], kept: set[int], outputs: set[int]) -> float:
         users: dict[int, list[int]] = {}
         for number, operation in enumerate(operations):
             for value in operation.inputs:
@@ -529,7 +530,7 @@ class _Trace:
         for number, operation in enumerate(operations):
             made = [value for value in operation.outputs if id(value) not in fused | kept]
             live += sum(_size(value.aval, value.layout, self.sizes) for value in made)
-            inside = inner[id(operation.outputs[0])][0] if operation.outputs and id(operation.outputs[0]) in inner else 0.0
+            inside = self.inner[id(operation.outputs[0])][0] if operation.outputs and id(operation.outputs[0]) in self.inner else 0.0
             for value in operation.outputs:
                 for source, axes in value.gathered:
                     inside += (math.prod(self.sizes[axis] for axis in axes) - 1) * _size(source.aval, source.layout, self.sizes)
