@@ -404,11 +404,15 @@ class _Trace:
             offset = params["dimension_numbers"].offset_dims
             rest = iter(inputs[1].layout[:-1])
             self._take(out, tuple(frozenset() if d in offset else next(rest) for d in range(out.aval.ndim)))
-            whole = frozenset(axis for split in inputs[0].layout for axis in split)
+            alike = params["dimension_numbers"].operand_batching_dims
+            whole = frozenset(axis for d, split in enumerate(inputs[0].layout) if d not in alike for axis in split)
             if whole:
                 out.gathered.append((inputs[0], whole))
         elif name.startswith("scatter"):
-            self._take(out, inputs[0].layout)
+            numbers, layout = params["dimension_numbers"], list(inputs[0].layout)
+            for target, source in zip(numbers.operand_batching_dims, numbers.scatter_indices_batching_dims, strict=True):
+                layout[target] |= inputs[1].layout[source]
+            self._take(out, tuple(layout))
             out.partial = frozenset(axis for split in inputs[1].layout for axis in split) - {axis for split in out.layout for axis in split}
         elif name == "scan":
             self._scan(operation)

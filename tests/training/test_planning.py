@@ -51,11 +51,10 @@ def test_every_device_of_a_data_parallel_run_holds_everything(whole):
     assert need.batch == (32 * 4 + 4 + 4) * 64 / 8
 
 
-def test_a_data_parallel_step_sends_every_gradient_once_and_little_else(whole):
-    """A ring: (n-1)/n of the bytes to add up, and the same to hand the sums on. Sums over rows that are reduced further are counted too."""
+def test_a_data_parallel_step_sends_every_gradient_once(whole):
+    """A ring: (n-1)/n of the bytes to add up, and the same to hand the sums on."""
     run, need = whole
-    gradients = 2 * 7 / 8 * size(run.abstract_state.params)
-    assert gradients <= need.collectives["data"] <= 1.15 * gradients
+    assert need.collectives["data"] == pytest.approx(2 * 7 / 8 * size(run.abstract_state.params), rel=0.03)
     assert need.collectives["fsdp"] == need.collectives["tensor"] == 0
 
 
