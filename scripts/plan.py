@@ -16,11 +16,12 @@ FLAGS = [
 
 
 def main(args):
+    from genjax.data.absent import absent
     from genjax.data.sources import open_source
     from genjax.training import planning
 
     mesh = planning.parse_mesh(args.mesh)
-    spec = planning.parse_data(args.data) if args.data else open_source(args.config.data.source, args.config.data.dir).spec
+    spec = absent(args.data) if args.data else open_source(args.config.data.source, args.config.data.dir).spec
     print(planning.plan(args.config, spec, mesh, args.hardware))
 
 

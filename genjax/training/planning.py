@@ -203,17 +203,6 @@ def parse_mesh(text: str) -> dict[str, int]:
     return sizes
 
 
-def parse_data(text: str) -> DataSpec:
-    """Data that are not there: "tokens:4096:32000" (length, vocabulary) or "image:32x32x4:256:1000" (shape, levels, classes)."""
-    kind, *parts = text.split(":")
-    numbers = [part.split("x") if place == 0 else [part] for place, part in enumerate(parts)]
-    example = "write tokens:4096:32000 (length, vocabulary) or image:32x32x4:256:1000 (shape, levels, classes)"
-    right = kind in ("image", "tokens") and len(parts) in (2, 3) and all(n.isdigit() for part in numbers for n in part)
-    require(right and len(numbers[0]) == {"image": 3, "tokens": 1}[kind], f"--data='{text}' is no data: {example}")
-    shape, (levels, *classes) = tuple(map(int, numbers[0])), [int(part[0]) for part in numbers[1:]]
-    return DataSpec(text, "image" if kind == "image" else "tokens", shape, levels, sum(classes), 1_000_000, 10_000)
-
-
 def _bytes(count: float) -> str:
     for unit in ("B", "kB", "MB"):
         if count < 1000:

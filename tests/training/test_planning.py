@@ -108,16 +108,6 @@ def test_what_is_no_mesh(text):
         planning.parse_mesh(text)
 
 
-def test_data_that_are_not_there():
-    spec = planning.parse_data("image:32x32x4:256:1000")
-    assert (spec.key, spec.shape, spec.levels, spec.num_classes) == ("image", (32, 32, 4), 256, 1000)
-    spec = planning.parse_data("tokens:4096:32000")
-    assert (spec.key, spec.shape, spec.levels, spec.num_classes) == ("tokens", (4096,), 32000, 0)
-    for text in ("tokens", "tokens:x:2", "image:8x8:3", "sound:8:2", "tokens:4:4:4:4", "tokens:4x4:3"):
-        with pytest.raises(UsageError, match="is no data"):
-            planning.parse_data(text)
-
-
 def test_the_script_knows_all_hardware():
     flags = runpy.run_path(str(Path(__file__).parents[2] / "scripts" / "plan.py"))["FLAGS"]
     (hardware,) = [flag for flag in flags if flag.name == "hardware"]
