@@ -242,6 +242,11 @@ FIELDS = {
         "evaluate_every": field(Duration("25 percent"), "between measurements on the held-out split", above=0),
         "sample_every": field(Duration("50 percent"), "between sample sheets", above=0),
         "checkpoint_every": field(Duration("10 percent"), "between checkpoints", above=0),
+        "max_bad_steps": field(
+            0, "steps in a row whose loss or gradient is not finite and that are left out; one more ends the training", at_least=0
+        ),
+        "profile_steps": field((), "record steps from,to with JAX's profiler into profile/, for example 100,110", at_least=0),
+        "hang_minutes": field(None, "end the process, with its stacks, when no step ends for so long; None: never", kind=float, above=0.0),
         "snapshot_every": field(Duration("5 percent"), "between snapshots of optimizer.tracked; all of them are kept", above=0),
     },
     "checkpoint": {
@@ -324,4 +329,10 @@ CLAIM = {
     "margin": field(0.0, "differences up to this do not matter", at_least=0.0),
     "seeds": field(5, "trainings of every arm, each with the same seeds", at_least=2),
     "family": field("digits", "claims that are corrected together"),
+}
+
+# A sweep (configs/sweeps/): a recipe and the axes that its cells differ in. Its `axes` are texts: ["optimizer.learning_rate=1e-4,3e-4", "seed=0..4"].
+SWEEP = {
+    "recipe": field("", "what is trained, for example configs/digits.py:next_token"),
+    "mode": field("product", "how axes make cells: crossed, together, or one at a time from the recipe", choices=("product", "zip", "ablate")),
 }

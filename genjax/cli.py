@@ -10,19 +10,19 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import itertools
+import logging
 import os
 import sys
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NoReturn
 
 from genjax import config as configs
-from genjax.errors import GenjaxError, SaveError, UsageError, did_you_mean
+from genjax.errors import GenjaxError, UsageError, did_you_mean, report
 
 
 @dataclasses.dataclass(frozen=True)
 class Flag:
-    """`--name=VALUE`, or a bare `--name` where the kind is bool."""
+    """`--name=VALUE`, or a bare `--name` where the kind is bool; `many` may be given several times and is a list."""
 
     name: str
     help: str
@@ -30,6 +30,7 @@ class Flag:
     required: bool = False
     choices: tuple[str, ...] = ()
     kind: type = str
+    many: bool = False
 
 
 WEIGHTS = Flag(
@@ -46,36 +47,28 @@ def run(
     description: str,
     flags: Sequence[Flag],
     *,
-    config: Literal["recipe", "overrides", "none"],
+    config: Literal["recipe", "overrides", "late", "none"],
     fields: Callable[[], Mapping[str, configs.Field]] = configs.base_fields,
     validate: Callable[[Any], None] = configs.validate,
 ) -> NoReturn:
     """Parse `sys.argv`, call `main`, and exit with the code of `genjax.errors`.
 
     config="recipe": `--config=file.py[:variant]` and `--config.field=value`; args.config is loaded, checked and frozen.
-    config="overrides": only `--config.field=value`, left as args.overrides for the config that a run has saved.
+    config="overrides": only `--config.field=value`, left as args.overrides for a config that is read later.
+    config="late": the same for a model that is trained, so that only the fields that say how it is used are there.
     """
+    told = logging.getLogger("genjax.data")  # what was guessed about the data is for the person to see
+    told.setLevel(logging.INFO)
+    told.handlers = [logging.StreamHandler(sys.stdout)]
     try:
         args = parse(sys.argv[1:], description, flags, config=config, fields=fields())
         if config == "recipe":
             validate(args.config)
         main(args)
-    except GenjaxError as error:
-        if os.environ.get("GENJAX_DEBUG"):
-            traceback.print_exc()
-        print(f"error: {error}" if error.exit_code not in (75, 130) else str(error), file=sys.stderr)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
     except BrokenPipeError:  # the reader of our output (less, head) has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except OSError as error:
-        if os.environ.get("GENJAX_DEBUG"):
-            traceback.print_exc()
-        print(f"error: {error.filename or 'a file'} could not be read or written: {error.strerror or error}", file=sys.stderr)
-        sys.exit(SaveError.exit_code)
+    except (GenjaxError, KeyboardInterrupt, OSError) as error:
+        sys.exit(report(error))
     sys.exit(0)
 
 
@@ -84,7 +77,7 @@ def parse(
     description: str,
     flags: Sequence[Flag],
     *,
-    config: Literal["recipe", "overrides", "none"],
+    config: Literal["recipe", "overrides", "late", "none"],
     fields: Mapping[str, configs.Field],
 ) -> argparse.Namespace:
     """The flags of a command line; UsageError for anything that is not one."""
@@ -99,12 +92,15 @@ def parse(
         text = flag.help + (" (required)" if flag.required else "")
         if flag.kind is bool:
             parser.add_argument(f"--{flag.name}", help=text, action="store_true")
+        elif flag.many:
+            parser.add_argument(f"--{flag.name}", help=text, action="append", default=[], metavar="VALUE")
         else:
             parser.add_argument(f"--{flag.name}", help=text, action=_Once, default=flag.default, metavar="|".join(flag.choices) or "VALUE")
     if config == "recipe":
         parser.add_argument("--config", action=_Once, metavar="FILE.py[:VARIANT]", help="the recipe; its fields follow below (required)")
     if config != "none":
-        _add_fields(parser, fields, _values_for_help(argv, fields) if config == "recipe" else {})
+        shown = {name: spec for name, spec in fields.items() if config != "late" or spec.late}
+        _add_fields(parser, shown, _values_for_help(argv, fields) if config == "recipe" else {})
 
     args, unknown = parser.parse_known_args(argv)
     known = [option for action in parser._actions for option in action.option_strings]
@@ -120,7 +116,7 @@ def parse(
         configs.require(args.config is not None, "--config is required, for example --config=configs/digits.py:next_token")
         args.recipe = args.config
         args.config = configs.load(args.config, fields, args.overrides)
-    elif config == "overrides":
+    elif config != "none":
         configs.apply(configs.defaults(fields), fields, args.overrides)  # a value that can never be right is refused here, before jax is loaded
     return args
 
@@ -134,6 +130,8 @@ def _value(flag: Flag, text: str) -> Any:
 
 def _explain(word: str, known: Sequence[str], fields: Mapping[str, configs.Field]) -> str:
     name = word.split("=")[0]
+    if name.removeprefix("--config.") in fields:
+        return configs.not_late(name.removeprefix("--config."), fields)
     if name.startswith("--config."):
         return configs._unknown_field(name.removeprefix("--config."), fields)
     if name.startswith("-"):

@@ -194,7 +194,7 @@ def open_defaults(fields: Mapping[str, Field]) -> ml_collections.ConfigDict:
 
 def load(name: str, fields: Mapping[str, Field], overrides: Mapping[str, str] | None = None) -> ml_collections.FrozenConfigDict:
     """The recipe `file.py[:variant]` with command-line overrides {dotted path: text}, each value checked against its field."""
-    config = check(recipe(name, open_defaults(fields)), fields)
+    config = check(recipe(name, "FIELDS", fields), fields)
     values = dict(leaves(check(apply(config, fields, overrides or {}), fields)))
     # A run must find its data from whatever folder it is used in.
     kind, _, file = values.get("data.source", "").partition(":")
@@ -209,8 +209,7 @@ def apply(config: Any, fields: Mapping[str, Field], overrides: Mapping[str, str]
     """A copy of `config` with the overrides {dotted path: text} parsed and set."""
     values = dict(leaves(config))
     for path, text in overrides.items():
-        if path not in fields:
-            raise UsageError(_unknown_field(path, fields))
+        known(path, fields)
         try:
             values[path] = fields[path].parse(text)
         except ValueError as error:
@@ -222,8 +221,7 @@ def check(config: Any, fields: Mapping[str, Field]) -> ml_collections.FrozenConf
     """The config frozen, once every key is known and every value is in its field's type and range."""
     values = dict(leaves(config))
     for path in [*values, *fields]:
-        if path not in fields:
-            raise UsageError(_unknown_field(path, fields))
+        known(path, fields)
         if path not in values:
             raise UsageError(
                 f"config field '{path}' is missing: a group was replaced as a whole, or the config was written by another version of genjax"
@@ -248,7 +246,7 @@ def from_json(tree: Mapping[str, Any], fields: Mapping[str, Field]) -> ml_collec
     require(isinstance(tree, Mapping), "the saved config is damaged: it holds no fields")
     given = dict(leaves(tree))
     for path in given:
-        require(path in fields, _unknown_field(path, fields))
+        known(path, fields)
     return check(_nested({path: spec.default for path, spec in fields.items()} | given), fields)
 
 
@@ -318,6 +316,11 @@ def validate(config: Any) -> None:
         Duration(config.train.duration).parts[1] != "percent",
         "train.duration cannot be a percentage of itself: use steps, epochs or examples",
     )
+    window = config.train.profile_steps
+    require(
+        len(window) == 0 or (len(window) == 2 and window[0] < window[1]),
+        f"train.profile_steps={','.join(map(str, window))} must be two steps, from and to, for example 100,110",
+    )
     require(
         config.logging.wandb is None or importlib.util.find_spec("wandb") is not None,
         "logging.wandb needs the package wandb: install genjax[wandb], or set logging.wandb=None",
@@ -358,6 +361,18 @@ def _nested(values: Mapping[str, Any]) -> ml_collections.ConfigDict:
     return ml_collections.ConfigDict(tree, type_safe=False)
 
 
+def known(path: str, fields: Mapping[str, Field]) -> None:
+    """UsageError with the nearest field unless there is a field of this path."""
+    if path not in fields:
+        raise UsageError(_unknown_field(path, fields))
+
+
+def not_late(path: str, fields: Mapping[str, Field]) -> str:
+    """The sentence about a field that a trained model cannot change."""
+    late = ", ".join(field for field, spec in fields.items() if spec.late)
+    return f"config field '{path}' is part of what was trained and cannot be changed now; these can: {late}"
+
+
 def _unknown_field(path: str, fields: Mapping[str, Field]) -> str:
     group = sorted(name for name in fields if name.startswith(path + "."))
     if group:
@@ -365,8 +380,41 @@ def _unknown_field(path: str, fields: Mapping[str, Field]) -> str:
     return f"unknown config field '{path}'{did_you_mean(path, fields) or '; --help lists them all'}"
 
 
-def recipe(name: str, config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
-    """What `get_config` of the file `file.py[:variant]` makes of the defaults; nothing is checked yet."""
+# A table of configs/base.py -> the script that its files are for, and the groups that a file adds to the table's fields.
+KINDS = {
+    "FIELDS": ("scripts/train.py", ()),
+    "COMPARISON": ("scripts/compare.py", ("arms", "waive", "frontier")),
+    "CLAIM": ("scripts/claims.py", ()),
+    "SWEEP": ("scripts/sweep.py", ("axes",)),
+}
+
+
+def recipe(name: str, table: str = "FIELDS", fields: Mapping[str, Field] | None = None) -> ml_collections.ConfigDict:
+    """What `get_config` of the file `file.py[:variant]` makes of the defaults of a table; its values are not checked yet.
+
+    UsageError that names the right script where the file is of another table.
+    """
+    made, problem = _make(name, base_fields(table) if fields is None else fields)
+    if made is None or not _fits(made, table):
+        other = kind_of(name)
+        require(other in (None, table), f"config file '{name}' is not for this command: give it to {KINDS[other or table][0]}")
+    if made is None:
+        raise UsageError(problem)
+    return made
+
+
+def kind_of(name: str) -> str | None:
+    """The table of configs/base.py that a config file changes, or None for a file that fits none."""
+    made = {table: _make(name, base_fields(table))[0] for table in KINDS}
+    return next((table for table, tree in made.items() if tree is not None and _fits(tree, table)), None)
+
+
+def _fits(tree: ml_collections.ConfigDict, table: str) -> bool:
+    return {path.partition(".")[0] for path, _ in leaves(tree)} <= {path.partition(".")[0] for path in base_fields(table)} | {*KINDS[table][1]}
+
+
+def _make(name: str, fields: Mapping[str, Field]) -> tuple[ml_collections.ConfigDict | None, str]:
+    """What get_config makes of the defaults, or None and why it makes nothing of them."""
     filename, _, variant = name.partition(":")
     module = _load_module(_find(filename))
     if not hasattr(module, "get_config"):
@@ -378,11 +426,10 @@ def recipe(name: str, config: ml_collections.ConfigDict) -> ml_collections.Confi
         + (f" It has {', '.join(variants)}." if variants else " It takes none."),
     )
     try:
-        made = module.get_config(config, variant or (variants[0] if variants else ""))
+        made = module.get_config(open_defaults(fields), variant or (variants[0] if variants else ""))
     except Exception as error:
-        raise UsageError(f"config file '{filename}': {type(error).__name__}: {' '.join(str(error).split())}") from error
-    require(hasattr(made, "items"), f"config file '{filename}': get_config must end with 'return config'")
-    return made
+        return None, f"config file '{filename}': {type(error).__name__}: {' '.join(str(error).split())}"
+    return (made, "") if hasattr(made, "items") else (None, f"config file '{filename}': get_config must end with 'return config'")
 
 
 def _find(filename: str) -> Path:

@@ -6,6 +6,9 @@ A message is one or two sentences for the person at the terminal: what is wrong,
 from __future__ import annotations
 
 import difflib
+import os
+import sys
+import traceback
 from collections.abc import Iterable
 
 
@@ -61,6 +64,30 @@ class Interrupted(Preempted):
     """Ctrl-C: saved like a preemption, with the exit code that shells expect."""
 
     exit_code = 130
+
+
+class HangError(GenjaxError):
+    """No step has ended for so long that one never will."""
+
+    exit_code = 124
+
+
+def report(error: BaseException) -> int:
+    """Tells the person at the terminal how a command ended, in one sentence where it can be said in one; returns the exit code."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+    if os.environ.get("GENJAX_DEBUG") or not isinstance(error, GenjaxError | KeyboardInterrupt | OSError):
+        traceback.print_exception(error)
+    if isinstance(error, GenjaxError):
+        print(str(error) if isinstance(error, Preempted) else f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+        return Interrupted.exit_code
+    if isinstance(error, OSError):
+        print(f"error: {error.filename or 'a file'} could not be read or written: {error.strerror or error}", file=sys.stderr)
+        return SaveError.exit_code
+    return 1
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -5,7 +5,7 @@
   python scripts/evaluate.py --workdir=runs/noise --config.noise_prediction.likelihood=ode
   python scripts/evaluate.py --workdir=runs/noise --config.noise_prediction.eval_times=64 --config.evaluate.examples=1000
 
-Prints a table and writes evaluation_step<step>.json into the run's directory.
+Prints a table and writes it into the run's directory, as evaluation_step<step>_<of what was measured>.json.
 """
 
 from genjax import cli
@@ -25,4 +25,4 @@ def main(args):
 
 
 if __name__ == "__main__":
-    cli.run(main, __doc__, FLAGS, config="overrides")
+    cli.run(main, __doc__, FLAGS, config="late")

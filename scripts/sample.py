@@ -62,4 +62,4 @@ def main(args):
 
 
 if __name__ == "__main__":
-    cli.run(main, __doc__, FLAGS, config="overrides")
+    cli.run(main, __doc__, FLAGS, config="late")

@@ -61,7 +61,8 @@ ARROWS = {
     "training": {"objectives", *LEARNING},
     "evaluation": {"training", "objectives", "diffusion", *LEARNING},
     "comparison": {"evaluation", "training", "objectives", "diffusion", *LEARNING},
-    "scripts": {"comparison", "evaluation", "training", "config", "cli"},
+    "sweeps": {"training", "config", "errors"},
+    "scripts": {"comparison", "sweeps", "evaluation", "training", "data", "config", "cli", "errors"},
     "configs": {"config"},
 }
 
@@ -82,7 +83,9 @@ def test_every_part_has_its_arrows():
     assert {part(path) for path in LIBRARY} == set(ARROWS) - {"scripts", "configs"}
 
 
-@pytest.mark.parametrize("module", ["genjax", "genjax.errors", "genjax.config", "genjax.cli", "genjax.comparison.plan", "genjax.training.signals"])
+@pytest.mark.parametrize(
+    "module", ["genjax", "genjax.errors", "genjax.config", "genjax.cli", "genjax.comparison.plan", "genjax.sweeps.run", "genjax.training.signals"]
+)
 def test_no_jax_before_the_command_line_is_read(module):
     heavy = ("jax", "flax", "optax", "orbax", "grain", "tensorflow_datasets", "numpy")
     code = f"import {module}, sys; print([name for name in {heavy} if name in sys.modules])"

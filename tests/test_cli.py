@@ -45,6 +45,8 @@ RECIPES = {
 
 TRAIN = ("train", "--config=configs/digits.py", "--workdir=run")
 
+SWEEP = ("sweep", "--config=configs/digits.py", "--workdir=run", "--sweep=seed=0..1")
+
 # Command line -> what the sentence says. All of them are usage errors: exit code 2.
 MISTAKES = [
     (("train",), "--workdir is required: the run's directory"),
@@ -109,11 +111,25 @@ MISTAKES = [
     (("sample", "--workdir=run", "--config.noise_prediction.solver=ddim(eta)"), "config field 'noise_prediction.solver' cannot be 'ddim(eta)'"),
     (("sample", "--workdir=run", "--redraw=0,0,2,2"), "--redraw is a part of --image: give both"),
     (("sample", "--workdir=run", "--film", "--label=1"), "--film shows the model at work on held-out data: give no --image or --label"),
+    (("sample", "--workdir=run", "--config.model.width=32"), "'model.width' is part of what was trained and cannot be changed now; these can: "),
     (("evaluate",), "--workdir is required"),
     (("evaluate", "--workdir=run", "--step=last"), "--step cannot be 'last'"),
     (("evaluate", "--workdir=run", "--label=3"), "unknown flag '--label'"),
     (("evaluate", "--workdir=run", "--config.evaluate=3"), "'evaluate' is a group of config fields"),
     (("evaluate", "--workdir=run", "--config.evaluate.examples=-1"), "expected at least 1"),
+    ((*TRAIN, "--processes=two"), "--processes='two' names no job"),
+    ((*TRAIN, "--processes=localhost:1234,2,2"), "names no job"),
+    ((*TRAIN, "--processes=localhost,0,2"), "names no job"),
+    (("train", "--config=configs/compare/digits.py", "--workdir=run"), "is not for this command: give it to scripts/compare.py"),
+    (("train", "--config=configs/sweeps/digits.py", "--workdir=run"), "is not for this command: give it to scripts/sweep.py"),
+    (("compare", "--config=configs/digits.py", "--workdir=run"), "is not for this command: give it to scripts/train.py"),
+    (("compare", "--config=configs/compare/digits.py"), "--workdir is required"),
+    ((*SWEEP[:-1],), "a sweep needs an axis"),
+    ((*SWEEP, "--sweep=model.heads=5"), "cell 'model.heads-5_seed-0': model.width=64 is not divisible by model.heads=5"),
+    ((*SWEEP, "--zip", "--ablate"), "--zip and --ablate are two ways to make cells: give one"),
+    ((*SWEEP, "--launcher=slrm"), "did you mean 'slurm'?"),
+    ((*SWEEP, "--workers=0"), "at least 1 cell"),
+    ((*SWEEP, "--only=seed-7"), "there is no cell 'seed-7': did you mean 'seed-"),
 ]
 
 
@@ -147,13 +163,13 @@ def test_mistakes(command, sentence, answers):
 
 
 def test_mistakes_write_nothing(answers):
-    assert len(MISTAKES) >= 30
+    assert len(MISTAKES) >= 40
     assert answers["written"] == set()
 
 
 @pytest.mark.parametrize(
     ("command", "sentence"),
-    [MISTAKES[index] for index in (0, 14, 42, -1)] + [((*TRAIN, "--config.model.width=60"), "need an even head size")],
+    [MISTAKES[index] for index in (0, 14, 42, -1, -10)] + [((*TRAIN, "--config.model.width=60"), "need an even head size")],
     ids=str,
 )
 def test_mistakes_in_a_process_of_their_own(command, sentence, tmp_path):
@@ -186,7 +202,8 @@ def test_help_lists_every_flag_and_field(tmp_path):
         assert "--workdir VALUE" in out
         text = " ".join(out.split())
         for path, field in configs.base_fields().items():
-            assert f"--config.{path} {field.type_name} {' '.join(field.help.split())} (default: {field.default})" in text
+            line = f"--config.{path} {field.type_name} {' '.join(field.help.split())} (default: {field.default})"
+            assert (line in text) == (script == "train" or field.late), "a trained model shows what can still be set"
     assert files(tmp_path) == set()
 
 

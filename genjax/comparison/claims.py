@@ -58,7 +58,7 @@ def load(name: str) -> Claim:
     """A registered claim, checked; nothing is compiled."""
     require(name in names(), f"there is no claim '{name}': there are {', '.join(names())}")
     fields = configs.base_fields("CLAIM")
-    config = configs.check(configs.recipe(str(FOLDER / f"{name}.py"), configs.open_defaults(fields)), fields)
+    config = configs.check(configs.recipe(str(FOLDER / f"{name}.py"), "CLAIM"), fields)
     require(bool(config.statement and config.hypothesis and config.compare and config.metric), f"claim {name} has no statement, hypothesis, ...")
     require(config.margin > 0, f"claim {name} has no margin: say which difference is too small to matter")
     return Claim(name, config)
@@ -88,6 +88,7 @@ def run(claim: Claim, folder: Path, command: str, overrides: Mapping[str, str], 
     from genjax.comparison import cells, ledger, matching, metrics, record
     from genjax.evaluation import memorisation
     from genjax.evaluation.trained import load as load_trained
+    from genjax.training.planning import abstract_batch
 
     loaded = claim.plan(overrides)
     arms = matching.match(loaded, folder)
@@ -107,7 +108,7 @@ def run(claim: Claim, folder: Path, command: str, overrides: Mapping[str, str], 
             trained = load_trained(cell.path, use)
             rows.append(metrics.measure(name, numbers, metrics.Subject(trained.run, trained.params, repeats[str(side)])))
         values.append(np.stack(rows))
-        batch = ledger.abstract_batch(trained.run)
+        batch = abstract_batch(trained.run)
         kinds.append(jax.eval_shape(trained.run.objective.likelihood, trained.params, batch, jax.eval_shape(lambda: jax.random.key(0))).kind)
     return {
         "name": claim.name,

@@ -19,6 +19,7 @@ from genjax.comparison import fairness
 from genjax.comparison.fairness import Rules
 from genjax.data.sources import Source
 from genjax.training import flops
+from genjax.training.planning import abstract_batch
 from genjax.training.setup import Run
 
 if TYPE_CHECKING:
@@ -135,17 +136,6 @@ def with_fields(config: Any, overrides: Mapping[str, str]) -> ml_collections.Fro
     """The config with fields changed."""
     fields = configs.base_fields()
     return configs.check(configs.apply(config, fields, overrides), fields)
-
-
-def abstract_batch(run: Run) -> dict[str, jax.ShapeDtypeStruct]:
-    """The shapes of a training batch."""
-    spec, rows = run.source.spec, run.config.data.batch_size
-    batch = {
-        spec.key: jax.ShapeDtypeStruct((rows, *spec.shape), np.uint8 if spec.key == "image" else np.int32),
-        "id": jax.ShapeDtypeStruct((rows,), np.uint32),
-        "weight": jax.ShapeDtypeStruct((rows,), np.float32),
-    }
-    return batch | ({"label": jax.ShapeDtypeStruct((rows,), np.int32)} if spec.num_classes else {})
 
 
 class Row(NamedTuple):

@@ -16,8 +16,6 @@ from genjax.config import require
 
 # Arms may differ in what they declare, but never in these: then they see the same examples in the same order.
 SHARED = ("seed", "data.source", "data.batch_size", "conditioning.label")
-# What a comparison has beside the fields of COMPARISON in configs/base.py.
-OPEN = ("arms", "waive", "frontier")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,9 +41,9 @@ class Plan:
 def load(recipe: str, overrides: Mapping[str, str], seeds: int | None = None) -> Plan:
     """The comparison `file.py[:variant]`, with overrides {training field: text} that hold for every arm, and another number of seeds."""
     fields = configs.base_fields("COMPARISON")
-    tree = configs.recipe(recipe, configs.open_defaults(fields))
+    tree = configs.recipe(recipe, "COMPARISON")
     arms = {name: str(line) for name, line in (tree.get("arms") or {}).items()}
-    config = configs.check({name: value for name, value in tree.items() if name not in OPEN}, fields)
+    config = configs.check({name: value for name, value in tree.items() if name not in configs.KINDS["COMPARISON"][1]}, fields)
     if seeds is not None:
         config = configs.check(configs.apply(config, fields, {"seeds": str(seeds)}), fields)
     require(len(arms) >= 1, f"the comparison '{recipe}' has no arms: set config.arms = {{name: 'configs/digits.py:next_token'}}")

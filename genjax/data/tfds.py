@@ -120,6 +120,8 @@ def _folder(data_dir: str | None) -> str | None:
 
 
 def _builder(argument: str, folder: str | None) -> Any:
+    # It asks for OpenCV, to read images faster that are not read here.
+    logging.getLogger("absl").addFilter(lambda record: "OpenCV" not in record.getMessage())
     import tensorflow_datasets as tfds
 
     try:

@@ -86,7 +86,8 @@ def histogram(source: Source, *, by_class: bool) -> Baseline:
     """Equation (1), with or without the class."""
     spec = source.spec
     train, held_out = (_examples(source, split, by_class) for split in ("train", "eval"))
-    counts = np.zeros((spec.num_classes if by_class else 1, spec.num_dims, spec.levels), np.int32)
+    # Examples without a class, labelled num_classes, are a class of their own here.
+    counts = np.zeros((spec.num_classes + 1 if by_class else 1, spec.num_dims, spec.levels), np.int32)
     values, label = train
     np.add.at(counts, (label[:, None], np.arange(spec.num_dims)[None, :], values), 1)
     smoothing = min(SMOOTHING, key=lambda a: _nats(counts, *train, a, leave_out=1).mean())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +17,7 @@ from genjax.evaluation import baselines, edits, pictures, texts
 from genjax.evaluation.evaluator import Evaluator
 from genjax.evaluation.judge import Judge
 from genjax.evaluation.trained import Trained, load
+from genjax.training import exported
 from genjax.training.workdir import Workdir, writing
 
 
@@ -37,7 +40,7 @@ def sample(path: str, overrides: Mapping[str, str], *, out: str | None, label: i
         drawn = evaluator.draw(trained.params, count, label=label)
     seconds = time.monotonic() - started
 
-    target = Path(out) if out else Workdir(path).samples / f"samples_step{trained.step}"
+    target = _named(out) if out else Workdir(path).samples / f"samples_step{trained.step}"
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         arrays: dict[str, Any] = {spec.key: drawn.data} | ({} if drawn.label is None else {"label": drawn.label})
@@ -63,7 +66,7 @@ def film(path: str, overrides: Mapping[str, str], *, out: str | None, step: int 
     trained = load(path, overrides, weights=weights, step=step)
     spec, written = trained.run.source.spec, []
     require(spec.key == "image" and trained.run.objective.generates, f"--film: the model of {path} makes no images")
-    target = Path(out) if out else Workdir(path).samples / f"film_step{trained.step}"
+    target = _named(out) if out else Workdir(path).samples / f"film_step{trained.step}"
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         for name, frames in Evaluator(trained.run).film(trained.params, 8).items():
@@ -107,7 +110,7 @@ def edit(
     if keep is not None:
         assert (np.where(keep, drawn.data, 0) == np.where(keep, before, 0)).all(), "what is kept must not change"
 
-    target = Path(out) if out else Workdir(path).samples / f"edited_step{trained.step}"
+    target = _named(out) if out else Workdir(path).samples / f"edited_step{trained.step}"
     picture = target.with_name(target.name + ".png")
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -136,7 +139,7 @@ def interpolate(path: str, overrides: Mapping[str, str], *, ends: str, out: str 
     classes = label if labels is None or label is not None else labels[(fraction > 0.5).astype(int)]
     drawn = Evaluator(trained.run).draw(trained.params, count, label=classes, given=given | {"fraction": fraction})
 
-    target = Path(out) if out else Workdir(path).samples / f"interpolated_step{trained.step}"
+    target = _named(out) if out else Workdir(path).samples / f"interpolated_step{trained.step}"
     picture = target.with_name(target.name + ".png")
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -196,10 +199,31 @@ def evaluate(path: str, overrides: Mapping[str, str], *, step: int | None, weigh
         for name, unit in (("frechet", "Fréchet distance in its features"), ("accuracy", "classified as asked")):
             mine, real = record["judged"]["samples"][name], record["judged"]["held_out"][name]
             print(f"    {mine:<10.4f} {unit:<34} held-out {real:.4f}")
-    workdir = Workdir(path)
-    workdir.write_json(f"evaluation_step{trained.step}.json", record)
-    print(f"  written    {workdir.path / f'evaluation_step{trained.step}.json'}")
+    # Another measurement of the same step is another file, the same one the same.
+    asked = json.dumps([record["config"], str(weights), classifier and str(Path(classifier).resolve())], sort_keys=True)
+    workdir, name = Workdir(path), f"evaluation_step{trained.step}_{hashlib.sha256(asked.encode()).hexdigest()[:8]}.json"
+    workdir.write_json(name, record)
+    print(f"  written    {workdir.path / name}")
     return record
+
+
+def export(path: str, overrides: Mapping[str, str], *, out: str, step: int | None, weights: str) -> Path:
+    """Writes a run's parameters and config into the folder `out`; returns the parameters' file."""
+    trained, folder = load(path, overrides, weights=weights, step=step), Path(out).expanduser().resolve()
+    require(trained.run.config.sample.guide is None, "sample.guide is another model: export each of them")
+    require(
+        not (folder / "checkpoints").exists() and folder != Workdir(path).path,
+        f"--out={out} is a run's directory: name a new folder for what is exported",
+    )
+    written = exported.write(folder, to_json(trained.run.config), trained.params, trained.step)
+    print(f"parameters of step {trained.step} ({weights} weights), {written.stat().st_size:,} bytes\n  written  {written}")
+    return written
+
+
+def _named(out: str) -> Path:
+    """--out without the ending of a file that is written under it."""
+    path = Path(out)
+    return path.with_suffix("") if path.suffix in (".png", ".npz", ".gif") else path
 
 
 def _check_label(trained: Trained, path: str, label: int | None) -> None:

@@ -45,7 +45,8 @@ class Judge:
     def __call__(self, images: np.ndarray, label: np.ndarray | None) -> Verdict:
         """The verdict on integer images [n, H, W, C] that were to be of classes label [n]."""
         features, logits = self.features(images)
-        accuracy = float("nan") if label is None else float(np.mean(np.argmax(logits, axis=-1) == label))
+        known = None if label is None else label < self.spec.num_classes
+        accuracy = float("nan") if known is None or not known.any() else float(np.mean((np.argmax(logits, axis=-1) == label)[known]))
         return Verdict(frechet.distance(frechet.moments(features), self._data), accuracy, len(images), self._data.count)
 
     def held_out(self, count: int) -> Verdict:

@@ -11,7 +11,7 @@ from genjax import config as configs
 from genjax.config import require
 from genjax.errors import CheckpointError, UsageError
 from genjax.registry import Positive, bind
-from genjax.training import snapshots
+from genjax.training import exported, snapshots
 from genjax.training.checkpoint import Checkpoints
 from genjax.training.setup import Run
 from genjax.training.workdir import Workdir
@@ -40,14 +40,18 @@ def load(path: str | Path, overrides: Mapping[str, str], *, weights: str = "ema"
       UsageError: an override that would change what the model is, or weights that there are not.
     """
     workdir, fields = Workdir(path), configs.base_fields()
-    config = configs.from_json(workdir.read_json("config.json"), fields)
+    config = workdir.read_config(fields)
     for name in overrides:
         if name in fields and not fields[name].late:
-            late = ", ".join(field for field, spec in fields.items() if spec.late)
-            raise UsageError(f"config field '{name}' is part of what was trained and cannot be changed now; these can: {late}")
+            raise UsageError(configs.not_late(name, fields))
     config = configs.check(configs.apply(config, fields, overrides), fields)
     configs.validate(config)
 
+    if (workdir.path / exported.FILE).exists():
+        require(weights == "ema" and step is None, f"{workdir.path} holds exported parameters, of one step: give no --weights and no --step")
+        run = Run.build(config, workdir.path)
+        trained = Trained(run, *exported.read(workdir.path, run.abstract_state.params))
+        return trained if config.sample.guide is None else _guided(trained, load(config.sample.guide, {}))
     trained = bind(WEIGHTS, configs.Choice(weights).parts, "kind of weights")(Run.build(config, workdir.path), workdir, step)
     if config.sample.guide is None:
         return trained

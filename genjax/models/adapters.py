@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from genjax.models.layers import Dense, named
+from genjax.models.layers import Dense, by_rows, named
 from genjax.types import Array
 
 
@@ -26,8 +26,8 @@ class Embed(nn.Module):
         self.table = self.param("table", named(nn.initializers.normal(self.scale), self.axis, "embed"), (self.entries, self.width), jnp.float32)
 
     def __call__(self, ids: Array) -> Array:
-        """ids int32 [...] in [0, entries) -> [..., width]."""
-        return jnp.take(self.table, ids, axis=0)
+        """ids int32 [B, ...] in [0, entries) -> [B, ..., width]."""
+        return by_rows(jnp.take(self.table, ids, axis=0))
 
 
 class TokenHead(nn.Module):

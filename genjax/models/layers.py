@@ -35,6 +35,14 @@ def frozen(params: Params) -> Params:
     return jax.tree.map(rename, params, is_leaf=lambda leaf: isinstance(leaf, nn.LogicallyPartitioned))
 
 
+def by_rows(x: Array) -> Array:
+    """x [B, ...], whose rows are split over the devices and the rest is not, where `training.parallel` lays arrays out; elsewhere x itself.
+
+    Without it, the partitioner may lay features out as a parameter lies: then every device has all rows.
+    """
+    return nn.with_logical_constraint(x, ("rows", *[None] * (x.ndim - 1)))
+
+
 class Dense(nn.Module):
     """y[..., *features] = x[..., inputs] W (+ b): the one linear map, over any number of output axes.
 

@@ -26,7 +26,7 @@ from genjax import rng
 from genjax.errors import UsageError
 from genjax.models import cache as caches
 from genjax.models.cache import Cache
-from genjax.models.layers import Attention, Dense, GatedMLP, RMSNorm
+from genjax.models.layers import Attention, Dense, GatedMLP, RMSNorm, by_rows
 from genjax.models.masks import AttentionIds
 from genjax.types import Array, Key
 
@@ -75,9 +75,9 @@ class Block(nn.Module):
 
         scale_1, shift_1, gate_1, scale_2, shift_2, gate_2 = modulation
         h, kept = self.attention(normalise("attention_norm", x, scale_1, shift_1), coordinates, queries, keys, stored, slots)
-        x = x + gate_1 * drop(h, 0)
+        x = by_rows(x + gate_1 * drop(h, 0))
         h = GatedMLP(self.mlp_hidden, self.dtype, name="mlp")(normalise("mlp_norm", x, scale_2, shift_2))
-        return x + gate_2 * drop(h, 1), kept
+        return by_rows(x + gate_2 * drop(h, 1)), kept
 
 
 class Trunk(nn.Module):
@@ -143,7 +143,7 @@ class Trunk(nn.Module):
             unroll=1 if self.scan_layers else self.depth,
             metadata_params={nn.PARTITION_NAME: "layers"},
         )(attention, self.mlp_hidden, self.dropout, dtype, name="blocks")
-        x, layers = x.astype(self.dtype), jnp.arange(self.depth)
+        x, layers = by_rows(x.astype(self.dtype)), jnp.arange(self.depth)
         if cache is None:
             x, _ = blocks(x, layers, None, coordinates, ids, ids, None, cond, dropout_keys)
         else:
@@ -152,7 +152,7 @@ class Trunk(nn.Module):
             x, kept = blocks(x, layers, (cache.keys, cache.values), coordinates, ids, keys, slots, cond, dropout_keys)
             assert kept is not None, "with a cache, every block keeps its keys and values"
             cache = Cache(*kept, keys, index)
-        return RMSNorm(name="final_norm")(x), cache
+        return by_rows(RMSNorm(name="final_norm")(x)), cache
 
     @property
     def mlp_hidden(self) -> int:

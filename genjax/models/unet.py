@@ -32,7 +32,7 @@ from jax.custom_derivatives import SymbolicZero
 from genjax import rng
 from genjax.errors import UsageError
 from genjax.models import adapters, masks
-from genjax.models.layers import Attention, Dense, RMSNorm, named
+from genjax.models.layers import Attention, Dense, RMSNorm, by_rows, named
 from genjax.types import Array, Key
 
 
@@ -148,7 +148,7 @@ class ResidualBlock(nn.Module):
         h = Conv(self.features, ("mlp", "embed"), self.dtype, nn.initializers.zeros, name="conv_2")(h)
         if x.shape[-1] != self.features:
             x = Dense((self.features,), ("embed", "mlp"), dtype=self.dtype, name="skip")(x)
-        return x + h
+        return by_rows(x + h)
 
 
 class CrossAttention(nn.Module):

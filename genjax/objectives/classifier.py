@@ -50,16 +50,21 @@ class Classifier:
     def loss(self, params: Params, batch: Batch, key: Key, *, train: bool) -> LossSums:
         keys = rng.rows(rng.fold_name(key, "dropout"), batch["id"]) if train else None
         _, logits = self.features_and_logits(params, batch["image"], keys)
-        weight = batch["weight"]
-        nats = optax.softmax_cross_entropy_with_integer_labels(logits, batch["label"])
+        known, nats = self._nats(logits, batch["label"])
+        weight = batch["weight"] * known
         hits = weight * (jnp.argmax(logits, axis=-1) == batch["label"])
         return LossSums(jnp.sum(weight * nats), jnp.sum(weight), {"accuracy": (jnp.sum(hits), jnp.sum(weight))})
 
     def likelihood(self, params: Params, batch: Batch, key: Key) -> Likelihood:
-        """-log p(y | x): one unit an example, its class."""
+        """-log p(y | x): one unit an example, its class; none where it has no class."""
         _, logits = self.features_and_logits(params, batch["image"], None)
-        nats = optax.softmax_cross_entropy_with_integer_labels(logits, batch["label"])
-        return Likelihood(nats, jnp.ones_like(nats), jnp.zeros_like(nats), {}, "exact", "label")
+        known, nats = self._nats(logits, batch["label"])
+        return Likelihood(nats, known.astype(nats.dtype), jnp.zeros_like(nats), {}, "exact", "label")
+
+    def _nats(self, logits: Array, label: Array) -> tuple[Array, Array]:
+        """Whether each row has a class, and -log p of that class; 0 without."""
+        known = label < self.spec.num_classes
+        return known, known * optax.softmax_cross_entropy_with_integer_labels(logits, jnp.minimum(label, self.spec.num_classes - 1))
 
     def sample(self, params: Params, request: Batch, key: Key) -> Samples:
         raise UsageError("a classifier draws no samples: give the --workdir of a generator")

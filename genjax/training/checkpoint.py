@@ -83,11 +83,11 @@ class Checkpoints:
         """
         assert self._keep is not None, "these checkpoints are opened for reading"
         self._settle()
-        leaves = _leaves(state)
+        leaves = leaves_by_path(state)
         for name, leaf in leaves.items():
             if not isinstance(leaf, jax.Array) or getattr(leaf, "weak_type", False):
                 raise TypeError(f"{name} is not a jax array of a definite dtype, and would not come back as it is: {leaf!r}")
-        record = json.loads(json.dumps({"leaves": _describe(leaves), "meta": meta}, allow_nan=False))  # checked, and a copy of our own
+        record = json.loads(json.dumps({"leaves": describe(leaves), "meta": meta}, allow_nan=False))  # checked, and a copy of our own
         try:
             if decide(lambda: self._make_way(step)):
                 args = ocp.args.Composite(state=ocp.args.PyTreeSave(leaves), meta=ocp.args.JsonSave(record))
@@ -200,9 +200,9 @@ class Checkpoints:
         `part` restores one sub-tree of what was saved, e.g. part="ema" with an abstract_state of the parameters. CheckpointError with
         a table of the differences, unless paths, shapes and dtypes are those of the checkpoint: nothing is cast, cut or left out.
         """
-        wanted = _leaves(abstract_state, part)
+        wanted = leaves_by_path(abstract_state, part)
         stored = {name: kind for name, kind in self._record(step)["leaves"].items() if not part or name.startswith(f"{part}/")}
-        _compare(step, stored, _describe(wanted))
+        compare(f"checkpoint {step}", stored, describe(wanted))
         one = SingleDeviceSharding(jax.local_devices()[0])
         targets = {
             name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=getattr(leaf, "sharding", None) or one) for name, leaf in wanted.items()
@@ -290,8 +290,8 @@ class Checkpoints:
 def digest(state: PyTree) -> str:
     """sha256 of every leaf's path, dtype, shape and bytes, in the order of the paths; where the leaves lie makes no difference."""
     total = hashlib.sha256()
-    leaves = _leaves(state)
-    for name, kind in sorted(_describe(leaves).items()):
+    leaves = leaves_by_path(state)
+    for name, kind in sorted(describe(leaves).items()):
         leaf = leaves[name]
         total.update(f"{name}\0{kind}\0".encode())
         if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
@@ -302,7 +302,7 @@ def digest(state: PyTree) -> str:
     return total.hexdigest()
 
 
-def _leaves(tree: PyTree, part: str = "") -> dict[str, Any]:
+def leaves_by_path(tree: PyTree, part: str = "") -> dict[str, Any]:
     """The leaves by path, such as params/trunk/kernel; an empty optax state has none, and needs none."""
     pairs = jax.tree.leaves_with_path(tree)
     leaves = {"/".join(filter(None, [part, jax.tree_util.keystr(path, simple=True, separator="/")])): leaf for path, leaf in pairs}
@@ -311,11 +311,13 @@ def _leaves(tree: PyTree, part: str = "") -> dict[str, Any]:
     return leaves
 
 
-def _describe(leaves: dict[str, Any]) -> dict[str, str]:
+def describe(leaves: dict[str, Any]) -> dict[str, str]:
+    """{path: "dtype[shape]"}."""
     return {name: f"{leaf.dtype}[{','.join(map(str, leaf.shape))}]" for name, leaf in leaves.items()}
 
 
-def _compare(step: int, stored: dict[str, str], wanted: dict[str, str]) -> None:
+def compare(name: str, stored: dict[str, str], wanted: dict[str, str]) -> None:
+    """CheckpointError with a table of the leaves that differ, {path: "dtype[shape]"}, unless all are the same."""
     names = [name for name in sorted({*stored, *wanted}) if stored.get(name) != wanted.get(name)]
     if names:
         rows = [("leaf", "in the checkpoint", "in the model")]
@@ -323,7 +325,7 @@ def _compare(step: int, stored: dict[str, str], wanted: dict[str, str]) -> None:
         width = [max(len(row[column]) for row in rows) for column in range(2)]
         table = "\n".join(f"  {name:{width[0]}}  {there:{width[1]}}  {here}" for name, there, here in rows)
         more = f"\n  and {len(names) - 10} more" if len(names) > 10 else ""
-        raise CheckpointError(f"checkpoint {step} is of another model: {len(names)} of its leaves differ.\n{table}{more}")
+        raise CheckpointError(f"{name} is of another model: {len(names)} of its leaves differ.\n{table}{more}")
 
 
 def _hashes(folder: Path) -> dict[str, str]:

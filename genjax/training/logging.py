@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from genjax.errors import UsageError
-from genjax.training.workdir import MetricsLog, Workdir
+from genjax.training.workdir import MetricsLog, Workdir, is_primary
 
 
 class Logger:
@@ -23,10 +23,10 @@ class Logger:
         self.rows = MetricsLog(workdir.path / "metrics.jsonl")
         self.rows.truncate_after(start_step)
         self.folder = workdir.path / "samples"
-        self.console = Console(stderr=False, highlight=False, soft_wrap=True)
+        self.console = Console(stderr=False, highlight=False, soft_wrap=True, quiet=not is_primary())
         self.total, self.start_step, self.started, self.paused = total_steps, start_step, time.monotonic(), 0.0
-        self.tensorboard = _tensorboard(workdir.path / "tensorboard", start_step) if config.logging.tensorboard else None
-        self.wandb = _wandb(config.logging.wandb, workdir, config) if config.logging.wandb else None
+        self.tensorboard = _tensorboard(workdir.path / "tensorboard", start_step) if config.logging.tensorboard and is_primary() else None
+        self.wandb = _wandb(config.logging.wandb, workdir, config) if config.logging.wandb and is_primary() else None
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         # A bar where somebody watches; in a file or a log of a cluster the lines below are all there is.
         self.bar = Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal)
@@ -48,7 +48,8 @@ class Logger:
         """A picture uint8 [H, W] or [H, W, 3], as samples/<name>_<step>.png."""
         self.folder.mkdir(exist_ok=True)
         path = self.folder / f"{name}_{step:08d}.png"
-        Image.fromarray(pixels).save(path)
+        if is_primary():
+            Image.fromarray(pixels).save(path)
         if self.tensorboard:
             self.tensorboard.add_image(name, np.atleast_3d(pixels), step, dataformats="HWC")
         return path

@@ -17,16 +17,17 @@ import jax
 import numpy as np
 
 from genjax import __version__
-from genjax.config import base_fields, difference, from_json, require, to_json
+from genjax.config import base_fields, difference, require, to_json
 from genjax.data.loader import train_batches
 from genjax.errors import GenjaxError, NonFiniteError, Preempted, UsageError
-from genjax.training import snapshots
+from genjax.training import planning, snapshots
 from genjax.training.checkpoint import Checkpoints, digest
 from genjax.training.logging import Logger
+from genjax.training.processes import agree
 from genjax.training.setup import Run
-from genjax.training.signals import Stopper
+from genjax.training.signals import Stopper, Watchdog
 from genjax.training.state import TrainState
-from genjax.training.workdir import Workdir, writing
+from genjax.training.workdir import Workdir, is_primary, writing
 
 
 class Monitor(NamedTuple):
@@ -63,6 +64,7 @@ def train(config: Any, path: Path, monitors: Callable[[Run], Sequence[Monitor]],
     """
     require(config.sample.guide is None, "sample.guide is a trained model: give it to sample.py and evaluate.py, a training knows none")
     workdir = Workdir(path)
+    require(not overwrite or jax.process_count() == 1, "--overwrite is for one process: move the old run aside before the job starts")
     run = Run.build(config, None if overwrite else workdir.path)
     if overwrite or not begun(workdir):
         _ = run.inherited  # what a fresh run takes from elsewhere is read before anything is written
@@ -70,12 +72,13 @@ def train(config: Any, path: Path, monitors: Callable[[Run], Sequence[Monitor]],
         move_aside(workdir)
     elif not force:
         refuse_other_config(workdir, config)
-    with Stopper() as stopper, workdir:
+    hang = workdir.path / "logs" / f"hang_process{jax.process_index()}.txt"
+    with Stopper() as stopper, workdir, Watchdog(config.train.hang_minutes, hang) as watchdog:
         workdir.write_json("config.json", to_json(config))
         for name, values in run.source.kept.items():
             workdir.write_json(name, values)
         with Checkpoints(workdir.checkpoints, keep=config.checkpoint.keep) as checkpoints:
-            return _train(run, workdir, checkpoints, stopper, [*monitors(run), *_snapshots(run, workdir)])
+            return _train(run, workdir, checkpoints, stopper, watchdog, [*monitors(run), *_snapshots(run, workdir)])
 
 
 def move_aside(workdir: Workdir) -> None:
@@ -99,19 +102,22 @@ def begun(workdir: Workdir) -> bool:
 
 
 def refuse_other_config(workdir: Workdir, config: Any, advice: str = ADVICE) -> None:
-    """UsageError where the directory holds a run of another config; one that never reached a checkpoint holds nothing."""
+    """UsageError where the directory holds a run of another config; one that never reached a checkpoint holds nothing.
+
+    Fields that say how a trained model is used may differ: the new values are taken.
+    """
     path = workdir.path
     if not begun(workdir):
         return
-    other = from_json(workdir.read_json("config.json"), base_fields())
-    changed = difference(config, other)
+    other = workdir.read_config(base_fields())
+    changed = {name: values for name, values in difference(config, other).items() if not base_fields()[name].late}
     if changed:
         listed = ", ".join(f"{name} was {old!r} and is {new!r}" for name, (new, old) in list(changed.items())[:4])
         raise UsageError(f"{path} holds a run of another config ({listed}{', ...' if len(changed) > 4 else ''}): " + advice)
 
 
-def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stopper, monitors: Sequence[Monitor]) -> Summary:
-    config, total, seconds = run.config, run.total_steps, dict.fromkeys(("restore", "compile", "train", "evaluate", "save"), 0.0)
+def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stopper, watchdog: Watchdog, monitors: Sequence[Monitor]) -> Summary:
+    config, total, seconds = run.config, run.total_steps, dict.fromkeys(("restore", "compile", "data", "train", "evaluate", "save"), 0.0)
     clock = _Clock(seconds)
 
     # 1. Restore. The whole of a run's past is its state and its step: data order and noise are functions of them.
@@ -138,6 +144,8 @@ def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stoppe
     every |= {"log": max(1, run.steps(config.train.log_every)), "save": max(1, run.steps(config.train.checkpoint_every))}
     workdir.status("running", step)
     before, waiting, last = step, None, {}
+    bad, profile = _Bad(config.train.max_bad_steps), _Profile(config.train.profile_steps, workdir.path / "profile")
+    measured_from, timed_from = step, 0.0
 
     def due(name: str) -> bool:
         # What is due at a step is done at the first step boundary at or after it: dispatches do not depend on what is measured.
@@ -147,7 +155,7 @@ def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stoppe
         while True:
             # 2. Evaluate.
             if waiting is not None and any(due(monitor.name) for monitor in monitors):
-                last, waiting = _log(log, waiting, every["log"], total, clock), None
+                last, waiting = _log(log, waiting, every["log"], total, clock, bad), None
             clock.lap("train")
             with log.pause():
                 for monitor in monitors:
@@ -156,22 +164,26 @@ def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stoppe
                 clock.lap("evaluate")
 
                 # 3. Save. The stopper is asked once: a signal that comes later waits for the next step, and is saved there.
-                stopping = stopper.received is not None
-                if due("save") or stopping:  # a step that is saved already is left as it is
+                stopping = stopper.asked(agree)
+                if due("save") or stopping or total == 0:  # a step that is saved already is left as it is
                     if waiting is not None:
-                        last, waiting = _log(log, waiting, every["log"], total, clock), None
+                        last, waiting = _log(log, waiting, every["log"], total, clock, bad), None
+                    log.rows.flush()
                     checkpoints.save(step, state, _meta(config, step, seconds))
                 checkpoints.poll()
                 clock.lap("save")
             if stopping:
                 checkpoints.wait()
-                raise stopper.error(step)
+                raise stopper.error(f"step {step} is saved")
             if step >= total:
                 break
 
             # 4. Next batch. Dispatches end at multiples of their length, so a resumed run compiles and computes what this one does.
+            watchdog.beat()
             count = min(config.train.steps_per_dispatch - step % config.train.steps_per_dispatch, total - step)
             batch = run.parallel.put(batches.take(count), stacked=True)
+            clock.lap("data")
+            profile.at(step)
 
             # 5. Step.
             first = step == (restored or 0)
@@ -180,23 +192,28 @@ def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stoppe
             if first:
                 jax.block_until_ready(state)
                 clock.lap("compile")
+                measured_from, timed_from = step, seconds["train"]
                 log.started = time.monotonic()
                 log.start_step = step
 
             # 6. Log the dispatch before this one.
             if waiting is not None:
-                last = _log(log, waiting, every["log"], total, clock)
+                last = _log(log, waiting, every["log"], total, clock, bad)
             waiting = (before, metrics)
         checkpoints.wait()
     except GenjaxError as error:
         workdir.status("preempted" if isinstance(error, Preempted) else "failed", step, exit_code=error.exit_code, reason=str(error))
         raise
     finally:
+        profile.stop()
         batches.close()
         log.close()
     summary = Summary(step, digest(state), last, seconds)
     workdir.status("complete", step, exit_code=0)
     _summarise(run, workdir, summary)
+    used = planning.utilisation(run, step - measured_from, seconds["train"] - timed_from) if is_primary() else None
+    if used is not None:
+        print(f"  MFU     {used}")
     return summary
 
 
@@ -209,16 +226,51 @@ def _snapshots(run: Run, workdir: Workdir) -> Sequence[Monitor]:
     return [Monitor("snapshots", run.config.train.snapshot_every, store)] if run.widths else []
 
 
-def _log(log: Logger, waiting: tuple[int, dict[str, Any]], every: int, total: int, clock: _Clock) -> dict[str, float]:
+class _Profile:
+    """A recording of the steps from first to last, for XProf or TensorBoard; it begins and ends at the next dispatch."""
+
+    def __init__(self, steps: Sequence[int], folder: Path) -> None:
+        self.steps, self.folder, self.running = steps, folder, False
+
+    def at(self, step: int) -> None:
+        if self.steps and not self.running and self.steps[0] <= step < self.steps[1]:
+            jax.profiler.start_trace(str(self.folder))
+            self.running = True
+        elif self.running and step >= self.steps[1]:
+            self.stop()
+
+    def stop(self) -> None:
+        if self.running:
+            jax.profiler.stop_trace()
+            self.running = False
+
+
+class _Bad:
+    """Counts the steps in a row that were not finite, and changed nothing; one more than `limit` ends the training."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit, self.row = limit, 0
+
+    def count(self, step: int, finite: bool) -> None:
+        self.row = 0 if finite else self.row + 1
+        if self.row > self.limit:
+            raise NonFiniteError(
+                f"the loss of step {step} is not a finite number"
+                + (f", as in the {self.limit} steps before it" if self.limit else "")
+                + ": lower optimizer.learning_rate, or look at the data of that step"
+            )
+
+
+def _log(log: Logger, waiting: tuple[int, dict[str, Any]], every: int, total: int, clock: _Clock, bad: _Bad) -> dict[str, float]:
     """Writes the rows of a dispatch that are due, and returns its last row."""
     start, stacked = waiting
     metrics = {name: np.asarray(values) for name, values in stacked.items()}
     finite = np.isfinite(metrics["loss"]) & np.isfinite(metrics["gradient_norm"])
-    if not finite.all():
-        at = start + 1 + int(np.argmin(finite))
-        raise NonFiniteError(f"the loss of step {at} is not a finite number: lower optimizer.learning_rate, or look at the data of that step")
     rows = [dict(zip(metrics, map(float, values), strict=True)) for values in zip(*metrics.values(), strict=True)]
-    for step, row in enumerate(rows, start + 1):
+    for step, (row, good) in enumerate(zip(rows, finite, strict=True), start + 1):
+        bad.count(step, bool(good))
+        if not good:
+            log.line(f"  step {step} is not finite and was left out")
         if step % every == 0 or step == total:
             log.scalars(step, "train", row, since_start=clock.total())
             log.progress(step, row)
@@ -248,17 +300,22 @@ def describe(run: Run, workdir: Workdir, log: Logger, step: int) -> None:
         f"{run.parallel.mode}, mesh {dict(mesh)}"
     )
     log.line(f"  run        {workdir.path}")
-    log.line(f"  objective  {run.config.objective}, {sum(p.size for p in params):,} parameters")
+    parts = {name: sum(leaf.size for leaf in jax.tree.leaves(part)) for name, part in run.abstract_state.params.items()}
+    listed = ", ".join(f"{name} {count:,}" for name, count in sorted(parts.items(), key=lambda part: -part[1]))
+    log.line(f"  objective  {run.config.objective}, {sum(p.size for p in params):,} parameters: {listed}")
     log.line(f"  data       {spec.name}: {spec.train_size:,} training and {spec.eval_size:,} held-out examples of {spec.shape}, {spec.levels} levels")
     log.line(f"  training   {run.total_steps:,} steps of {run.config.data.batch_size} examples" + (f", from step {step:,}" if step else ""))
     log.line("  compiling the first step ..." if step < run.total_steps else "  already complete")
 
 
 def _summarise(run: Run, workdir: Workdir, summary: Summary) -> None:
+    if not is_primary():
+        return
     metrics = "  ".join(f"{name} {value:.4g}" for name, value in summary.metrics.items())
     spent = "  ".join(f"{name} {value:.1f}s" for name, value in summary.seconds.items() if value >= 0.05)
     print(f"complete at step {summary.step}  {metrics}".rstrip())
-    print(f"  time    {spent}")
+    whole = sum(summary.seconds.values())
+    print(f"  time    {spent}  ({100 * summary.seconds['train'] / whole:.0f} % in training steps)")
     print(f"  state   sha256 {summary.digest}")
     print(f"  sample    python scripts/sample.py --workdir={workdir.path}")
     print(f"  evaluate  python scripts/evaluate.py --workdir={workdir.path}")

@@ -7,15 +7,17 @@ the same step for devices that each hold all parameters.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+import flax.linen as nn
 import jax
 import numpy as np
 import optax
-from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from genjax.config import require
@@ -48,12 +50,21 @@ RULES: dict[str, str | None] = {
 }
 
 
+def _check_rows(rows: int, batch_size: int, accumulation: int) -> None:
+    micro = batch_size // accumulation
+    require(
+        micro % rows == 0,
+        f"a micro-batch of {micro} rows (data.batch_size / train.accumulation) does not split over {rows} devices: "
+        f"use data.batch_size={max(1, micro // rows) * rows * accumulation}",
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class Parallel:
     """How a run is laid out over devices: mode "jit" or "pmap", and a mesh with the axes data, fsdp, tensor."""
 
     mode: str
-    mesh: Mesh
+    mesh: Mesh | AbstractMesh
 
     @classmethod
     def build(cls, config: Any, batch_size: int, accumulation: int) -> Parallel:
@@ -65,15 +76,16 @@ class Parallel:
             f"parallel.data={config.data}, parallel.fsdp={config.fsdp} and parallel.tensor={config.tensor} "
             f"do not multiply to the {devices} devices here",
         )
-        rows, micro = data * config.fsdp, batch_size // accumulation
-        require(
-            micro % rows == 0,
-            f"a micro-batch of {micro} rows (data.batch_size / train.accumulation) does not split over {rows} devices: "
-            f"use data.batch_size={max(1, micro // rows) * rows * accumulation}",
-        )
         require(config.mode == "jit" or jax.process_count() == 1, "parallel.mode=pmap runs in one process: use parallel.mode=jit")
         axes = {"fsdp": config.fsdp, "data": data, "tensor": config.tensor}
+        _check_rows(data * config.fsdp, batch_size, accumulation)
         return cls(config.mode, jax.make_mesh(tuple(axes.values()), tuple(axes), axis_types=(AxisType.Auto,) * 3))
+
+    @classmethod
+    def planned(cls, batch_size: int, accumulation: int, *, data: int, fsdp: int, tensor: int) -> Parallel:
+        """A layout over devices that are not here: it has shapes and shardings, and nothing can run on it."""
+        _check_rows(data * fsdp, batch_size, accumulation)
+        return cls("jit", AbstractMesh((fsdp, data, tensor), ("fsdp", "data", "tensor"), axis_types=(AxisType.Auto,) * 3))
 
     @property
     def replicated(self) -> NamedSharding:
@@ -136,7 +148,7 @@ class Parallel:
         """
         if self.mode == "pmap":
             return self._pmap(several(make_step(add_devices=partial(jax.lax.psum, axis_name="rows"))))
-        return jax.jit(several(make_step()), donate_argnums=0, out_shardings=(state_shardings, self.replicated))
+        return self._laid_out(jax.jit(several(make_step()), donate_argnums=0, out_shardings=(state_shardings, self.replicated)))
 
     def _pmap(self, step: Step) -> Step:
         mapped = jax.pmap(step, axis_name="rows", in_axes=(None, 1), out_axes=(None, None), donate_argnums=0)
@@ -152,4 +164,20 @@ class Parallel:
 
     def compile(self, function: Callable[..., PyTree]) -> Callable[..., PyTree]:
         """A function of arrays laid out by this object, compiled; its results are whole on every device."""
-        return jax.jit(function, out_shardings=self.replicated)
+        return self._laid_out(jax.jit(function, out_shardings=self.replicated))
+
+    def _laid_out(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function with the rows of every activation split as the batch's are (`models.layers.by_rows`)."""
+
+        def run(*args: Any) -> Any:
+            with self.layout():
+                return function(*args)
+
+        return run
+
+    @contextlib.contextmanager
+    def layout(self) -> Iterator[None]:
+        """A context in which models that are traced lay their activations out over this mesh."""
+        assert isinstance(self.mesh, Mesh), "nothing runs on devices that are only planned"
+        with jax.set_mesh(self.mesh), nn.logical_axis_rules((("rows", ROWS),)):
+            yield

@@ -43,8 +43,12 @@ class Run:
         """
         use_compilation_cache()
         source = open_source(config.data.source, config.data.dir, TextFormat.of(config.data), folder)
-        objective = objectives.build(config, source.spec)
-        run = cls(config, source, objective, Parallel.build(config.parallel, config.data.batch_size, config.train.accumulation))
+        return cls.of(config, source, Parallel.build(config.parallel, config.data.batch_size, config.train.accumulation))
+
+    @classmethod
+    def of(cls, config: Any, source: Source, parallel: Parallel) -> Run:
+        """A run of data that are open, over given devices."""
+        run = cls(config, source, objectives.build(config, source.spec), parallel)
         assert run.average and run.widths is not None  # averages that cannot be are refused now
         return run
 
@@ -140,13 +144,18 @@ def load_average(path: str, shapes: PyTree) -> PyTree:
     return checkpoints.restore(newest, shapes, part="ema")
 
 
-def use_compilation_cache() -> None:
-    """Keep compiled programs between runs in a folder that only this user can write: whoever can write it can run code as us."""
+def use_compilation_cache() -> Path | None:
+    """Keep compiled programs between runs in a folder that only this user can write: whoever can write it can run code as us.
+
+    Returns the folder, or None where there can be no such folder.
+    """
     folder = Path(os.environ.get("GENJAX_CACHE_DIR", Path.home() / ".cache" / "genjax")) / "xla"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError:
-        return  # a read-only home costs compile time, not the run
-    if folder.stat().st_uid == os.getuid() and not folder.stat().st_mode & 0o022:
-        jax.config.update("jax_compilation_cache_dir", str(folder))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+        return None  # a read-only home costs compile time, not the run
+    if folder.stat().st_uid != os.getuid() or folder.stat().st_mode & 0o022:
+        return None
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    return folder

@@ -2,6 +2,8 @@
 
 Sums until the end: gradients of the summed loss are added over micro-batches and devices, and divided once by the summed weight. So
 micro-batches of uneven weight, padded rows and any number of devices give the gradient of the full batch.
+
+A step whose loss or gradient is not finite changes nothing but the count of steps: no parameter, average or moment ever meets its numbers.
 """
 
 from __future__ import annotations
@@ -67,7 +69,10 @@ def make_train_step(
 
         metrics = {"loss": sums.loss / sums.weight, "gradient_norm": optax.global_norm(gradient)}
         metrics |= {name: total / weight for name, (total, weight) in sums.metrics.items()}
-        return TrainState(state.step + 1, params, followed, opt_state, others), metrics
+        finite = jnp.isfinite(metrics["loss"]) & jnp.isfinite(metrics["gradient_norm"])
+        new = TrainState(state.step, params, followed, opt_state, others)
+        kept = jax.tree.map(lambda new, old: jnp.where(finite, new, old), new, state)
+        return kept.replace(step=state.step + 1), metrics
 
     return step
 
@@ -82,8 +87,9 @@ def microbatched(function: Callable[[Batch], PyTree], count: int) -> Callable[[B
 
     def added(batch: Batch) -> PyTree:
         parts = jax.tree.map(lambda x: jnp.swapaxes(x.reshape(x.shape[0] // count, count, *x.shape[1:]), 0, 1), batch)
-        zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(function, jax.tree.map(lambda x: x[0], parts)))
-        total, _ = jax.lax.scan(lambda total, part: (jax.tree.map(jnp.add, total, function(part)), None), zeros, parts)
+        traced = jax.jit(function)  # once for the shapes of its sums and for the loop
+        zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(traced, jax.tree.map(lambda x: x[0], parts)))
+        total, _ = jax.lax.scan(lambda total, part: (jax.tree.map(jnp.add, total, traced(part)), None), zeros, parts)
         return total
 
     return added

@@ -27,11 +27,12 @@ import os
 import shlex
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from genjax.errors import CheckpointError, GenjaxError, LockedError, SaveError
+from genjax.config import Field, from_json
+from genjax.errors import CheckpointError, GenjaxError, LockedError, SaveError, UsageError
 
 logger = logging.getLogger(__name__)
 
@@ -175,6 +176,14 @@ class Workdir:
             raise CheckpointError(f"{self.path / name} cannot be read ({error.strerror}): is this a run directory?") from error
         except ValueError as error:
             raise CheckpointError(f"{self.path / name} is damaged: {error}.") from error
+
+    def read_config(self, fields: Mapping[str, Field]) -> Any:
+        """The run's config, checked; a sentence about it names the file."""
+        tree = self.read_json("config.json")
+        try:
+            return from_json(tree, fields)
+        except UsageError as error:
+            raise UsageError(f"{self.path / 'config.json'}: {error}") from None
 
     def status(self, state: str, step: int, exit_code: int | None = None, reason: str | None = None) -> None:
         """Writes status.json. `restarts` counts the times that this directory was taken up again."""

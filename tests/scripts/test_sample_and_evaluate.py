@@ -28,6 +28,10 @@ def arrays(path):
         return dict(archive)
 
 
+def newest(folder, pattern):
+    return max(folder.glob(pattern), key=lambda path: path.stat().st_mtime_ns)
+
+
 @pytest.mark.parametrize("objective", GENERATORS)
 def test_samples(objective, trained, run_script):
     run = trained[objective]
@@ -71,6 +75,23 @@ def test_a_sample_depends_on_its_number_alone(objective, trained, run_script, st
     np.testing.assert_array_equal(arrays(tmp_path / "process.npz")["image"], twelve)
 
 
+def test_an_exported_model_draws_and_measures_the_same(trained, run_script, tmp_path):
+    run, out = trained["next_token"], tmp_path / "exported"
+    ended = run_script("export", f"--workdir={run.path}", f"--out={out}", "--config.sample.count=5")
+    assert (ended.code, ended.err) == (0, "")
+    assert sorted(path.name for path in out.iterdir()) == ["config.json", "model.safetensors"]
+    for folder, name in ((run.path, "a"), (out, "b")):
+        assert run_script("sample", f"--workdir={folder}", f"--out={tmp_path / name}", "--config.sample.count=5").code == 0
+    np.testing.assert_array_equal(arrays(tmp_path / "a.npz")["image"], arrays(tmp_path / "b.npz")["image"])
+    assert run_script("evaluate", f"--workdir={out}", "--weights=raw").code == 2
+    assert run_script("export", f"--workdir={run.path}", f"--out={run.path}").code == 2
+
+
+def test_the_ending_of_a_file_that_is_asked_for_is_not_doubled(trained, run_script, tmp_path):
+    assert run_script("sample", f"--workdir={trained['next_token'].path}", f"--out={tmp_path / 'x.png'}", "--config.sample.count=2").code == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x.npz", "x.png"]
+
+
 def test_one_class(trained, run_script, tmp_path):
     ended = run_script(
         "sample", f"--workdir={trained['next_token'].path}", f"--out={tmp_path / 'new' / 'ones'}", "--label=1", "--config.sample.count=4"
@@ -98,7 +119,7 @@ def test_evaluation_is_what_the_training_measured(objective, trained, run_script
     rows = {row["step"]: row for row in map(json.loads, run.rows) if row["split"] == "held_out"}
     ended = run_script("evaluate", f"--workdir={path}")
     assert (ended.code, ended.err) == (0, "")
-    record = json.loads((path / "evaluation_step24.json").read_text())
+    record = json.loads(newest(path, "evaluation_step24_*.json").read_text())
     assert (record["step"], record["weights"]) == (24, "ema")
     bits = record["bits_per_dim"]
     assert (bits["value"], bits["stderr"], bits["kind"], bits["examples"]) == (rows[24]["bits_per_dim"], rows[24]["stderr"], rows[24]["kind"], 10)
@@ -108,12 +129,16 @@ def test_evaluation_is_what_the_training_measured(objective, trained, run_script
     assert f"{np.log2(5):.4f}" in ended.out
 
     assert run_script("evaluate", f"--workdir={path}", "--step=16").code == 0
-    assert json.loads((path / "evaluation_step16.json").read_text())["bits_per_dim"]["value"] == rows[16]["bits_per_dim"]
+    assert json.loads(newest(path, "evaluation_step16_*.json").read_text())["bits_per_dim"]["value"] == rows[16]["bits_per_dim"]
     assert run_script("evaluate", f"--workdir={path}", "--weights=raw", "--config.evaluate.examples=7").code == 0
-    raw = json.loads((path / "evaluation_step24.json").read_text())
+    raw = json.loads(newest(path, "evaluation_step24_*.json").read_text())
     assert (raw["weights"], raw["bits_per_dim"]["examples"]) == ("raw", 7)
     assert raw["bits_per_dim"]["value"] != bits["value"]
     assert run.status["restarts"] == 0, "reading a run is not taking it up"
+    files = {file.name for file in path.glob("evaluation_*.json")}
+    assert len(files) == 3, "a file for each measurement"
+    assert run_script("evaluate", f"--workdir={path}").code == 0
+    assert {file.name for file in path.glob("evaluation_*.json")} == files, "and the same one for the same"
 
 
 @pytest.mark.parametrize(
@@ -205,7 +230,7 @@ def test_a_classifier_judges(trained, run_script, tmp_path):
     shutil.copytree(trained["next_token"].path, path)
     ended = run_script("evaluate", f"--workdir={path}", f"--classifier={trained['classifier'].path}", "--config.sample.count=12")
     assert (ended.code, ended.err) == (0, "")
-    judged = json.loads((path / "evaluation_step24.json").read_text())["judged"]
+    judged = json.loads(newest(path, "evaluation_step24_*.json").read_text())["judged"]
     assert judged["samples"]["count"] == 12
     assert judged["held_out"]["count"] == 10, "there are no more"
     assert judged["samples"]["frechet"] > 0
@@ -245,7 +270,7 @@ def test_a_model_without_a_likelihood_is_judged_by_its_samples(trained, toy_run,
     judged = run_script("evaluate", f"--workdir={run.path}", f"--classifier={trained['classifier'].path}")
     assert (judged.code, judged.err) == (0, "")
     assert "only its samples are judged" in judged.out
-    record = json.loads((run.path / "evaluation_step8.json").read_text())
+    record = json.loads(newest(run.path, "evaluation_step8_*.json").read_text())
     assert record["judged"]["samples"]["count"] == 9
     assert "bits_per_dim" not in record
 

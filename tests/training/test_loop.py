@@ -271,6 +271,53 @@ def test_a_diverging_training_ends_with_a_sentence(toy_run, run_script, tmp_path
     assert run.saved == 0
 
 
+def test_a_few_bad_steps_are_left_out(trained, toy_run, tmp_path, monkeypatch):
+    """Steps 9 and 10 are poisoned. Two in a row are allowed for; with one, the second of them is the end."""
+    loss = NextToken.loss
+
+    def poisoned_loss(self, params, batch, key, *, train):
+        sums = loss(self, params, batch, key, train=train)
+        bad = (batch["id"][0] >= 8 * 16) & (batch["id"][0] < 10 * 16) & train
+        return sums._replace(loss=jnp.where(bad, jnp.nan, sums.loss))
+
+    monkeypatch.setattr(NextToken, "loss", poisoned_loss)
+    run = toy_run("next_token", tmp_path / "two", {"train.max_bad_steps": 2})
+    summary = train_toy(run)
+    rows = [row for row in map(json.loads, run.rows) if row["split"] == "train"]
+    assert [row["step"] for row in rows if row["loss"] == "nan"] == [9, 10]
+    assert summary.digest != trained("next_token")[1].digest
+    assert np.isfinite(summary.metrics["loss"])
+    state = Checkpoints(run.path / "checkpoints", keep=None).restore(24, Run.build(run.config).abstract_state)
+    assert int(state.opt_state[1].count) == 22, "Adam has seen all steps but two"
+
+    run = toy_run("next_token", tmp_path / "one", {"train.max_bad_steps": 1})
+    with pytest.raises(NonFiniteError, match="the loss of step 10 is not a finite number, as in the 1 steps before it"):
+        train_toy(run)
+
+
+def test_a_training_of_no_steps_saves_the_model_it_begins_with(toy_run, tmp_path):
+    run = toy_run("next_token", tmp_path / "run", {"train.duration": 0})
+    train_toy(run)
+    state = Checkpoints(run.path / "checkpoints", keep=None).restore(0, Run.build(run.config).abstract_state)
+    assert int(state.step) == 0
+
+
+def test_fields_that_say_how_a_model_is_used_may_change_without_force(trained, toy_run, run_script, tmp_path):
+    run = copy_of(trained("next_token")[0], tmp_path / "run")
+    other = toy_run("next_token", run.path, {"sample.count": 5, "data.eval_batch_size": 4})
+    assert run_script("train", *other.flags).code == 0
+    assert json.loads((run.path / "config.json").read_text())["sample"]["count"] == 5
+
+
+def test_a_saved_config_that_is_wrong_names_its_file(trained, run_script, tmp_path):
+    run = copy_of(trained("next_token")[0], tmp_path / "run")
+    config = json.loads((run.path / "config.json").read_text())
+    (run.path / "config.json").write_text(json.dumps(config | {"modle": {"width": 3}}))
+    for ended in (run_script("train", *run.flags), run_script("evaluate", f"--workdir={run.path}")):
+        assert ended.code == 2
+        assert f"{run.path / 'config.json'}: unknown config field 'modle.width': did you mean 'model.width'?" in ended.err
+
+
 # ---- devices -------------------------------------------------------------------------------------------------------
 
 

@@ -191,3 +191,14 @@ def test_an_update_does_not_depend_on_how_the_step_is_compiled(way, rule):
     for (path, got), want in zip(jax.tree_util.tree_leaves_with_path(moved(rule, way)), jax.tree.leaves(moved(rule, "plain")), strict=True):
         assert np.isclose(got, want, rtol=1e-3, atol=1e-5).mean() > 0.99, jax.tree_util.keystr(path)
         assert np.abs(want).max() > 1e-3, jax.tree_util.keystr(path)
+
+
+def test_a_step_that_is_not_finite_changes_only_the_count(training):
+    """Nor does its number of a moment or an average reach the next step."""
+    weight = WEIGHT.copy()
+    weight[3] = np.nan
+    before = state_of(training.params, training.transform, 7)
+    after, metrics = training.run(1, training.batch | {"weight": weight})
+    assert np.isnan(metrics["loss"])
+    assert int(after.step) == 8
+    assert_trees_equal(after.replace(step=before.step), before)

@@ -1,0 +1,83 @@
+"""A job of many processes: how they find each other, and how they end together.
+
+Each process has its own devices and its own part of every batch; parameters are laid out over all of them. What the processes may not do is
+disagree: process 0 decides (`workdir.decide`), a stop is agreed on at a step boundary (`agree`), and a process that fails ends at once, so that the
+others, which wait for it in a collective, are ended by JAX's heartbeat instead of hanging in a barrier at their exit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from genjax.config import require
+from genjax.errors import Preempted, report
+
+HEARTBEAT_SECONDS = 30  # after so long without a sign of life a process is taken for dead, and the job ends
+CLUSTERS = {"auto": None, "slurm": "slurm", "mpi": "ompi", "kubernetes": "k8s"}  # as JAX calls them; auto finds TPU pods too
+HELP = "one (no others), auto (TPU pod or any cluster below), slurm, mpi, kubernetes, or HOST:PORT,INDEX,COUNT of this process"
+
+
+@contextlib.contextmanager
+def joined(processes: str) -> Iterator[None]:
+    """A context in which this process is one of the job that `processes` names (see HELP). Enter it before anything is computed.
+
+    Raises:
+      UsageError: text that names no job, or a cluster that is not there.
+    """
+    explicit = parse(processes)
+    if processes == "one":
+        yield
+        return
+
+    import jax
+
+    jax.config.update("jax_enable_preemption_service", False)  # it would take SIGTERM away from `signals.Stopper`
+    options: dict[str, Any] = {} if explicit is None else dict(zip(("coordinator_address", "process_id", "num_processes"), explicit, strict=True))
+    if explicit is None and CLUSTERS[processes] is not None:
+        options["cluster_detection_method"] = CLUSTERS[processes]
+    if explicit is not None and explicit[0].rpartition(":")[0] in ("127.0.0.1", "localhost"):
+        options["coordinator_bind_address"] = explicit[0]  # not to be reached from elsewhere
+    try:
+        jax.distributed.initialize(heartbeat_timeout_seconds=HEARTBEAT_SECONDS, **options)
+    except (ValueError, RuntimeError) as error:
+        require(False, f"--processes={processes}: the processes did not find each other ({' '.join(str(error).split())})")
+    try:
+        yield
+    except Preempted:
+        jax.distributed.shutdown()  # all of them have stopped here: they part in peace
+        raise
+    except BaseException as error:
+        code = report(error)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)  # without the barrier at exit, in which this process would wait for others that wait for it
+    jax.distributed.shutdown()
+
+
+def parse(processes: str) -> tuple[str, int, int] | None:
+    """(address, index, count) of HOST:PORT,INDEX,COUNT, or None for the name of a cluster; UsageError for anything else."""
+    if processes in ("one", *CLUSTERS):
+        return None
+    parts = processes.split(",")
+    host, colon, port = parts[0].rpartition(":")
+    numbers = [int(part) if part.isdigit() else -1 for part in (*parts[1:], port)]
+    require(
+        len(parts) == 3 and host != "" and colon == ":" and min(numbers) >= 0 and numbers[0] < numbers[1],
+        f"--processes='{processes}' names no job: use {HELP}, for example 10.0.0.1:1234,0,2",
+    )
+    return parts[0], numbers[0], numbers[1]
+
+
+def agree(number: int) -> int:
+    """The largest of the processes' numbers, the same on all of them; every process must call it. Costs nothing where there is one."""
+    import jax
+    import numpy as np
+    from jax.experimental import multihost_utils
+
+    if jax.process_count() == 1:
+        return number
+    return int(np.max(multihost_utils.process_allgather(np.array(number, np.int32))))

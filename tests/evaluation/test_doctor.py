@@ -1,0 +1,23 @@
+"""The doctor finds this machine well, and says what is not."""
+
+import fcntl
+
+from genjax.evaluation import doctor
+
+
+def test_this_machine_is_well(tmp_path, capsys):
+    assert doctor.check(str(tmp_path)) == []
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[:17].strip() for line in lines] == list(doctor.CHECKS)
+    assert f"{tmp_path}: writes" in lines[3]
+    assert list(tmp_path.iterdir()) == [], "it leaves nothing"
+
+
+def test_a_folder_without_locks_and_one_that_is_not_there_are_found(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(doctor, "CHECKS", {"writing": doctor.CHECKS["writing"]})
+    assert doctor.check(str(tmp_path / "nowhere")) == ["writing"]
+    monkeypatch.setattr(fcntl, "flock", lambda *args: None)
+    assert doctor.check(str(tmp_path)) == ["writing"]
+    shown = capsys.readouterr().out
+    assert "nowhere is no folder" in shown
+    assert "gives the same lock twice" in shown

@@ -1,0 +1,160 @@
+"""What a training will need. Oracles: bytes and traffic by the formulas of data-parallel and fully sharded training, and XLA's own analysis."""
+
+import json
+import os
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from genjax.errors import UsageError
+from genjax.training import planning
+from genjax.types import DataSpec
+from tests.helpers import config
+
+TEXT = DataSpec("text", "tokens", (32,), 97, 0, 1000, 10)
+PICTURES = DataSpec("pictures", "image", (16, 16, 3), 256, 10, 1000, 10)
+MODEL = {
+    "model__width": 128,
+    "model__depth": 3,
+    "model__heads": 4,
+    "model__mlp_ratio": 4.0,
+    "model__scan_layers": True,
+    "data__batch_size": 64,
+}
+
+
+def plan_of(objective, spec, mesh, **overrides):
+    run = planning._planned(config(objective, **(MODEL | overrides)), spec, planning.parse_mesh(mesh))
+    return run, planning.estimate(run)
+
+
+def size(tree):
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return plan_of("next_token", TEXT, "data:8")
+
+
+def test_every_device_of_a_data_parallel_run_holds_everything(whole):
+    run, need = whole
+    params = size(run.abstract_state.params)
+    assert (need.parameters, need.averages) == (params, params)
+    assert need.optimizer == pytest.approx(2 * params, rel=1e-4), "two moments and a few counts"
+    assert need.batch == (32 * 4 + 4 + 4) * 64 / 8
+
+
+def test_a_data_parallel_step_sends_every_gradient_once(whole):
+    """A ring: (n-1)/n of the bytes to add up, and the same to hand the sums on."""
+    run, need = whole
+    assert need.collectives["data"] == pytest.approx(2 * 7 / 8 * size(run.abstract_state.params), rel=0.03)
+    assert need.collectives["fsdp"] == need.collectives["tensor"] == 0
+
+
+def test_a_fully_sharded_run_holds_a_part_and_sends_half_as_much_again(whole):
+    """The matrices are gathered for the forward pass and for the backward pass, and their gradients are added where they lie."""
+    run, need = plan_of("next_token", TEXT, "fsdp:8")
+    assert need.parameters < size(run.abstract_state.params) / 8 * 1.05, "all but the scales of norms are split"
+    assert need.collectives["fsdp"] == pytest.approx(3 / 2 * whole[1].collectives["data"], rel=0.1)
+    assert need.collectives["data"] == 0
+
+
+def test_operations_are_those_of_the_step_however_it_is_laid_out(whole):
+    assert plan_of("next_token", TEXT, "data:2,fsdp:2,tensor:2")[1].flops == whole[1].flops
+
+
+def test_recomputation_takes_less_memory_and_more_operations(whole):
+    less = plan_of("next_token", TEXT, "data:8", model__remat=True)[1]
+    assert less.activations < 0.6 * whole[1].activations
+    assert 1.1 * whole[1].flops < less.flops < 1.4 * whole[1].flops
+
+
+def test_the_step_is_bound_by_its_slowest_part(whole):
+    hardware = planning.Hardware("", {"float32": 1e12}, 1e9, 1e11, 1e10)
+    seconds = whole[1].seconds(hardware, "float32", 8)
+    assert seconds["compute"] == whole[1].flops / 8 / 1e12
+    assert seconds["links"] == sum(whole[1].collectives.values()) / 1e10
+    assert seconds["memory"] == 2 * whole[1].state / 1e11
+
+
+def test_what_does_not_fit_is_answered_with_what_would(monkeypatch):
+    tiny = planning.Hardware("", {"float32": 1e12}, 30e6, 1e12, 1e12)
+    monkeypatch.setitem(planning.HARDWARE, "tiny", tiny)
+    made = config("next_token", **MODEL)
+    text = planning.plan(made, TEXT, {"data": 8, "fsdp": 1, "tensor": 1}, "tiny")
+    found = re.search(r"It does not fit: .* are needed and 27.6 MB usable. This would, with (\S+) MB: (.*)", text)
+    assert found, text
+    assert float(found[1]) <= 27.6
+    flags = dict(flag.removeprefix("--").split("=") for flag in found[2].split())
+    mesh = planning.parse_mesh(flags.pop("mesh", "data:8"))
+    overrides = {name.removeprefix("config.").replace(".", "__"): value for name, value in flags.items()}
+    run = planning._planned(config("next_token", **(MODEL | overrides)), TEXT, mesh)
+    assert planning.estimate(run).memory <= 27.6e6
+
+    monkeypatch.setitem(planning.HARDWARE, "tiny", tiny._replace(memory=1e5))
+    assert "use more of them" in planning.plan(made, TEXT, {"data": 8, "fsdp": 1, "tensor": 1}, "tiny")
+
+
+@pytest.mark.parametrize("text", ["", "data", "data:", "data:0", "fsp:2", "data:2;fsdp:2", "data:-1"])
+def test_what_is_no_mesh(text):
+    with pytest.raises(UsageError, match="--mesh="):
+        planning.parse_mesh(text)
+
+
+def test_the_script_knows_all_hardware():
+    flags = runpy.run_path(str(Path(__file__).parents[2] / "scripts" / "plan.py"))["FLAGS"]
+    (hardware,) = [flag for flag in flags if flag.name == "hardware"]
+    assert set(hardware.choices) == set(planning.HARDWARE)
+
+
+# ---- XLA's own analysis of the step, compiled for eight fake devices -----------------------------------------------
+
+CASES = [
+    ("next_token", TEXT, "data:8", {}),
+    ("next_token", TEXT, "fsdp:8", {"model__width": 512}),
+    ("next_token", TEXT, "data:2,fsdp:4", {"model__width": 512, "train__accumulation": 2}),
+    ("next_token", TEXT, "data:2,fsdp:2,tensor:2", {"model__width": 512}),
+    ("noise_prediction", PICTURES, "data:8", {"model__width": 512}),
+    ("noise_prediction", PICTURES, "fsdp:8", {"model__width": 512, "model__remat": True}),
+]
+
+
+def compiled(objective, spec, mesh, overrides):
+    """Bytes of a device by XLA's analysis of the compiled step; nothing is allocated."""
+    sizes = planning.parse_mesh(mesh)
+    made = config(objective, **(MODEL | overrides), **{f"parallel__{axis}": count for axis, count in sizes.items()})
+    parallel = planning.Parallel.build(made.parallel, made.data.batch_size, made.train.accumulation)
+    run = planning.Run.of(made, planning.Source(spec, dict.fromkeys(("train", "eval"), range(1))), parallel)
+    rows = jax.sharding.NamedSharding(parallel.mesh, jax.sharding.PartitionSpec(planning.ROWS))
+    batch = {name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=rows) for name, leaf in planning.abstract_batch(run).items()}
+    with parallel.layout():
+        step = jax.jit(run.make_step(), donate_argnums=0, out_shardings=(run.state_shardings, parallel.replicated))
+        memory = step.lower(run.abstract_state, batch).compile().memory_analysis()
+    return memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes + memory.temp_size_in_bytes
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_memory_is_within_a_tenth_of_what_xla_says():
+    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
+    ended = subprocess.run([sys.executable, "-m", "tests.training.test_planning"], capture_output=True, text=True, env=environment)
+    assert ended.returncode == 0, ended.stderr
+    ratios = json.loads(ended.stdout.splitlines()[-1])
+    assert len(ratios) == len(CASES)
+    assert np.abs(np.array(list(ratios.values())) - 1).max() <= 0.1, ratios
+
+
+if __name__ == "__main__":
+    found = {}
+    for objective, spec, mesh, overrides in CASES:
+        need = plan_of(objective, spec, mesh, **overrides)[1].memory
+        found[f"{objective} {mesh} {overrides}"] = need / compiled(objective, spec, mesh, overrides)
+        print(list(found.items())[-1], file=sys.stderr, flush=True)
+    print(json.dumps(found))
