@@ -384,6 +384,7 @@ CLASHES = [
     ({"noise_prediction.curve": "learned", "noise_prediction.shift": 1}, "set noise_prediction.shift=0"),
     ({"noise_prediction.curve": "learned", "noise_prediction.weighting": "target_mse"}, "use another weighting than target_mse"),
     ({"train.duration": "50 percent"}, "train.duration cannot be a percentage of itself"),
+    ({"train.profile_steps": "5,3"}, "train.profile_steps=5,3 must be two steps, from and to"),
     ({"data.source": "npz:"}, "data.source='npz:' names no data set"),
     ({"data.source": "tfds:"}, "data.source='tfds:' names no data set"),
     ({"noise_prediction.guidance_logsnr_min": 5, "noise_prediction.guidance_logsnr_max": -5}, "guidance would never be on"),

@@ -194,7 +194,7 @@ def table(arms: Sequence[Arm], rules: Rules) -> list[Row]:
     field("regularisation", "weight decay", "optimizer.weight_decay")
     field("regularisation", "class hidden in training", "conditioning.drop_rate")
     field("regularisation", "gradient clipped at", "optimizer.clip_norm")
-    field("regularisation", "parameter average (EMA)", "optimizer.ema_decay")
+    field("regularisation", "parameter average (EMA)", "optimizer.ema")
 
     add("sampling", "sampler", [sampler(arm.config) for arm in arms])
     field("sampling", "guidance", "sample.guidance_scale")

@@ -288,6 +288,7 @@ def test_what_is_no_run(script, trained, toy_run, run_script, tmp_path):
 
     new = toy_run("next_token", tmp_path / "run", {"train.duration": 0})
     train(new.config, new.path, monitors)
+    shutil.rmtree(new.path / "checkpoints")
     assert f"{tmp_path}/run has no checkpoint yet" in answer(65)
 
     config = tmp_path / "run" / "config.json"
