@@ -14,7 +14,7 @@ def get_config(config, variant):
     config.data.held_out = f"{_FOLDER}/val.en.gz,{_FOLDER}/val.de.gz"
     config.data.tokenizer = "bpe(vocab=2048)"
     config.data.length = 160
-    config.data.batch_size = 16
+    config.data.batch_size = 8
 
     config.model.width = 128
     config.model.depth = 2
@@ -30,9 +30,10 @@ def get_config(config, variant):
     config.optimizer.adam_learning_rate = 4e-3
     config.optimizer.ema = "constant(decay=0.99)"
     config.optimizer.warmup = "50 steps"
-    config.train.duration = "2000 steps"
+    config.train.duration = "1500 steps"
     config.train.log_every = "50 steps"
-    config.train.evaluate_every = "50 percent"
+    config.train.evaluate_every = "100 percent"
+    config.train.sample_every = "100 percent"
     config.evaluate.examples = None
     config.next_token.temperature = 0.0
     return config

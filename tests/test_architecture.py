@@ -59,7 +59,7 @@ ARROWS = {
     "decoding": MATHS,
     "objectives": {"models", "diffusion", "decoding", "config", *MATHS},
     "training": {"objectives", *LEARNING},
-    "evaluation": {"training", "objectives", "diffusion", *LEARNING},
+    "evaluation": {"training", "objectives", "diffusion", "decoding", *LEARNING},
     "comparison": {"evaluation", "training", "objectives", "diffusion", *LEARNING},
     "scripts": {"comparison", "evaluation", "training", "config", "cli"},
     "configs": {"config"},
@@ -279,6 +279,9 @@ def test_every_recipe_trains(recipe, tmp_path):
     from genjax.training.setup import Run
 
     config = configs.load(recipe, FIELDS, SMALL)
+    if config.data.source.partition(":")[0] == "pairs":
+        (tmp_path / "pairs.tsv").write_text("".join(f"{n} is said\tit is {n}\n" for n in range(100)))
+        config = configs.load(recipe, FIELDS, SMALL | {"data.source": f"pairs:{tmp_path / 'pairs.tsv'}", "data.held_out": "None"})
     if config.data.source.partition(":")[0] == "text":
         (tmp_path / "book.txt").write_text("".join(f"{n} is a line of the book\n" for n in range(2000)))
         config = configs.load(recipe, FIELDS, SMALL | {"data.source": f"text:{tmp_path / 'book.txt'}"})

@@ -173,7 +173,7 @@ class Trunk(nn.Module):
                 memory, context = (cache.memory.keys, cache.memory.values), Context(None, cache.memory.ids)
             x, (kept, memory) = blocks(x, layers, (cache.keys, cache.values), memory, context, coordinates, ids, keys, slots, cond, dropout_keys)
             assert kept is not None, "with a cache, every block keeps its keys and values"
-            cache = Cache(*kept, keys, index, None if context is None else Memory(*memory, context.ids))
+            cache = Cache(*kept, keys, index, None if context is None or memory is None else Memory(memory[0], memory[1], context.ids))
         return RMSNorm(name="final_norm")(x), cache
 
     @property

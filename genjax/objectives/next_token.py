@@ -173,10 +173,11 @@ class NextToken:
     def _remember(self, params: Params, tokens: Array, real: Array, label: Array | None, cache: caches.Cache) -> caches.Cache:
         """The empty cache of a decoder, with what its blocks see of the encoder's prompts int32 and bool [B, P]."""
         at = jnp.cumsum(real, axis=1) - 1
-        apply = functools.partial(self.network.apply, {"params": params})
+        apply: Any = functools.partial(self.network.apply, {"params": params})
         context = apply(tokens, at[..., None], masks.AttentionIds(jnp.zeros_like(at), real.astype(jnp.int32), at), method="encode")
         none = jnp.zeros_like(at[:, :1])  # one position of padding, which is not kept
-        return apply(none, none[..., None], masks.AttentionIds(none, none, none), label, cache=cache, context=context)[1]
+        _, cache = apply(none, none[..., None], masks.AttentionIds(none, none, none), label, cache=cache, context=context)
+        return cache
 
     def decoder(self, params: Params, room: int) -> tuple[Apply, Callable[[PyTree, Array], PyTree]]:
         """The model as `decoding` wants it, for at most `room` positions a row: `apply`, and how to take rows of its state.
