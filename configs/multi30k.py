@@ -30,7 +30,7 @@ def get_config(config, variant):
     config.optimizer.adam_learning_rate = 4e-3
     config.optimizer.ema = "constant(decay=0.99)"
     config.optimizer.warmup = "50 steps"
-    config.train.duration = "1500 steps"
+    config.train.duration = "640 steps"
     config.train.log_every = "50 steps"
     config.train.evaluate_every = "100 percent"
     config.train.sample_every = "100 percent"

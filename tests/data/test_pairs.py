@@ -37,8 +37,8 @@ def dialogues_in(rows):
 
 
 def expected(*turns):
-    parts = [(list(prompt.encode()) + [ASK], list(answer.encode()) + [END]) for prompt, answer in turns]
-    return sum((p + a for p, a in parts), []), sum(([0.0] * len(p) + [1.0] * len(a) for p, a in parts), [])
+    tokens = [(token, side) for turn in turns for side in (0, 1) for token in [*turn[side].encode(), (ASK, END)[side]]]
+    return [token for token, _ in tokens], [float(side) for _, side in tokens]
 
 
 @pytest.mark.parametrize("ending", ["", ".gz"])
@@ -130,7 +130,7 @@ def test_what_is_refused(name, text, error, words, tmp_path):
 def test_texts_of_different_length_are_refused(tmp_path):
     files = parallel(tmp_path).split(",")
     other = write(tmp_path, "other", "one\n")
-    with pytest.raises(DataError, match="5 lines and .* 1: line n of one must belong to line n of the other"):
+    with pytest.raises(DataError, match=r"5 lines and .* 1: line n of one must belong to line n of the other"):
         opened(f"{files[0]},{other}")
 
 

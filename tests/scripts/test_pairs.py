@@ -1,4 +1,4 @@
-"""Prompts with answers from their file to a dialogue: train.py, evaluate.py, sample.py --prompt and --chat, with a model that has learnt its answers."""
+"""Prompts with answers from their file to a dialogue: train.py, evaluate.py, sample.py --prompt and --chat, once a model has learnt its answers."""
 
 import io
 import json
