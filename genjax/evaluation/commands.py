@@ -36,7 +36,7 @@ def sample(path: str, overrides: Mapping[str, str], *, out: str | None, label: i
     require(not prompt or tokenizer is not None, f"--prompt: the model of {path} writes no text")
     started = time.monotonic()
     evaluator, shown = Evaluator(trained.run), []
-    if tokenizer is not None and trained.run.source.dialogues:
+    if tokenizer is not None and trained.run.source.dialogues and answers.can(trained.run):
         drawn = answers.draw(trained.run, trained.params, count, prompt)
         shown = [tokenizer.decode(row) for row in drawn.data]
     elif tokenizer is not None:

@@ -20,7 +20,7 @@ OVERRIDES = {
     "train.steps_per_dispatch": 40,
     "optimizer.learning_rate": 0.02,
     "optimizer.ema": "constant(decay=0.9)",
-    "next_token.encoder": "trunk(depth=1)",
+    "next_token.attention": "prefix",
     "next_token.temperature": 0,
     "sample.count": 3,
     "sample.length": 4,
@@ -29,7 +29,7 @@ OVERRIDES = {
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A finished run of an encoder-decoder on 90 pairs, of which 3 differ; the tests do not change it."""
+    """A finished run of a prefix language model on 90 pairs, of which 3 differ; the tests do not change it."""
     from genjax.evaluation.monitors import monitors
     from genjax.training.loop import train
 
@@ -60,12 +60,6 @@ def test_evaluation_scores_the_answers_beside_the_baselines(trained, run_script)
     }
     assert record["first"][1] == {"prompt": "b", "answer": "yy", "given": "yy"}
     assert "3 held-out prompts answered" in ended.out and "word by word" in ended.out
-
-    other = trained.path.parent / "other.tsv"
-    other.write_text("a\tnot this\n")
-    run_script("evaluate", f"--workdir={trained.path}", f"--config.data.held_out={other}")
-    record = json.loads((trained.path / "evaluation_step120.json").read_text())["answers"]
-    assert (record["prompts"], record["scores"]["the model"]["exact_match"]) == (1, 0)
 
 
 def test_a_prompt_is_answered(trained, run_script, tmp_path):
