@@ -67,24 +67,14 @@ def prefill(apply: Apply, state: PyTree, tokens: Array, real: Array, stop: Stop 
       stop: see `generate`.
       chunk: tokens that are read at once, to bound the memory; None reads all of them.
     """
-    positions, unread = jnp.cumsum(real, axis=1) - 1, before_last(real)
-    token, position = last(tokens, real), jnp.max(positions, axis=1)
-    length = tokens.shape[1]
+    positions = jnp.cumsum(real, axis=1) - 1
+    last = jnp.argmax(jnp.where(real, positions, -1), axis=1)[:, None]
+    token, position = (jnp.take_along_axis(rows, last, axis=1)[:, 0] for rows in (tokens, positions))
+    unread, length = real & (jnp.arange(tokens.shape[1]) != last), tokens.shape[1]
     for start in range(0, length if length > 1 else 0, chunk or length):
         here = slice(start, start + (chunk or length))
         _, state = apply(tokens[:, here], positions[:, here], unread[:, here], state)
     return begin(state, token, position, stop)
-
-
-def last(tokens: Array, real: Array) -> Array:
-    """The last real token of every row, [B]."""
-    return jnp.sum(jnp.where(real & ~before_last(real), tokens, 0), axis=1)
-
-
-def before_last(real: Array) -> Array:
-    """The real tokens of every row but the last, bool [B, P]."""
-    number = jnp.cumsum(real, axis=1)
-    return real & (number < number[:, -1:])
 
 
 def make_step(

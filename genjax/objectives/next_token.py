@@ -26,7 +26,7 @@ import jax.numpy as jnp
 from genjax import rng
 from genjax.config import Choice, require
 from genjax.decoding.beam import beam_search
-from genjax.decoding.generate import Apply, Drawn, Progress, Stop, before_last, begin, generate, last, prefill
+from genjax.decoding.generate import Apply, Drawn, Progress, Stop, generate, prefill
 from genjax.decoding.sampling import SamplingRule, guide
 from genjax.models import adapters, masks
 from genjax.models import cache as caches
@@ -162,12 +162,11 @@ class NextToken:
             label = jnp.concatenate([request["label"], jnp.full((rows,), self.base_label)])
         start = jnp.full((rows, 1), self.network.vocab, jnp.int32)
         tokens, real = jnp.concatenate([start, prompt], axis=1), jnp.pad(real, ((0, 0), (1, 0)), constant_values=True)
-        count = jnp.sum(real, axis=1) - 1  # positions before the last one
+        first = real & (jnp.cumsum(tokens == self.spec.levels - 1, axis=1) == 0)  # before the first answer is asked for
+        prefix = jnp.sum(first, axis=1) if self.prefix else jnp.zeros(rows, jnp.int32)
         cache = self.network.trunk.empty_cache(2 * rows if guided else rows, room)
-        if self.network.encoder is not None:
-            cache = self._remember(params, tokens, before_last(real), label, cache)
-            return begin((cache, label, count), last(tokens, real), count, stop)
-        prefix = count if self.prefix else jnp.zeros_like(count)
+        if self.network.encoder is not None:  # the decoder reads what is left, and counts its positions from there
+            cache, real = self._remember(params, tokens, first, label, cache), real & ~first
         return prefill(self.decoder(params, room)[0], (cache, label, jnp.tile(prefix, 2) if guided else prefix), tokens, real, stop)
 
     def _remember(self, params: Params, tokens: Array, real: Array, label: Array | None, cache: caches.Cache) -> caches.Cache:

@@ -37,7 +37,8 @@ def rows(*rows_of_pairs):
             here = slice(at, at + len(prompt) + len(answer))
             batch["tokens"][row, here] = prompt + answer
             batch["segment_ids"][row, here], batch["positions"][row, here] = segment, np.arange(len(prompt) + len(answer))
-            batch["loss_mask"][row, at + len(prompt) : here.stop] = 1
+            tokens = np.array(prompt + answer)  # what was asked for and has not ended is supervised
+            batch["loss_mask"][row, here] = np.cumsum(tokens == ASK) - (tokens == ASK) > np.cumsum(tokens == END) - (tokens == END)
             at = here.stop
     units = batch["loss_mask"].sum(1)
     return batch | {"num_units": units, "id": np.arange(count, dtype=np.uint32), "weight": np.ones(count, np.float32)}
@@ -123,8 +124,9 @@ def test_the_prompt_is_read_in_both_directions_except_by_a_causal_model(kind):
 
 
 def test_cached_decoding_has_the_logits_of_the_whole_forward_pass(model):
-    """Ragged prompts, padded on either side: every step of decoding the answers has the logits of teacher forcing."""
-    whole = np.asarray(model.logits(ALONE))
+    """Ragged prompts, one of them with an earlier turn, padded on either side: every step of decoding has the logits of teacher forcing."""
+    prompts = [*PROMPTS[:3], [1, 1, ASK, 2, END, 3, 0, ASK]]
+    whole = np.asarray(model.logits(rows(*[[pair] for pair in zip(prompts, ANSWERS, strict=True)])))
     longest = max(map(len, ANSWERS))
     objective = model.objective
 
@@ -141,8 +143,8 @@ def test_cached_decoding_has_the_logits_of_the_whole_forward_pass(model):
 
     answers = np.array([answer + [0] * (longest - len(answer)) for answer in ANSWERS])
     for side in ("left", "right"):
-        got = np.asarray(steps(*pad(PROMPTS, side=side), answers))
-        for row, (prompt, answer) in enumerate(zip(PROMPTS, ANSWERS, strict=True)):
+        got = np.asarray(steps(*pad(prompts, side=side), answers))
+        for row, (prompt, answer) in enumerate(zip(prompts, ANSWERS, strict=True)):
             np.testing.assert_allclose(got[row, : len(answer)], whole[row, len(prompt) : len(prompt) + len(answer)], rtol=1e-4, atol=2e-5)
 
 
