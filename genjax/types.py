@@ -50,6 +50,7 @@ class DataSpec:
       num_classes: labels are integers in [0, num_classes); 0 when there are none.
       train_size, eval_size: examples in each split.
       unit: what a likelihood is counted in, "dim" for values of the array or, for text, "byte", whatever the tokens are.
+      prompted: every segment of a row begins with a prompt, which is not supervised; the token that ends it is levels - 1.
     """
 
     name: str
@@ -60,6 +61,7 @@ class DataSpec:
     train_size: int
     eval_size: int
     unit: str = "dim"
+    prompted: bool = False
 
     @property
     def num_dims(self) -> int:

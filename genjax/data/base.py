@@ -7,7 +7,8 @@ of a small set answer it from memory, those of a large one from the disk, and th
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -18,6 +19,16 @@ from genjax.types import DataSpec
 Arrays = dict[str, np.ndarray]
 
 _HOLD_OUT_SEED = 20240229
+
+
+class Turn(NamedTuple):
+    """A prompt and its answer."""
+
+    prompt: str
+    answer: str
+
+
+Dialogue = tuple[Turn, ...]
 
 
 class Rows(Protocol):
@@ -47,11 +58,13 @@ class Source:
       spec: what one example is, and how many there are.
       splits: "train" and "eval", which share no example and have at least one each.
       tokenizer: for text, what its tokens are; else None.
+      dialogues: for prompts with answers, those of each split; else none.
     """
 
     spec: DataSpec
     splits: dict[str, Rows]
     tokenizer: tokenizers.Tokenizer | None = None
+    dialogues: Mapping[str, Sequence[Dialogue]] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self):
         for split in ("train", "eval"):

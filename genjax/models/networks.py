@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from genjax.models import adapters, masks
 from genjax.models.cache import Cache
-from genjax.models.trunk import Trunk
+from genjax.models.trunk import Context, Trunk
 from genjax.types import Array, Key
 
 
@@ -45,6 +45,7 @@ class TokenNetwork(nn.Module):
       num_classes: classes to condition on, 0 for none; one more id stands for "no class".
       tied_head: the head shares the table of the input.
       logit_softcap: a bound on the logits, or None.
+      encoder: the trunk that makes a context of other tokens (`encode`), through the same table; None where there is no context.
     """
 
     trunk: Trunk
@@ -53,6 +54,7 @@ class TokenNetwork(nn.Module):
     num_classes: int
     tied_head: bool = False
     logit_softcap: float | None = None
+    encoder: Trunk | None = None
 
     def setup(self) -> None:
         width = self.trunk.width
@@ -69,9 +71,10 @@ class TokenNetwork(nn.Module):
         label: Array | None,
         dropout_keys: Key | None = None,
         cache: Cache | None = None,
+        context: Context | None = None,
     ) -> tuple[Array, Cache | None]:
         """tokens int32 [B, T], coordinates int32 [B, T, A], label int32 [B] -> logits float32 [B, T, V] and the cache."""
-        x, cache = self.features(tokens, coordinates, ids, label, dropout_keys, cache)
+        x, cache = self.features(tokens, coordinates, ids, label, dropout_keys, cache, context)
         return self.logits(x), cache
 
     def features(
@@ -82,6 +85,7 @@ class TokenNetwork(nn.Module):
         label: Array | None,
         dropout_keys: Key | None = None,
         cache: Cache | None = None,
+        context: Context | None = None,
     ) -> tuple[Array, Cache | None]:
         """What the head is given: [B, T, width] and the cache. With `logits`, for those who do not want all logits at once."""
         x = self.embed(tokens) + self.place(coordinates)
@@ -89,7 +93,13 @@ class TokenNetwork(nn.Module):
         if self.label is not None:
             assert label is not None, "a model with classes needs a label for every row"
             cond = jax.nn.silu(self.label(label))
-        return self.trunk(x, coordinates, ids, cond, dropout_keys, cache)
+        return self.trunk(x, coordinates, ids, cond, dropout_keys, cache, context)
+
+    def encode(self, tokens: Array, coordinates: Array, ids: masks.AttentionIds, dropout_keys: Key | None = None) -> Context:
+        """The context that tokens int32 [B, S] are, as the encoder makes it."""
+        assert self.encoder is not None, "a network without an encoder makes no context"
+        features, _ = self.encoder(self.embed(tokens) + self.place(coordinates), coordinates, ids, None, dropout_keys)
+        return Context(features, ids)
 
     def logits(self, x: Array) -> Array:
         """Features [B, T, width] -> logits float32 [B, T, V]."""

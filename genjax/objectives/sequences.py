@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from genjax.models import adapters
 from genjax.models.networks import TokenNetwork
+from genjax.models.trunk import Trunk
 from genjax.objectives.base import classes_from, trunk_from
 from genjax.types import Array, Batch, DataSpec
 
@@ -38,6 +40,21 @@ class Sequence(NamedTuple):
         """Where a segment begins, bool [B, T]."""
         return jnp.diff(self.segment_ids, axis=1, prepend=-1) != 0
 
+    @property
+    def prefix(self) -> Array:
+        """The prompt of a segment without its last token, bool [B, T]: what is read before the first supervised token is asked for.
+
+        In the inputs, which are one token late, these are the start token and all of the prompt but the token that the answer follows.
+        """
+        supervised = jnp.cumsum(self.mask > 0, axis=1)
+        before = jnp.pad(supervised[:, :-1], ((0, 0), (1, 0)))
+        return supervised == jnp.take_along_axis(before, self.first, axis=1)
+
+    @property
+    def first(self) -> Array:
+        """The index at which the segment of each token begins, int32 [B, T]."""
+        return jax.lax.cummax(jnp.where(self.begins, jnp.arange(self.tokens.shape[1]), 0), axis=1)
+
     def shifted(self, start: int) -> Array:
         """What is seen before each token, int32 [B, T]: the token before it in its segment, or `start` where the segment begins."""
         before = jnp.pad(self.tokens[:, :-1], ((0, 0), (1, 0)))
@@ -49,10 +66,10 @@ def grid(spec: DataSpec) -> tuple[int, ...]:
     return tuple(n for n in spec.shape if n > 1) or (1,)
 
 
-def network_from(config: Any, spec: DataSpec) -> TokenNetwork:
+def network_from(config: Any, spec: DataSpec, encoder: Trunk | None = None) -> TokenNetwork:
     """The network over tokens of a config, for data like `spec`."""
-    model = config.model
-    return TokenNetwork(trunk_from(config), spec.levels, grid(spec), classes_from(config, spec), model.tied_head, model.logit_softcap, parent=None)
+    model, classes = config.model, classes_from(config, spec)
+    return TokenNetwork(trunk_from(config), spec.levels, grid(spec), classes, model.tied_head, model.logit_softcap, encoder, parent=None)
 
 
 def sequence(batch: Batch, spec: DataSpec) -> Sequence:
