@@ -129,6 +129,7 @@ def measure(plan: Plan, name: str, config: Any, budget: Budget, summary: loop.Su
     request = {"id": jax.ShapeDtypeStruct((1,), np.uint32)}
     if run.classes:
         request["label"] = jax.ShapeDtypeStruct((1,), np.int32)
+    request |= _abstract_captions(run, 1)
     sampling = flops.count(run.objective.sample, run.abstract_state.params, request, jax.eval_shape(lambda: jax.random.key(0)))
     parameters = {part: sum(leaf.size for leaf in jax.tree.leaves(tree)) for part, tree in run.abstract_state.params.items()}
     history = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
@@ -142,4 +143,8 @@ def _abstract_batch(run: Run) -> dict[str, jax.ShapeDtypeStruct]:
         "id": jax.ShapeDtypeStruct((rows,), np.uint32),
         "weight": jax.ShapeDtypeStruct((rows,), np.float32),
     }
-    return batch | ({"label": jax.ShapeDtypeStruct((rows,), np.int32)} if spec.num_classes else {})
+    return batch | ({"label": jax.ShapeDtypeStruct((rows,), np.int32)} if spec.num_classes else {}) | _abstract_captions(run, rows)
+
+
+def _abstract_captions(run: Run, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
+    return {"caption": jax.ShapeDtypeStruct((rows, run.source.spec.caption_length), np.int32)} if run.captioned else {}

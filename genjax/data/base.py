@@ -7,6 +7,7 @@ of a small set answer it from memory, those of a large one from the disk, and th
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -47,11 +48,13 @@ class Source:
       spec: what one example is, and how many there are.
       splits: "train" and "eval", which share no example and have at least one each.
       tokenizer: for text, what its tokens are; else None.
+      exact_nats: rows of the eval split -> -log p of their data [n] under the distribution that they were drawn from; None where it is not known.
     """
 
     spec: DataSpec
     splits: dict[str, Rows]
     tokenizer: tokenizers.Tokenizer | None = None
+    exact_nats: Callable[[Arrays], np.ndarray] | None = None
 
     def __post_init__(self):
         for split in ("train", "eval"):

@@ -173,6 +173,9 @@ def evaluate(path: str, overrides: Mapping[str, str], *, step: int | None, weigh
         print(f"  bits/{bits.unit:<5} {bits.value:.4f} ± {bits.stderr:.4f}   {bits.kind.replace('_', ' ')}, {bits.examples:,} held-out examples")
         for name, value in bits.terms.items():
             print(f"    {name:<14} {value:.4f}")
+        if bits.excess is not None:
+            bound = "at most " * (bits.kind == "upper_bound")
+            print(f"  bits/example above the exact -log2 p: {bound}{bits.excess.value:.3f} ± {bits.excess.stderr:.3f}")
         for baseline in baselines.table(run.source) if run.objective.generates else []:
             print(f"  {baseline.value:.4f}     {baseline.name}")
         record[f"bits_per_{bits.unit}"] = bits._asdict()

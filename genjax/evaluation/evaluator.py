@@ -12,7 +12,7 @@ import numpy as np
 
 from genjax import rng
 from genjax.data.loader import eval_batches
-from genjax.evaluation.statistics import Bits, bits_per_unit
+from genjax.evaluation.statistics import Bits, bits_per_unit, excess
 from genjax.training.setup import Run
 from genjax.types import Params
 
@@ -55,18 +55,22 @@ class Evaluator:
         """Bits a unit on the first `examples` of the held-out split, or on all of it. Equal parameters give equal numbers."""
         key = rng.stream(self.run.config.seed, "likelihood")
         parts: list[dict[str, np.ndarray]] = []
+        # What rows are worth is not known given what a model is told of them.
+        exact = None if self.run.classes or self.run.captioned else self.run.source.exact_nats
         kind, unit = "", ""
         processes = {"process_index": jax.process_index(), "process_count": jax.process_count()}
         for batch in eval_batches(self.run.source, self.batch_size, limit=examples, **processes):
+            worth = {} if exact is None else {"exact": exact(batch)}
             batch = self.run.parallel.put(batch)
             result = self.likelihood(params, batch, key)
             kept = np.asarray(self.run.parallel.gather(batch["weight"])) > 0
             columns = {"nats": result.nats, "units": result.units, "draws": result.stderr} | {f"term/{k}": v for k, v in result.terms.items()}
-            parts.append({name: np.asarray(column, np.float64)[kept] for name, column in columns.items()})
+            parts.append({name: np.asarray(column, np.float64)[kept] for name, column in (columns | worth).items()})
             kind, unit = result.kind, result.unit
         columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         terms = {name.removeprefix("term/"): column for name, column in columns.items() if name.startswith("term/")}
-        return bits_per_unit(columns["nats"], columns["units"], columns["draws"], terms, kind, unit)
+        bits = bits_per_unit(columns["nats"], columns["units"], columns["draws"], terms, kind, unit)
+        return bits if exact is None else bits._replace(excess=excess(columns["nats"], columns["exact"]))
 
     def film(self, params: Params, count: int) -> dict[str, np.ndarray]:
         """The films of the objective for the first `count` held-out examples: name -> frames [F, count, ...]."""
@@ -88,8 +92,13 @@ class Evaluator:
         """`count` samples with ids first, first + 1, ...; sample i is the same whatever the count and the batch size.
 
         With classes, the class of sample i is `label` (one, or one a sample), or i modulo the number of classes when it is None.
-        `given` [count, ...] goes into the request: the data to edit, and the mask of what to keep. Another `turn` draws with other numbers.
+        A model that is told of captions draws those of the held-out split, in turn.
+        `given` [count, ...] goes into the request: a caption, the data to edit, the mask of what to keep. Another `turn` draws with other numbers.
         """
+        given = dict(given or {})
+        if self.run.captioned and "caption" not in given:
+            held_out = self.run.source.splits["eval"]
+            given["caption"] = held_out.rows(np.arange(first, first + count) % len(held_out))["caption"]
         classes = self.run.classes
         ids = np.arange(first, first + count, dtype=np.uint32)
         labels = (ids % classes if label is None else np.broadcast_to(label, (count,))).astype(np.int32) if classes else None
@@ -100,7 +109,7 @@ class Evaluator:
             here = np.arange(start, start + self.batch_size)
             here = np.where(here < count, here, start)
             request = {"id": ids[here]} | ({"label": labels[here]} if labels is not None else {})
-            request |= {name: rows[here] for name, rows in (given or {}).items()}
+            request |= {name: rows[here] for name, rows in given.items()}
             samples = self.sampler(params, self.run.parallel.put_whole(request), key)
             rows.append(np.asarray(samples.data)[: count - start])
             nfe, depth = float(np.mean(samples.cost.nfe)), float(np.mean(samples.cost.sequential_depth))

@@ -8,6 +8,13 @@ from typing import NamedTuple
 import numpy as np
 
 
+class Estimate(NamedTuple):
+    """A mean and its standard error."""
+
+    value: float
+    stderr: float
+
+
 class Bits(NamedTuple):
     """Bits a unit over a set of examples.
 
@@ -20,6 +27,7 @@ class Bits(NamedTuple):
       examples: how many there were.
       terms: name -> bits a unit, the parts that the value is the sum of.
       unit: what the units are, "dim" or "label".
+      excess: where -log p of every example is known, mean bits an example above it and the standard error of that mean, example by example.
     """
 
     value: float
@@ -29,6 +37,13 @@ class Bits(NamedTuple):
     examples: int
     terms: dict[str, float]
     unit: str
+    excess: Estimate | None = None
+
+
+def excess(nats: np.ndarray, exact: np.ndarray) -> Estimate:
+    """Bits that n examples need above what they are worth, for nats and exact nats [n]: in pairs, so that how examples differ cancels."""
+    above = (nats - exact) / math.log(2)
+    return Estimate(float(np.mean(above)), float(np.std(above)) / math.sqrt(max(1, len(above) - 1)))
 
 
 def bits_per_unit(nats: np.ndarray, units: np.ndarray, draws: np.ndarray, terms: dict[str, np.ndarray], kind: str, unit: str = "dim") -> Bits:

@@ -26,7 +26,7 @@ from genjax.diffusion.process import Denoise, Process, alpha_sigma, bcast, pertu
 from genjax.models import masks
 from genjax.models.layers import named
 from genjax.models.networks import VectorNetwork
-from genjax.objectives.base import base_label, classes_from, hide_labels, trunk_from
+from genjax.objectives.base import Given, base_label, classes_from, hide, trunk_from
 from genjax.objectives.sequences import Sequence, sequence
 from genjax.objectives.sequences import grid as axes
 from genjax.registry import bind
@@ -89,7 +89,8 @@ class EmbeddingDiffusion:
         rows, codes = sequence(batch, self.spec), Codebook.of(params["codes"])
         x0 = codes.encode(rows.tokens)
         logsnr, density = time_sampling.draw(self.time_sampler, self.process, rng.fold_name(key, "time"), batch["id"])
-        label = hide_labels(batch.get("label"), self.network.num_classes, self.drop_rate, keys("label")) if train else batch.get("label")
+        given = Given.of(batch)
+        label = (hide(given, self.network.num_classes, self.drop_rate, keys("label")) if train else given).label
         denoise = self._denoiser(params, rows, label, keys("dropout") if train else None)
         eps, decoder_eps = (rng.normal(keys(name), x0.shape[1:]) for name in ("noise", "decoder"))
         terms = {

@@ -20,7 +20,7 @@ from genjax.diffusion.quantizer import Quantizer
 from genjax.errors import UsageError
 from genjax.models.networks import PatchNetwork
 from genjax.models.unet import UNet
-from genjax.objectives.base import classes_from, hide_labels
+from genjax.objectives.base import Given, classes_from, hide
 from genjax.objectives.noise_prediction import NETWORKS
 from genjax.registry import bind
 from genjax.types import Array, Batch, Cost, DataSpec, Key, Likelihood, LossSums, Params, Samples
@@ -95,7 +95,8 @@ class FlowMap(abc.ABC):
             return rng.rows(rng.fold_name(key, name), batch["id"])
 
         x0, eps = self.quantizer.encode(batch["image"]), rng.normal(keys("noise"), self.spec.shape)
-        label = hide_labels(batch.get("label"), self.network.num_classes, self.drop_rate, keys("label")) if train else batch.get("label")
+        given = Given.of(batch)
+        label = (hide(given, self.network.num_classes, self.drop_rate, keys("label")) if train else given).label
         error, scale = self.errors(params, x0, eps, batch, key, label, keys("dropout") if train else None)
         squared = jnp.sum(jnp.square(error), axis=inner(error))
         distance = bind(flow_map.DISTANCES, Choice(self.distance).parts, "distance")(squared, self.spec.num_dims)

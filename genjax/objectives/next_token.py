@@ -14,6 +14,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+import jax
 import jax.numpy as jnp
 
 from genjax import rng
@@ -25,7 +26,7 @@ from genjax.models import adapters, masks
 from genjax.models import cache as caches
 from genjax.models.networks import TokenNetwork
 from genjax.objectives import cross_entropy
-from genjax.objectives.base import base_label, classes_from, hide_labels
+from genjax.objectives.base import Given, base_label, classes_from, hide, request_of
 from genjax.objectives.sequences import Sequence, network_from, sequence
 from genjax.types import Array, Batch, Cost, DataSpec, Key, Likelihood, LossSums, Params, PyTree, Samples
 
@@ -53,7 +54,7 @@ class NextToken:
     def build(cls, config: Any, spec: DataSpec) -> NextToken:
         options, classes = config.next_token, classes_from(config, spec)
         return cls(
-            network_from(config, spec),
+            network_from(config, spec, causal=True),
             spec,
             config.conditioning.drop_rate,
             base_label(config, classes),
@@ -67,17 +68,17 @@ class NextToken:
         )
 
     def init(self, key: Key) -> Params:
-        batch = {self.spec.key: jnp.zeros((1, *self.spec.shape), jnp.int32), "label": jnp.zeros((1,), jnp.int32)}
-        rows = sequence(batch, self.spec)
-        return self.network.init(key, rows.tokens, rows.coordinates, masks.causal(*rows.tokens.shape), batch["label"])["params"]
+        rows, one = sequence({self.spec.key: jnp.zeros((1, *self.spec.shape), jnp.int32)}, self.spec), jnp.zeros((1,), jnp.int32)
+        seen = masks.causal(*rows.tokens.shape)
+        return self.network.init(key, rows.tokens, rows.coordinates, seen, one, caption=one[:, None])["params"]
 
     def loss(self, params: Params, batch: Batch, key: Key, *, train: bool) -> LossSums:
         def keys(name: str) -> Key:
             return rng.rows(rng.fold_name(key, name), batch["id"])
 
-        label = hide_labels(batch.get("label"), self.network.num_classes, self.drop_rate, keys("label")) if train else batch.get("label")
+        given = hide(Given.of(batch), self.network.num_classes, self.drop_rate, keys("label")) if train else Given.of(batch)
         rows = sequence(batch, self.spec)
-        terms = self._terms(params, rows, label, keys("dropout") if train else None)
+        terms = self._terms(params, rows, given, keys("dropout") if train else None)
         weight = batch["weight"][:, None] * rows.mask
         loss = terms.loss(label_smoothing=self.label_smoothing, z_loss=self.z_loss)
         total = lambda x: jnp.sum(weight * x)
@@ -87,7 +88,7 @@ class NextToken:
     def likelihood(self, params: Params, batch: Batch, key: Key) -> Likelihood:
         del key  # nothing is drawn: equation (1) is exact
         rows = sequence(batch, self.spec)
-        nats = jnp.sum(rows.mask * self._terms(params, rows, batch.get("label"), None).nats, axis=-1)
+        nats = jnp.sum(rows.mask * self._terms(params, rows, Given.of(batch), None).nats, axis=-1)
         return Likelihood(nats, rows.units, jnp.zeros_like(nats), {}, "exact", self.spec.unit)
 
     def sample(self, params: Params, request: Batch, key: Key) -> Samples:
@@ -119,7 +120,7 @@ class NextToken:
         """What follows prompts: at most `length` tokens a row, drawn, or found by beam search where `beams` is not 0.
 
         prompt, real: int32 and bool [B, P], see `decoding.prompts`; the start token is put before them.
-        request: `id` and, with classes, `label` of every row.
+        request: `id` of every row, and what it is conditioned on.
         stop, known: see `decoding.generate`.
         """
         start = jnp.full((prompt.shape[0], 1), self.network.vocab, jnp.int32)
@@ -137,7 +138,7 @@ class NextToken:
     def decoder(self, params: Params, request: Batch, room: int) -> tuple[Apply, Callable[[PyTree, Array], PyTree], PyTree]:
         """The model as `decoding` wants it: `apply`, how to take rows of its state, and its empty state for `room` positions a row.
 
-        The state is a cache, and the labels that go with its rows.
+        The state is a cache, and what its rows are conditioned on.
         """
         rows, guided, grid = request["id"].shape[0], self.guidance_scale != 1.0, self.network.grid
         require(len(grid) == 1 or room <= self.spec.num_dims, f"{room} positions do not fit into a grid of {self.spec.num_dims}")
@@ -145,38 +146,42 @@ class NextToken:
         if room > reach:  # beyond the length of training, attention reaches as far as it was trained to, and rotary positions are relative
             trunk = network.trunk
             network = network.clone(trunk=trunk.clone(window=min(trunk.window or reach, reach)))
-        label = request.get("label")
-        if guided:  # every row twice in one batch: with its class, and without
-            label = jnp.concatenate([request["label"], jnp.full((rows,), self.base_label)])
+        given = Given.of(request)
+        if guided:  # every row twice in one batch: with its condition, and without
+            given = jax.tree.map(lambda *parts: jnp.concatenate(parts), given, given.instead(self.base_label))
 
         def apply(tokens: Array, positions: Array, real: Array, state: PyTree) -> tuple[Array, PyTree]:
-            cache, label = state
+            cache, given = state
             half = tokens.shape[0]
             if guided:
                 tokens, positions, real = (jnp.concatenate([x, x]) for x in (tokens, positions, real))
             coordinates = positions[..., None] if len(grid) == 1 else adapters.grid_coordinates(grid)[positions]
             ids = masks.AttentionIds(positions, real.astype(jnp.int32), positions)
-            logits, cache = network.apply({"params": params}, tokens, coordinates, ids, label, cache=cache)
-            return guide(logits[:half], logits[half:], self.guidance_scale) if guided else logits, (cache, label)
+            logits, cache = network.apply({"params": params}, tokens, coordinates, ids, given.label, cache=cache, caption=given.caption)
+            return guide(logits[:half], logits[half:], self.guidance_scale) if guided else logits, (cache, given)
 
         def take(state: PyTree, kept: Array) -> PyTree:
-            cache, label = state
+            cache, given = state
             if guided:
                 kept = jnp.concatenate([kept, kept + cache.index.shape[0] // 2])
-            return caches.take(cache, kept), None if label is None else label[kept]
+            return caches.take(cache, kept), jax.tree.map(lambda x: x[kept], given)
 
-        return apply, take, (network.trunk.empty_cache(2 * rows if guided else rows, room), label)
+        prefix = network.captions.length(given.caption) if network.captions else 0
+        empty = network.trunk.empty_cache(2 * rows if guided else rows, prefix + room)
+        return apply, take, (network.apply({"params": params}, *given, empty, method="read"), given)
 
     def film(self, params: Params, batch: Batch, key: Key) -> dict[str, Array]:
         """`writing`: a sample as far as it is written, before every token and after the last; what is not yet written is 0."""
-        drawn = self.sample(params, {k: v for k, v in batch.items() if k in ("id", "label")}, key).data
+        drawn = self.sample(params, request_of(batch), key).data
         tokens = drawn.reshape(drawn.shape[0], self.spec.num_dims)
         written = jnp.arange(tokens.shape[1])[None, :] < jnp.arange(tokens.shape[1] + 1)[:, None]
         return {"writing": jnp.where(written[:, None], tokens, 0).reshape(-1, tokens.shape[0], *self.spec.shape)}
 
-    def _terms(self, params: Params, rows: Sequence, label: Array | None, dropout_keys: Key | None) -> cross_entropy.Terms:
+    def _terms(self, params: Params, rows: Sequence, given: Given, dropout_keys: Key | None) -> cross_entropy.Terms:
         """Teacher forcing: the terms [B, T] of every token given those before it in its segment."""
         seen = masks.causal(*rows.tokens.shape)._replace(segment_ids=rows.segment_ids)
         apply = functools.partial(self.network.apply, {"params": params})
-        features, _ = apply(rows.shifted(self.network.vocab), rows.coordinates, seen, label, dropout_keys, method="features")
+        features, _ = apply(
+            rows.shifted(self.network.vocab), rows.coordinates, seen, given.label, dropout_keys, caption=given.caption, method="features"
+        )
         return cross_entropy.chunked(lambda x: jnp.asarray(apply(x, method="logits")), features, rows.tokens, self.loss_chunk)

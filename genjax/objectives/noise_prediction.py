@@ -39,11 +39,11 @@ from genjax.diffusion import (
     weighting,
 )
 from genjax.diffusion.process import Denoise, Process, alpha_sigma, bcast, perturb
-from genjax.diffusion.quantizer import Quantizer
+from genjax.diffusion.quantizer import PaletteLevels, Quantizer
 from genjax.errors import UsageError
 from genjax.models.networks import PatchNetwork
 from genjax.models.unet import UNet
-from genjax.objectives.base import Objective, base_label, boxed, classes_from, hide_labels, trunk_from
+from genjax.objectives.base import NO_TEXT, Given, Objective, base_label, boxed, captions_from, classes_from, hide, request_of, trunk_from
 from genjax.objectives.classifier import Classifier
 from genjax.registry import Count, Fraction, Natural, NonNegative, Positive, bind
 from genjax.types import Array, Batch, Cost, DataSpec, Key, Likelihood, LossSums, Params, Samples
@@ -98,7 +98,7 @@ class NoisePrediction:
         objective = cls(
             network=NETWORKS[options.network](config, spec, classes),
             spec=spec,
-            quantizer=Quantizer(spec.levels),
+            quantizer=DECODERS[options.decoder](spec),
             process=process,
             learns_curve=learns_curve,
             prediction=options.prediction,
@@ -137,7 +137,7 @@ class NoisePrediction:
 
     def init(self, key: Key) -> Params:
         one = jnp.zeros((1,), jnp.int32)
-        params = dict(self.network.init(key, jnp.zeros((1, *self.spec.shape)), jnp.zeros((1,)), one)["params"])
+        params = dict(self.network.init(key, jnp.zeros((1, *self.spec.shape)), jnp.zeros((1,)), one, caption=one[:, None])["params"])
         if self.learns_curve:
             params["curve"] = boxed(learned_curve.init(rng.fold_name(key, "curve")), "curve")
         if Choice(self.weighting).parts[0] == UNCERTAINTY:
@@ -150,7 +150,7 @@ class NoisePrediction:
 
         x0 = self.quantizer.encode(batch["image"])
         eps = rng.normal(keys("noise"), self.spec.shape)
-        label = hide_labels(batch.get("label"), self.network.num_classes, self.drop_rate, keys("label")) if train else batch.get("label")
+        given = hide(Given.of(batch), self.network.num_classes, self.drop_rate, keys("label")) if train else Given.of(batch)
         dropout_keys = keys("dropout") if train else None
 
         def rows(params: Params, logsnr: Array, inverse_density: Array) -> tuple[Array, Array]:
@@ -159,7 +159,7 @@ class NoisePrediction:
             x = perturb(self.process, x0, logsnr, eps)
 
             # 2. What the network says, and what would have been right.
-            output = self._output(params, x, logsnr, label, dropout_keys)
+            output = self._output(params, x, logsnr, given, dropout_keys)
             right = prediction.target(self.prediction, x0, eps, logsnr, self.process.scaling, self.data_std)
 
             # 3. The error of the noise, equation (2).
@@ -179,7 +179,7 @@ class NoisePrediction:
     def likelihood(self, params: Params, batch: Batch, key: Key) -> Likelihood:
         keys = rng.rows(key, batch["id"])
         measure = bind(BOUNDS, Choice(self.bound).parts, "likelihood")
-        found = measure(self, self._process(params), self._denoiser(params, batch.get("label")), batch["image"], keys)
+        found = measure(self, self._process(params), self._denoiser(params, Given.of(batch)), batch["image"], keys)
         units = jnp.full(found.nats.shape, self.spec.num_dims)
         terms = {name: getattr(found, name) for name in ("prior", "reconstruction", "diffusion") if hasattr(found, name)}
         return Likelihood(found.nats, units, found.stderr, terms, "upper_bound")
@@ -201,7 +201,7 @@ class NoisePrediction:
         eps = rng.normal(keys, self.spec.shape)
         levels = jnp.linspace(self.process.logsnr_max, self.process.logsnr_min, 9)
         noising = jax.vmap(lambda logsnr: perturb(self.process, x0, jnp.full(x0.shape[:1], logsnr), eps))(levels)
-        found, _ = self._solve(params, {name: batch[name] for name in ("id", "label") if name in batch}, key)
+        found, _ = self._solve(params, request_of(batch), key)
         denoising = [] if isinstance(found, adaptive.AdaptiveSolution) else [found.path]
         frames = {"noising": noising, "denoising": jnp.concatenate([*denoising, found.x[None]])}
         return {name: self.quantizer.decode(x) for name, x in frames.items()}
@@ -209,7 +209,7 @@ class NoisePrediction:
     def _solve(self, params: Params, request: Batch, key: Key) -> tuple[solvers.Solution | adaptive.AdaptiveSolution, int]:
         """The solver's solution for a request as in `sample`, and the network evaluations of one call of its denoiser."""
         keys = rng.rows(key, request["id"])
-        denoise, evaluations = GUIDES[self.guide and self.guide[0]](self, params, request.get("label"))
+        denoise, evaluations = GUIDES[self.guide and self.guide[0]](self, params, Given.of(request))
         process, solver, inverted = self._process(params), self._solver(), 0
         start = solvers.initial(process, keys, self.spec.shape, self.data_std)
         known = self.quantizer.encode(request["image"]) if "image" in request else None
@@ -256,18 +256,18 @@ class NoisePrediction:
         name, options = Choice(self.grid).parts
         return grid.make(name, process, self.steps, "denoise", **options)
 
-    def _denoiser(self, params: Params, label: Array | None) -> Denoise:
+    def _denoiser(self, params: Params, given: Given) -> Denoise:
         """(x, logsnr) -> x0_hat, the estimate of the clean image."""
 
         def denoise(x: Array, logsnr: Array) -> Array:
-            output = self._output(params, x, logsnr, label, None)
+            output = self._output(params, x, logsnr, given, None)
             return prediction.to_x0(self.prediction, x, output, logsnr, self.process.scaling, self.data_std)
 
         return denoise
 
-    def _output(self, params: Params, x: Array, logsnr: Array, label: Array | None, dropout_keys: Key | None) -> Array:
+    def _output(self, params: Params, x: Array, logsnr: Array, given: Given, dropout_keys: Key | None) -> Array:
         c_in = prediction.coefficients(self.prediction, logsnr, self.process.scaling, self.data_std).c_in
-        return jnp.asarray(self.network.apply({"params": params}, bcast(c_in, x) * x, logsnr, label, dropout_keys))
+        return jnp.asarray(self.network.apply({"params": params}, bcast(c_in, x) * x, logsnr, given.label, dropout_keys, caption=given.caption))
 
 
 def _trunk(config: Any, spec: DataSpec, classes: int) -> PatchNetwork:
@@ -276,16 +276,24 @@ def _trunk(config: Any, spec: DataSpec, classes: int) -> PatchNetwork:
         height % size == 0 and width % size == 0,
         f"images of {height}x{width} are not divisible into patches: set noise_prediction.patch_size to a divisor of both",
     )
-    return PatchNetwork(trunk_from(config), (height, width, channels), size, classes, parent=None)
+    captions = captions_from(config, spec, causal=False)
+    return PatchNetwork(trunk_from(config), (height, width, channels), size, classes, captions, parent=None)
 
 
 def _unet(config: Any, spec: DataSpec, classes: int) -> UNet:
     height, width, channels = spec.shape
     model = config.model
+    require(config.conditioning.text == NO_TEXT, f"the U-Net reads no captions: set conditioning.text={NO_TEXT}, or noise_prediction.network=trunk")
     return UNet((height, width, channels), **config.unet, dropout=model.dropout, dtype=model.dtype, num_classes=classes, parent=None)
 
 
 NETWORKS: dict[str, Callable[[Any, DataSpec, int], PatchNetwork | UNet]] = {"trunk": _trunk, "unet": _unet}
+
+
+DECODERS: dict[str, Callable[[DataSpec], Quantizer]] = {
+    "levels": lambda spec: Quantizer(spec.levels),
+    "palette": lambda spec: PaletteLevels(spec.levels, colours=spec.palette),
+}
 
 
 LEARNED = "learned"  # the curve that is
@@ -314,38 +322,38 @@ WEIGHERS = dict.fromkeys(weighting.WEIGHTINGS, _by_level) | {"target_mse": _targ
 WEIGHTINGS: dict[str, Callable] = weighting.WEIGHTINGS | {"target_mse": weighting.implied, UNCERTAINTY: weighting.uncertainty}
 
 
-# Each: (objective, params, label) -> the denoiser that samples are drawn with, and its network evaluations a call; by what guides.
+# Each: (objective, params, what rows are given) -> the denoiser that samples are drawn with, and its network evaluations a call; by what guides.
 
 
-def _by_label(objective: NoisePrediction, params: Params, label: Array | None) -> tuple[Denoise, int]:
+def _by_condition(objective: NoisePrediction, params: Params, given: Given) -> tuple[Denoise, int]:
     """Classifier-free, or away from a negative label."""
-    denoise = objective._denoiser(params, label)
+    denoise = objective._denoiser(params, given)
     if objective.guidance_scale == 1.0:
         return denoise, 1
-    assert label is not None, "guidance needs classes"
-    return _away_from(objective._denoiser(params, jnp.full_like(label, objective.base_label)), denoise, objective), 2
+    return _away_from(objective._denoiser(params, given.instead(objective.base_label)), denoise, objective), 2
 
 
-def _by_weaker_model(objective: NoisePrediction, params: Params, label: Array | None) -> tuple[Denoise, int]:
+def _by_weaker_model(objective: NoisePrediction, params: Params, given: Given) -> tuple[Denoise, int]:
     """Autoguidance. The guide may have another scaling and another prediction: at one log-SNR, x/alpha means the same to both."""
     assert objective.guide is not None
     guide = objective.guide[1]
     assert isinstance(guide, NoisePrediction)
-    weaker, (mine, theirs) = guide._denoiser(params["guide"], label), (objective.process.scaling, guide.process.scaling)
+    weaker, (mine, theirs) = guide._denoiser(params["guide"], given), (objective.process.scaling, guide.process.scaling)
 
     def denoise(x: Array, logsnr: Array) -> Array:
         return weaker(bcast(alpha_sigma(logsnr, theirs)[0] / alpha_sigma(logsnr, mine)[0], x) * x, logsnr)
 
-    return _away_from(denoise, objective._denoiser(params, label), objective), 2
+    return _away_from(denoise, objective._denoiser(params, given), objective), 2
 
 
-def _by_classifier(objective: NoisePrediction, params: Params, label: Array | None) -> tuple[Denoise, int]:
+def _by_classifier(objective: NoisePrediction, params: Params, given: Given) -> tuple[Denoise, int]:
     """A classifier of clean images, asked about x0_hat (universal guidance); the model itself is not told the class."""
     assert objective.guide is not None
     guide = objective.guide[1]
     assert isinstance(guide, Classifier)
+    label = given.label
     assert label is not None, "a classifier's data have labels"
-    base = objective._denoiser(params, jnp.full_like(label, objective.network.num_classes))
+    base = objective._denoiser(params, given.instead(objective.network.num_classes))
     told = guidance.classifier_of_estimates(base, lambda x0: guide.log_prob(params["guide"], x0, label), 1.0, objective.process.scaling)
     return _away_from(base, told, objective), 2
 
@@ -355,7 +363,7 @@ def _away_from(base: Denoise, denoise: Denoise, objective: NoisePrediction) -> D
     return guidance.classifier_free(denoise, base, o.guidance_scale, o.guidance_interval, o.guidance_rescale)
 
 
-GUIDES = {None: _by_label, "noise_prediction": _by_weaker_model, "classifier": _by_classifier}
+GUIDES = {None: _by_condition, "noise_prediction": _by_weaker_model, "classifier": _by_classifier}
 
 
 # Each: (objective, denoiser, solver or None, known [B, ...], mask) -> denoiser and solver that draw the rest, and how many times as many

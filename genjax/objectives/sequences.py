@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from genjax.models import adapters
 from genjax.models.networks import TokenNetwork
-from genjax.objectives.base import classes_from, trunk_from
+from genjax.objectives.base import captions_from, classes_from, trunk_from
 from genjax.types import Array, Batch, DataSpec
 
 
@@ -49,10 +49,10 @@ def grid(spec: DataSpec) -> tuple[int, ...]:
     return tuple(n for n in spec.shape if n > 1) or (1,)
 
 
-def network_from(config: Any, spec: DataSpec) -> TokenNetwork:
-    """The network over tokens of a config, for data like `spec`."""
-    model = config.model
-    return TokenNetwork(trunk_from(config), spec.levels, grid(spec), classes_from(config, spec), model.tied_head, model.logit_softcap, parent=None)
+def network_from(config: Any, spec: DataSpec, *, causal: bool) -> TokenNetwork:
+    """The network over tokens of a config, for data like `spec`; captions are read as in `captions_from`."""
+    model, classes, captions = config.model, classes_from(config, spec), captions_from(config, spec, causal=causal)
+    return TokenNetwork(trunk_from(config), spec.levels, grid(spec), classes, model.tied_head, model.logit_softcap, captions, parent=None)
 
 
 def sequence(batch: Batch, spec: DataSpec) -> Sequence:

@@ -14,7 +14,7 @@ import optax
 from genjax import objectives
 from genjax.config import Choice, Duration
 from genjax.data.sources import Source, TextFormat, open_source
-from genjax.objectives.base import Objective
+from genjax.objectives.base import NO_TEXT, Objective
 from genjax.training import ema, optimizer, state, step
 from genjax.training.parallel import Parallel
 from genjax.types import PyTree
@@ -57,6 +57,11 @@ class Run:
     def classes(self) -> int:
         """Classes that a sample can be asked for; 0 for none."""
         return self.source.spec.num_classes if self.config.conditioning.label else self.guide_classes
+
+    @property
+    def captioned(self) -> bool:
+        """Whether the model is told of captions."""
+        return self.config.conditioning.text != NO_TEXT
 
     @property
     def total_steps(self) -> int:
