@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -40,6 +40,49 @@ class EpochRows(Rows, Protocol):
         ...
 
 
+class Verdicts(NamedTuple):
+    """What is said of n examples that were asked for with captions.
+
+    Attributes:
+      valid: bool [n], whether it shows nothing but what there is.
+      follow: bool [n], whether the caption is true of it.
+      error: the name of the first thing that is wrong with each, "none" where nothing is.
+    """
+
+    valid: np.ndarray
+    follow: np.ndarray
+    error: list[str]
+
+    @property
+    def strict(self) -> np.ndarray:
+        """Valid, and following its caption."""
+        return self.valid & self.follow
+
+
+class Prompts(Protocol):
+    """A language in which examples can be asked for, and an oracle of whether what was drawn is what was asked."""
+
+    def encode(self, text: str) -> np.ndarray:
+        """The caption int32 [S] that a text is; UsageError where it is none."""
+        ...
+
+    def decode(self, caption: np.ndarray) -> str:
+        """The text of a caption [S]."""
+        ...
+
+    def category(self, caption: np.ndarray) -> str:
+        """What kind of statement a caption [S] makes."""
+        ...
+
+    def judge(self, captions: np.ndarray, data: np.ndarray) -> Verdicts:
+        """The verdicts on data [n, ...] of the source's spec, for captions [n, S]."""
+        ...
+
+    def pictures(self, data: np.ndarray) -> np.ndarray:
+        """The data as images uint8 [n, H, W, 3]."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True)
 class Source:
     """A data set, ready to be read.
@@ -49,12 +92,14 @@ class Source:
       splits: "train" and "eval", which share no example and have at least one each.
       tokenizer: for text, what its tokens are; else None.
       exact_nats: rows of the eval split -> -log p of their data [n] under the distribution that they were drawn from; None where it is not known.
+      prompts: the language of captions and the oracle of what they ask for; None without.
     """
 
     spec: DataSpec
     splits: dict[str, Rows]
     tokenizer: tokenizers.Tokenizer | None = None
     exact_nats: Callable[[Arrays], np.ndarray] | None = None
+    prompts: Prompts | None = None
 
     def __post_init__(self):
         for split in ("train", "eval"):

@@ -15,6 +15,22 @@ class Estimate(NamedTuple):
     stderr: float
 
 
+class Share(NamedTuple):
+    """`hits` of `count`, and Wilson's 95 % interval of the probability (1927): it stays in [0, 1] and is not empty at its ends."""
+
+    value: float
+    low: float
+    high: float
+    count: int
+
+
+def share(hits: np.ndarray) -> Share:
+    """Of bool [n], n >= 1."""
+    n, p, z = len(hits), float(np.mean(hits)), 1.959964
+    middle, half = (p + z**2 / (2 * n)) / (1 + z**2 / n), z / (1 + z**2 / n) * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    return Share(p, middle - half, middle + half, n)
+
+
 class Bits(NamedTuple):
     """Bits a unit over a set of examples.
 

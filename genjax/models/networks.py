@@ -105,8 +105,9 @@ class TokenNetwork(nn.Module):
         if self.captions is None or not self.captions.length(caption):
             return cache
         x, coordinates, ids = self.captions.positions(caption, len(self.grid))
-        _, cache = self.trunk(x, coordinates, ids, self._cond(label, caption), None, cache)
-        return cache
+        _, written = self.trunk(x, coordinates, ids, self._cond(label, caption), None, cache)
+        assert written is not None, "with a cache, the trunk returns it"
+        return written
 
     def _cond(self, label: Array | None, caption: Array | None) -> Array | None:
         """The vector [B, width] that modulates the trunk, if any."""

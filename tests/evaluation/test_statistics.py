@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from genjax.evaluation.statistics import bits_per_unit
+from genjax.evaluation.statistics import bits_per_unit, excess, share
 
 
 def measure(nats, units=None, draws=None, terms=None):
@@ -81,3 +81,21 @@ def test_terms_add_up_to_the_value():
 def test_a_uniform_model_has_the_log_of_its_levels(levels):
     measured = measure(np.full(5, 12 * math.log(levels)), np.full(5, 12))
     np.testing.assert_allclose(measured.value, math.log2(levels), rtol=1e-12)
+
+
+def test_excess_pairs_examples():
+    """How much examples differ does not count: 2 bits and 4 bits above what each is worth, whatever that is."""
+    exact = np.array([1.0, 50.0, 900.0, 3.0])
+    found = excess(exact + np.array([2.0, 4.0, 2.0, 4.0]) * math.log(2), exact)
+    np.testing.assert_allclose(found.value, 3.0, rtol=1e-12)
+    np.testing.assert_allclose(found.stderr, 1 / math.sqrt(3), rtol=1e-12)  # standard deviation 2 / sqrt(3) of four, over sqrt(4)
+
+
+@pytest.mark.parametrize(("hits", "count"), [(0, 10), (10, 10), (3, 10), (90, 100)])
+def test_the_interval_of_a_share_is_wilsons(hits, count):
+    """Its ends are the probabilities p at which the share is 1.96 standard deviations sqrt(p (1 - p) / n) away."""
+    found = share(np.arange(count) < hits)
+    assert (found.value, found.count) == (hits / count, count)
+    for end in (found.low, found.high):
+        np.testing.assert_allclose((found.value - end) ** 2, 1.959964**2 * end * (1 - end) / count, atol=1e-12)
+    assert -1e-12 <= found.low <= found.value <= found.high <= 1 + 1e-12

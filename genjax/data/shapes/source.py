@@ -17,12 +17,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from genjax.data.base import Arrays, Source
 from genjax.data.shapes import captions, counter, language, scenes, splits
 from genjax.data.shapes.captions import Speaker
+from genjax.data.shapes.prompts import ScenePrompts
 from genjax.data.shapes.scenes import CODES, TIERS, Scenes, Tier
 from genjax.errors import UsageError, did_you_mean
 from genjax.types import DataSpec
@@ -110,7 +112,7 @@ def open_shapes(argument: str, data_dir: str | None = None) -> Source:
     """
     train, held_out = _splits(argument)
     spec = DataSpec("shapes:" + argument, "image", (train.tier.pixels,) * 2 + (3,), 256, palette=tuple(map(tuple, scenes.PALETTE.tolist())), **_TOLD)
-    return Source(spec, {"train": train, "eval": held_out}, exact_nats=_exact_nats(held_out, "codes"))
+    return Source(spec, {"train": train, "eval": held_out}, exact_nats=_exact_nats(held_out, "codes"), prompts=ScenePrompts(train.tier, coded=False))
 
 
 def open_shapes_codes(argument: str, data_dir: str | None = None) -> Source:
@@ -121,10 +123,15 @@ def open_shapes_codes(argument: str, data_dir: str | None = None) -> Source:
     """
     train, held_out = _splits(argument)
     spec = DataSpec("shapes_codes:" + argument, "tokens", (train.tier.patches,) * 2, CODES, **_TOLD)
-    return Source(spec, {"train": CodeRows(train), "eval": CodeRows(held_out)}, exact_nats=_exact_nats(held_out, "tokens"))
+    return Source(
+        spec,
+        {"train": CodeRows(train), "eval": CodeRows(held_out)},
+        exact_nats=_exact_nats(held_out, "tokens"),
+        prompts=ScenePrompts(train.tier, coded=True),
+    )
 
 
-_TOLD: dict[str, int] = {
+_TOLD: dict[str, Any] = {
     "num_classes": 0,
     "train_size": TRAIN_SIZE,
     "eval_size": EVAL_SIZE,
