@@ -66,6 +66,9 @@ def arm_metrics(arm: Arm) -> list[dict[str, Any]]:
     seed = arm.config.seed
     bits = [metric(arm.name, "bits_per_dim", arm.bits.value, "bits/dim", seed, stderr=arm.bits.stderr, kind=arm.bits.kind)]
     bits += [metric(arm.name, f"bits_per_dim_{term}", value, "bits/dim", seed, kind=arm.bits.kind) for term, value in arm.bits.terms.items()]
+    if arm.bits.excess is not None:
+        value, stderr = arm.bits.excess
+        bits.append(metric(arm.name, "excess_bits", value, "bits/example", seed, stderr=stderr, kind=arm.bits.kind))
     budget = arm.budget
     return [
         *bits,

@@ -98,4 +98,4 @@ def test_the_interval_of_a_share_is_wilsons(hits, count):
     assert (found.value, found.count) == (hits / count, count)
     for end in (found.low, found.high):
         np.testing.assert_allclose((found.value - end) ** 2, 1.959964**2 * end * (1 - end) / count, atol=1e-12)
-    assert -1e-12 <= found.low <= found.value <= found.high <= 1 + 1e-12
+    assert -1e-12 < found.low < found.value + 1e-12 and found.value - 1e-12 < found.high < 1 + 1e-12

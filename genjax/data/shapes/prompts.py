@@ -11,7 +11,7 @@ from genjax.data.base import Verdicts
 from genjax.data.shapes import captions, language, oracle, scenes, verdict
 from genjax.data.shapes.scenes import Tier
 
-SEVERAL = "several statements"
+SEVERAL, EMPTY = "several statements", "no shapes"
 CATEGORIES = dict(
     zip(
         language.TYPES,
@@ -36,6 +36,8 @@ class ScenePrompts:
 
     def category(self, caption: np.ndarray) -> str:
         clauses = language.parse(self.decode(caption)).clauses
+        if clauses == ((language.NG, language.ANYTHING, language.NO_SHAPES, 0),):  # asks for one scene, where a negation leaves nearly all
+            return EMPTY
         return SEVERAL if len(clauses) > 1 else CATEGORIES[language.TYPES[clauses[0][0]]]
 
     def judge(self, captions_: np.ndarray, data: np.ndarray) -> Verdicts:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from genjax.data.shapes import captions, language, scenes
-from genjax.data.shapes.prompts import CATEGORIES, SEVERAL, ScenePrompts
+from genjax.data.shapes.prompts import CATEGORIES, EMPTY, SEVERAL, ScenePrompts
 from genjax.data.sources import open_source
 from genjax.errors import UsageError
 
@@ -47,7 +47,14 @@ def test_noise_is_not_valid():
 
 @pytest.mark.parametrize(
     ("text", "category"),
-    [("a heart", "existence"), ("no heart", "negation"), ("nothing red", "negation"), ("a heart and no square", SEVERAL), ("two hearts", "number")],
+    [
+        ("a heart", "existence"),
+        ("no heart", "negation"),
+        ("no shapes", EMPTY),
+        ("nothing red", "negation"),
+        ("a heart and no square", SEVERAL),
+        ("two hearts", "number"),
+    ],
 )
 def test_categories(text, category):
     assert PICTURES.category(PICTURES.encode(text)) == category
