@@ -46,7 +46,14 @@ FIELDS = {
     },
     "conditioning": {
         "label": field(True, "condition on the class of an example, where the data has classes"),
-        "drop_rate": field(0.1, "how often the class is hidden in training, so that guidance has a model without it", at_least=0.0, at_most=1.0),
+        "text": field(
+            "none",
+            "condition on the caption of an example, where the data has captions: as positions before those of the data, or as the mean of its words",
+            choices=("none", "tokens", "pooled"),
+        ),
+        "drop_rate": field(
+            0.1, "how often class and caption are hidden in training, so that guidance has a model without them", at_least=0.0, at_most=1.0
+        ),
     },
     "model": {
         "width": field(64, "features a position", at_least=8),
@@ -111,6 +118,12 @@ FIELDS = {
             late=True,
         ),
         "edit_logsnr": field(0.0, "editing an image starts from it at this log-SNR (SDEdit): lower keeps less of it", late=True),
+        "decoder": field(
+            "levels",
+            "what a pixel can be, in samples and likelihoods: any levels, each channel by itself, or a colour of the data's palette",
+            choices=("levels", "palette"),
+            late=True,
+        ),
         "likelihood": field(
             Choice("bound"),
             "the variational bound, that of ancestral sampling in `steps` steps, or the probability-flow ODE, by the noise that fills a level",

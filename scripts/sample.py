@@ -10,6 +10,7 @@
   python scripts/sample.py --workdir=runs/noise --config.sample.guide=runs/weak --config.sample.guidance_scale=2   (autoguidance)
   python scripts/sample.py --workdir=runs/noise --film                                  (noising and denoising, as strips and GIFs)
 
+  python scripts/sample.py --workdir=runs/shapes_text --prompt='a red circle left of a blue square and no triangle'
   python scripts/sample.py --workdir=runs/shakespeare --prompt='ROMEO:' --config.sample.length=500 --config.sample.count=2
   python scripts/sample.py --workdir=runs/translation --prompt='A man sits on a bench.' --config.sample.count=1
   python scripts/sample.py --workdir=runs/chat --chat                                     (a line is a prompt, its answer is written below)
@@ -27,7 +28,7 @@ FLAGS = [
     cli.Flag("workdir", "the trained run's directory", required=True),
     cli.Flag("out", "file name without ending; default: samples/samples_step<step> in the run's directory"),
     cli.Flag("label", "draw only this class; default: all classes in turn", kind=int),
-    cli.Flag("prompt", "what a text begins with"),
+    cli.Flag("prompt", "what a text begins with, or the caption that a picture is asked for with"),
     cli.Flag("prompt_file", "the UTF-8 file that holds it"),
     cli.Flag("chat", "answer the lines of the terminal, one after the other, for a model of prompts with answers", kind=bool),
     cli.Flag("image", "edit instead of draw: held_out, or a PNG of the size of the data"),
@@ -52,7 +53,7 @@ def main(args):
     prompt = texts.read_prompt(args.prompt, args.prompt_file)
     require(
         not prompt or (args.image is None and args.interpolate is None and not args.film),
-        "--prompt is the beginning of a text: give no --image, --interpolate or --film",
+        "--prompt is the beginning of a text, or a caption: give no --image, --interpolate or --film",
     )
 
     require(

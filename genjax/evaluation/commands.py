@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from PIL import Image
 from genjax.config import require, to_json
 from genjax.data import pairs
 from genjax.data.base import Dialogue, Turn
-from genjax.evaluation import answers, baselines, edits, pictures, texts
+from genjax.evaluation import answers, baselines, edits, following, pictures, texts
 from genjax.evaluation.answers import Answers
 from genjax.evaluation.evaluator import Evaluator
 from genjax.evaluation.judge import Judge
@@ -31,12 +33,16 @@ _SHOWN = 5  # answers in the record of an evaluation
 def sample(path: str, overrides: Mapping[str, str], *, out: str | None, label: int | None, prompt: str, step: int | None, weights: str) -> Path:
     """Draws `sample.count` samples of a run and writes them as a picture or text, and an array; returns their path without ending.
 
-    A prompt is what text begins with, or what is answered by a model that was trained on prompts with answers.
+    A prompt is what text begins with, what is answered by a model that was trained on prompts with answers, or what a picture is asked for with; of
+    the picture the oracle's verdict is told.
     """
     trained = load(path, overrides, weights=weights, step=step)
     spec, count, tokenizer = trained.run.source.spec, trained.run.config.sample.count, trained.run.source.tokenizer
     _check_label(trained, path, label)
-    require(not prompt or tokenizer is not None, f"--prompt: the model of {path} writes no text")
+    prompts = trained.run.source.prompts
+    told = trained.run.captioned and prompts is not None
+    require(not prompt or tokenizer is not None or told, f"--prompt: the model of {path} writes no text and knows no captions")
+    caption = prompts.encode(prompt) if prompts is not None and told and prompt else None
     started = time.monotonic()
     evaluator, shown = Evaluator(trained.run), []
     if tokenizer is not None and trained.run.source.dialogues and answers.can(trained.run):
@@ -47,7 +53,8 @@ def sample(path: str, overrides: Mapping[str, str], *, out: str | None, label: i
         drawn = texts.write(evaluator, trained.params, count, tokenizer.encode(prompt), length)
         shown = [prompt + tokenizer.decode(row) for row in drawn.data]
     else:
-        drawn = evaluator.draw(trained.params, count, label=label)
+        given = None if caption is None else {"caption": np.tile(caption, (count, 1))}
+        drawn = evaluator.draw(trained.params, count, label=label, given=given)
     seconds = time.monotonic() - started
 
     target = _named(out) if out else Workdir(path).samples / f"samples_step{trained.step}"
@@ -58,11 +65,17 @@ def sample(path: str, overrides: Mapping[str, str], *, out: str | None, label: i
         print(
             f"{count} samples of step {trained.step} ({weights} weights) in {seconds:.1f} s with compilation; {drawn.nfe:g} network evaluations each"
         )
-        if spec.key == "image":
+        if spec.key == "image" or prompts is not None:
             picture = target.with_name(target.name + ".png")
             columns = trained.run.classes if trained.run.classes and label is None else 10
-            Image.fromarray(pictures.sheet(drawn.data, spec, columns)).save(picture)
+            images, of = (drawn.data, spec) if prompts is None else (prompts.pictures(drawn.data), dataclasses.replace(spec, levels=256))
+            Image.fromarray(pictures.sheet(images, of, columns)).save(picture)
             print(f"  picture  {picture}")
+        if prompts is not None and caption is not None:
+            verdicts = prompts.judge(np.tile(caption, (count, 1)), drawn.data)
+            counted = ", ".join(f"{error} {n}" for error, n in Counter(verdicts.error).most_common())
+            shares = [f"{name} {np.sum(getattr(verdicts, name))}/{count}" for name in ("valid", "follow", "strict")]
+            print(f"  verdict  '{prompts.decode(caption)}' {', '.join(shares)}; first errors: {counted}")
         if shown:
             written = target.with_name(target.name + ".txt")
             written.write_text(texts.sheet(shown), encoding="utf-8", newline="")
@@ -213,6 +226,9 @@ def evaluate(path: str, overrides: Mapping[str, str], *, step: int | None, weigh
         print(f"  bits/{bits.unit:<5} {bits.value:.4f} ± {bits.stderr:.4f}   {bits.kind.replace('_', ' ')}, {bits.examples:,} held-out examples")
         for name, value in bits.terms.items():
             print(f"    {name:<14} {value:.4f}")
+        if bits.excess is not None:
+            bound = "at most " * (bits.kind == "upper_bound")
+            print(f"  bits/example above the exact -log2 p: {bound}{bits.excess.value:.3f} ± {bits.excess.stderr:.3f}")
         for baseline in baselines.table(run.source) if run.objective.generates else []:
             print(f"  {baseline.value:.4f}     {baseline.name}")
         record[f"bits_per_{bits.unit}"] = bits._asdict()
@@ -227,6 +243,10 @@ def evaluate(path: str, overrides: Mapping[str, str], *, step: int | None, weigh
         print("  this objective has no likelihood: only its samples are judged")
     if run.source.dialogues and answers.can(run):
         record["answers"] = _answered(run, trained.params)
+    if run.captioned and run.source.prompts is not None:
+        found = following.measure(Evaluator(run), trained.params, run.config.sample.count)
+        record["following"] = following.record(found)
+        print(*following.lines(found), sep="\n")
     if judge is not None:
         drawn = Evaluator(run).draw(trained.params, run.config.sample.count)
         record["judged"] = {

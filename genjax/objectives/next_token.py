@@ -21,6 +21,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+import jax
 import jax.numpy as jnp
 
 from genjax import rng
@@ -33,7 +34,7 @@ from genjax.models import cache as caches
 from genjax.models.networks import TokenNetwork
 from genjax.models.trunk import Trunk
 from genjax.objectives import cross_entropy
-from genjax.objectives.base import base_label, classes_from, hide_labels, trunk_from
+from genjax.objectives.base import Given, base_label, classes_from, hide, request_of, trunk_from
 from genjax.objectives.sequences import Sequence, network_from, sequence
 from genjax.registry import Count, bind
 from genjax.types import Array, Batch, Cost, DataSpec, Key, Likelihood, LossSums, Params, PyTree, Samples, Work
@@ -69,7 +70,7 @@ class NextToken:
         )
         require(encoder is None or options.attention == "causal", "an encoder reads the prompt in both directions: leave next_token.attention=causal")
         return cls(
-            network_from(config, spec, encoder),
+            network_from(config, spec, encoder, causal=True),
             spec,
             config.conditioning.drop_rate,
             base_label(config, classes),
@@ -84,11 +85,10 @@ class NextToken:
         )
 
     def init(self, key: Key) -> Params:
-        batch = {self.spec.key: jnp.zeros((1, *self.spec.shape), jnp.int32), "label": jnp.zeros((1,), jnp.int32)}
-        rows = sequence(batch, self.spec)
+        rows, one = sequence({self.spec.key: jnp.zeros((1, *self.spec.shape), jnp.int32)}, self.spec), jnp.zeros((1,), jnp.int32)
 
         def logits(network: TokenNetwork) -> Array:
-            return network.logits(_features(network, rows, self.prefix, batch["label"], (None, None)))
+            return network.logits(_features(network, rows, self.prefix, Given(one, one[:, None]), (None, None)))
 
         return self.network.init(key, method=logits)["params"]
 
@@ -96,9 +96,9 @@ class NextToken:
         def keys(name: str) -> Key:
             return rng.rows(rng.fold_name(key, name), batch["id"])
 
-        label = hide_labels(batch.get("label"), self.network.num_classes, self.drop_rate, keys("label")) if train else batch.get("label")
+        given = hide(Given.of(batch), self.network.num_classes, self.drop_rate, keys("label")) if train else Given.of(batch)
         rows = sequence(batch, self.spec)
-        terms = self._terms(params, rows, label, (keys("dropout"), keys("encoder_dropout")) if train else (None, None))
+        terms = self._terms(params, rows, given, (keys("dropout"), keys("encoder_dropout")) if train else (None, None))
         weight = batch["weight"][:, None] * rows.mask
         loss = terms.loss(label_smoothing=self.label_smoothing, z_loss=self.z_loss)
         total = lambda x: jnp.sum(weight * x)
@@ -108,7 +108,7 @@ class NextToken:
     def likelihood(self, params: Params, batch: Batch, key: Key) -> Likelihood:
         del key  # nothing is drawn: equation (1) is exact
         rows = sequence(batch, self.spec)
-        nats = jnp.sum(rows.mask * self._terms(params, rows, batch.get("label"), (None, None)).nats, axis=-1)
+        nats = jnp.sum(rows.mask * self._terms(params, rows, Given.of(batch), (None, None)).nats, axis=-1)
         return Likelihood(nats, rows.units, jnp.zeros_like(nats), {}, "exact", self.spec.unit)
 
     def sample(self, params: Params, request: Batch, key: Key) -> Samples:
@@ -141,7 +141,7 @@ class NextToken:
         """What follows prompts: at most `length` tokens a row, drawn, or found by beam search where `beams` is not 0.
 
         prompt, real: int32 and bool [B, P], see `decoding.prompts`; the start token is put before them.
-        request: `id` and, with classes, `label` of every row.
+        request: `id` of every row, and what it is conditioned on.
         stop, known: see `decoding.generate`.
         """
         apply, take = self.decoder(params, prompt.shape[1] + length)
@@ -156,32 +156,38 @@ class NextToken:
 
     def read(self, params: Params, prompt: Array, real: Array, request: Batch, length: int, stop: Stop = ()) -> Progress:
         """Where decoding stands when prompts are read, with room for `length` tokens; arguments as in `complete`."""
-        rows, guided = prompt.shape[0], self.guidance_scale != 1.0
-        label, room = request.get("label"), prompt.shape[1] + length
-        if guided:  # every row twice in one batch: with its class, and without
-            label = jnp.concatenate([request["label"], jnp.full((rows,), self.base_label)])
+        rows, room = prompt.shape[0], prompt.shape[1] + length
         start = jnp.full((rows, 1), self.network.vocab, jnp.int32)
         tokens, real = jnp.concatenate([start, prompt], axis=1), jnp.pad(real, ((0, 0), (1, 0)), constant_values=True)
         first = real & (jnp.cumsum(tokens == self.spec.levels - 1, axis=1) == 0)  # before the first answer is asked for
         prefix = jnp.sum(first, axis=1) if self.prefix else jnp.zeros(rows, jnp.int32)
-        cache = self.network.trunk.empty_cache(2 * rows if guided else rows, room)
-        if self.network.encoder is not None:  # the decoder reads what is left, and counts its positions from there
-            cache, real = self._remember(params, tokens, first, label, cache), real & ~first
-        return prefill(self.decoder(params, room)[0], (cache, label, jnp.tile(prefix, 2) if guided else prefix), tokens, real, stop)
+        asked = Given.of(request), prefix, tokens, first
+        if self.guidance_scale != 1.0:  # every row twice in one batch: with its condition, and without
+            asked = jax.tree.map(lambda *parts: jnp.concatenate(parts), asked, (asked[0].instead(self.base_label), *asked[1:]))
+        given, prefix, read, encoded = asked
+        network = self.network
+        captions = network.captions.length(given.caption) if network.captions else 0
+        cache = network.trunk.empty_cache(read.shape[0], captions + room)
+        if network.encoder is not None:  # the decoder reads what is left, and counts its positions from there
+            cache, real = self._remember(params, read, encoded, given, cache), real & ~first
+        cache = network.apply({"params": params}, *given, cache, method="read")
+        return prefill(self.decoder(params, room)[0], (cache, given, prefix), tokens, real, stop)
 
-    def _remember(self, params: Params, tokens: Array, real: Array, label: Array | None, cache: caches.Cache) -> caches.Cache:
+    def _remember(self, params: Params, tokens: Array, real: Array, given: Given, cache: caches.Cache) -> caches.Cache:
         """The empty cache of a decoder, with what its blocks see of the encoder's prompts int32 and bool [B, P]."""
         at = jnp.cumsum(real, axis=1) - 1
         apply: Any = functools.partial(self.network.apply, {"params": params})
         context = apply(tokens, at[..., None], masks.AttentionIds(jnp.zeros_like(at), real.astype(jnp.int32), at), method="encode")
         none = jnp.zeros_like(at[:, :1])  # one position of padding, which is not kept
-        _, cache = apply(none, none[..., None], masks.AttentionIds(none, none, none), label, cache=cache, context=context)
+        _, cache = apply(
+            none, none[..., None], masks.AttentionIds(none, none, none), given.label, cache=cache, context=context, caption=given.caption
+        )
         return cache
 
     def decoder(self, params: Params, room: int) -> tuple[Apply, Callable[[PyTree, Array], PyTree]]:
         """The model as `decoding` wants it, for at most `room` positions a row: `apply`, and how to take rows of its state.
 
-        The state is a cache, the labels that go with its rows, and how many of the first positions of each see each other.
+        The state is a cache, what its rows are conditioned on, and how many of the first positions of each see each other.
         """
         guided, grid = self.guidance_scale != 1.0, self.network.grid
         require(len(grid) == 1 or room <= self.spec.num_dims, f"{room} positions do not fit into a grid of {self.spec.num_dims}")
@@ -191,27 +197,27 @@ class NextToken:
             network = network.clone(trunk=trunk.clone(window=min(trunk.window or reach, reach)))
 
         def apply(tokens: Array, positions: Array, real: Array, state: PyTree) -> tuple[Array, PyTree]:
-            cache, label, prefix = state
+            cache, given, prefix = state
             half = tokens.shape[0]
             if guided:
                 tokens, positions, real = (jnp.concatenate([x, x]) for x in (tokens, positions, real))
             coordinates = positions[..., None] if len(grid) == 1 else adapters.grid_coordinates(grid)[positions]
             blocks = jnp.where(positions < prefix[:, None], 0, positions)
             ids = masks.AttentionIds(blocks, real.astype(jnp.int32), positions)
-            logits, cache = network.apply({"params": params}, tokens, coordinates, ids, label, cache=cache)
-            return guide(logits[:half], logits[half:], self.guidance_scale) if guided else logits, (cache, label, prefix)
+            logits, cache = network.apply({"params": params}, tokens, coordinates, ids, given.label, cache=cache, caption=given.caption)
+            return guide(logits[:half], logits[half:], self.guidance_scale) if guided else logits, (cache, given, prefix)
 
         def take(state: PyTree, kept: Array) -> PyTree:
-            cache, label, prefix = state
+            cache, *rest = state
             if guided:
                 kept = jnp.concatenate([kept, kept + cache.index.shape[0] // 2])
-            return caches.take(cache, kept), None if label is None else label[kept], prefix[kept]
+            return caches.take(cache, kept), *jax.tree.map(lambda x: x[kept], rest)
 
         return apply, take
 
     def film(self, params: Params, batch: Batch, key: Key) -> dict[str, Array]:
         """`writing`: a sample as far as it is written, before every token and after the last; what is not yet written is 0."""
-        drawn = self.sample(params, {k: v for k, v in batch.items() if k in ("id", "label")}, key).data
+        drawn = self.sample(params, request_of(batch), key).data
         tokens = drawn.reshape(drawn.shape[0], self.spec.num_dims)
         written = jnp.arange(tokens.shape[1])[None, :] < jnp.arange(tokens.shape[1] + 1)[:, None]
         return {"writing": jnp.where(written[:, None], tokens, 0).reshape(-1, tokens.shape[0], *self.spec.shape)}
@@ -220,24 +226,24 @@ class NextToken:
         length = self.spec.num_dims
         return Work(positions=length, visible=(length + 1) / (2 * length), targets=length)
 
-    def _terms(self, params: Params, rows: Sequence, label: Array | None, dropout_keys: tuple[Key | None, Key | None]) -> cross_entropy.Terms:
+    def _terms(self, params: Params, rows: Sequence, given: Given, dropout_keys: tuple[Key | None, Key | None]) -> cross_entropy.Terms:
         """Teacher forcing: the terms [B, T] of every token given those before it in its segment."""
         apply = functools.partial(self.network.apply, {"params": params})
-        features = jnp.asarray(apply(rows, self.prefix, label, dropout_keys, method=_features))
+        features = jnp.asarray(apply(rows, self.prefix, given, dropout_keys, method=_features))
         return cross_entropy.chunked(lambda x: jnp.asarray(apply(x, method="logits")), features, rows.tokens, self.loss_chunk)
 
 
-def _features(network: TokenNetwork, rows: Sequence, prefix: bool, label: Array | None, dropout_keys: tuple[Key | None, Key | None]) -> Array:
+def _features(network: TokenNetwork, rows: Sequence, prefix: bool, given: Given, dropout_keys: tuple[Key | None, Key | None]) -> Array:
     """What the head is given to predict the tokens of rows, [B, T, width]; dropout_keys: those of the trunk and of the encoder."""
     inputs, segments = rows.shifted(network.vocab), rows.segment_ids
     at = jnp.broadcast_to(jnp.arange(segments.shape[1]), segments.shape)
     if network.encoder is None:
         ids = masks.AttentionIds(jnp.where(rows.prefix, rows.first, at) if prefix else at, segments, at)
-        return network.features(inputs, rows.coordinates, ids, label, dropout_keys[0])[0]
+        return network.features(inputs, rows.coordinates, ids, given.label, dropout_keys[0], caption=given.caption)[0]
     read = masks.AttentionIds(jnp.zeros_like(at), jnp.where(rows.prefix, segments, 0), at)
     written = masks.AttentionIds(at, jnp.where(rows.prefix, 0, segments), at)
     context = network.encode(inputs, rows.coordinates, read, dropout_keys[1])
-    return network.features(inputs, rows.coordinates, written, label, dropout_keys[0], context=context)[0]
+    return network.features(inputs, rows.coordinates, written, given.label, dropout_keys[0], context=context, caption=given.caption)[0]
 
 
 def _no_encoder(config: Any) -> None:

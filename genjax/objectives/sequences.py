@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from genjax.models import adapters
 from genjax.models.networks import TokenNetwork
 from genjax.models.trunk import Trunk
-from genjax.objectives.base import classes_from, trunk_from
+from genjax.objectives.base import captions_from, classes_from, trunk_from
 from genjax.types import Array, Batch, DataSpec
 
 
@@ -66,10 +66,10 @@ def grid(spec: DataSpec) -> tuple[int, ...]:
     return tuple(n for n in spec.shape if n > 1) or (1,)
 
 
-def network_from(config: Any, spec: DataSpec, encoder: Trunk | None = None) -> TokenNetwork:
-    """The network over tokens of a config, for data like `spec`."""
-    model, classes = config.model, classes_from(config, spec)
-    return TokenNetwork(trunk_from(config), spec.levels, grid(spec), classes, model.tied_head, model.logit_softcap, encoder, parent=None)
+def network_from(config: Any, spec: DataSpec, encoder: Trunk | None = None, *, causal: bool) -> TokenNetwork:
+    """The network over tokens of a config, for data like `spec`; captions are read as in `captions_from`."""
+    model, classes, captions = config.model, classes_from(config, spec), captions_from(config, spec, causal=causal)
+    return TokenNetwork(trunk_from(config), spec.levels, grid(spec), classes, model.tied_head, model.logit_softcap, encoder, captions, parent=None)
 
 
 def sequence(batch: Batch, spec: DataSpec) -> Sequence:

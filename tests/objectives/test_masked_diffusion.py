@@ -17,6 +17,7 @@ from genjax.diffusion import absorbing
 from genjax.errors import UsageError
 from genjax.models import cache as caches
 from genjax.models import masks
+from genjax.objectives.base import Given
 from genjax.objectives.sequences import sequence
 from genjax.types import DataSpec
 from tests.helpers import TOKENS, assert_trees_close, build, fresh_params, jit, make_batch, random_params
@@ -199,7 +200,7 @@ def test_a_block_is_predicted_from_itself_and_the_clean_blocks_before(shifted):
 def listed(objective, params, batch, block):
     """The bound in nats by all maskings of every block of four values, from the objective's logits. [B]."""
     rows = sequence(batch, objective.spec)
-    logits = jit(lambda hidden: jax.nn.log_softmax(objective._logits(params, rows, hidden, batch.get("label"), None)))
+    logits = jit(lambda hidden: jax.nn.log_softmax(objective._logits(params, rows, hidden, Given.of(batch), None)))
     total = 0.0
     for pattern in itertools.product([False, True], repeat=block):
         n = sum(pattern)
@@ -308,7 +309,7 @@ def test_a_packed_document_is_predicted_as_if_it_were_alone(options):
         "weight": np.ones(1, np.float32),
     }
     hidden = np.array([[1, 0, 1, 0, 1, 0, 1, 0]], bool)
-    ask = jit(lambda batch, hidden: objective._logits(params, sequence(batch, TEXT), hidden, None, None))
+    ask = jit(lambda batch, hidden: objective._logits(params, sequence(batch, TEXT), hidden, Given(None, None), None))
     together = np.asarray(ask(packed, hidden))
     start = 0
     for document in documents:
@@ -379,7 +380,7 @@ def test_blocks_with_a_cache_are_the_argmax_of_whole_forward_passes(shifted):
     request = request_of(range(rows), np.arange(rows) % 3)
     found = draw(dataclasses.replace(objective, rule=GREEDY), params, request)
     tokens, hidden = np.zeros((rows, 8), np.int32), np.ones((rows, 8), bool)
-    ask = jit(lambda tokens, hidden: objective._logits(params, sequence({"image": tokens}, IMAGE), hidden, request["label"], None))
+    ask = jit(lambda tokens, hidden: objective._logits(params, sequence({"image": tokens}, IMAGE), hidden, Given.of(request), None))
     for i in range(8):
         tokens[:, i] = np.argmax(ask(tokens, hidden), -1)[:, i]
         hidden[:, i] = False

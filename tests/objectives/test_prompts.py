@@ -12,6 +12,7 @@ from genjax.decoding.generate import make_step, stream
 from genjax.decoding.prompts import pad
 from genjax.errors import UsageError
 from genjax.models.masks import AttentionIds
+from genjax.objectives.base import Given
 from genjax.objectives.next_token import _features
 from genjax.objectives.sequences import sequence
 from genjax.types import DataSpec
@@ -58,7 +59,8 @@ class Model:
     def _logits(self, batch):
         """Of every token of a batch, with teacher forcing."""
         network, read = self.objective.network, functools.partial(_features, rows=sequence(batch, SPEC), prefix=self.objective.prefix)
-        return network.apply({"params": self.params}, method=lambda network: network.logits(read(network, label=None, dropout_keys=(None, None))))
+        read = functools.partial(read, given=Given(None, None), dropout_keys=(None, None))
+        return network.apply({"params": self.params}, method=lambda network: network.logits(read(network)))
 
     @functools.cached_property
     def read(self):
