@@ -28,7 +28,7 @@ def share(hits: np.ndarray) -> Share:
     """Of bool [n], n >= 1."""
     n, p, z = len(hits), float(np.mean(hits)), 1.959964
     middle, half = (p + z**2 / (2 * n)) / (1 + z**2 / n), z / (1 + z**2 / n) * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    return Share(p, middle - half, middle + half, n)
+    return Share(p, max(0.0, middle - half), min(1.0, middle + half), n)
 
 
 class Bits(NamedTuple):
