@@ -5,7 +5,9 @@
   python scripts/train.py --config=configs/shapes.py:noise_prediction --workdir=runs/shapes_noise
 
 The same trunk on the same scenes in the same order: next_token and masked_diffusion on 64 codes, noise_prediction on 64 patches of 2x2 RGB pixels,
-whose decoder knows the palette. The entropy is 20.254 bits an image. Told of captions (--config.conditioning.text=tokens, or pooled) a model draws
+whose decoder knows the palette. The entropy is 20.254 bits an image; evaluate.py tells how many more a model needs, scene by scene. One seed, 2000
+steps, about 7 CPU minutes each on an AMD EPYC: next_token 0.323 +- 0.010 (exact, 4096 scenes), noise_prediction at most 112.5 +- 2.2 (1024 scenes, 32
+noise levels each); masked_diffusion is not yet run. Told of captions (--config.conditioning.text=tokens, or pooled) a model draws
 what it is asked for:
 
   python scripts/train.py --config=configs/shapes.py:next_token --config.conditioning.text=tokens --workdir=runs/text

@@ -84,8 +84,8 @@ class Prompts(Protocol):
         """What kind of statement a caption [S] makes."""
         ...
 
-    def judge(self, captions: np.ndarray, data: np.ndarray) -> Verdicts:
-        """The verdicts on data [n, ...] of the source's spec, for captions [n, S]."""
+    def judge(self, asked: np.ndarray, data: np.ndarray) -> Verdicts:
+        """The verdicts on data [n, ...] of the source's spec, asked for with captions [n, S]."""
         ...
 
     def pictures(self, data: np.ndarray) -> np.ndarray:

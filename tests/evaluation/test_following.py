@@ -1,6 +1,6 @@
 """Whether what was drawn follows its prompt. Oracles: drawers that are known, one that listens and one that draws the next prompt's scene."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pytest
@@ -8,20 +8,20 @@ import pytest
 from genjax.data.base import Source
 from genjax.data.sources import open_source
 from genjax.evaluation import following
-from genjax.evaluation.evaluator import Drawn
+from genjax.evaluation.evaluator import Drawn, Evaluator
 
 
 class Run(NamedTuple):
     source: Source
 
 
-class Drawer:
+class Drawer(Evaluator):
     """Instead of a model: the held-out scenes themselves, `turn` places later."""
 
     def __init__(self, source: Source, turn: int):
-        self.run, self.turn = Run(source), turn
+        self.run, self.turn = cast(Any, Run(source)), turn
 
-    def draw(self, params, count):
+    def draw(self, params, count, **options):
         rows = self.run.source.splits["eval"].rows(np.arange(count))
         return Drawn(np.roll(rows[self.run.source.spec.key], self.turn, axis=0), None, 1, 1)
 

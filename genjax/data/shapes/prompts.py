@@ -40,10 +40,10 @@ class ScenePrompts:
             return EMPTY
         return SEVERAL if len(clauses) > 1 else CATEGORIES[language.TYPES[clauses[0][0]]]
 
-    def judge(self, captions_: np.ndarray, data: np.ndarray) -> Verdicts:
-        asked = captions.ask([language.parse(self.decode(caption)) for caption in captions_])
+    def judge(self, asked: np.ndarray, data: np.ndarray) -> Verdicts:
+        statements = captions.ask([language.parse(self.decode(caption)) for caption in asked])
         numbers = jnp.asarray(scenes.decode(data), jnp.int32) if self.coded else oracle.nearest(jnp.asarray(data))
-        found = verdict.judge(self.tier, asked, oracle.read_numbers(self.tier, numbers))
+        found = verdict.judge(self.tier, statements, oracle.read_numbers(self.tier, numbers))
         return Verdicts(np.asarray(found.valid), np.asarray(found.follow), [verdict.ERRORS[error] for error in np.asarray(found.error)])
 
     def pictures(self, data: np.ndarray) -> np.ndarray:

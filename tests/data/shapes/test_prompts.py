@@ -1,6 +1,7 @@
 """Asking for scenes: text and tokens, verdicts on scenes that are known, and what a scene is worth."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from genjax.errors import UsageError
 
 TIER = scenes.TIERS["s16"]
 PICTURES, CODED = ScenePrompts(TIER, coded=False), ScenePrompts(TIER, coded=True)
-ROWS = open_source("shapes:s16").splits["eval"].rows(np.arange(300))
+HELD_OUT: Any = open_source("shapes:s16").splits["eval"]
+ROWS = HELD_OUT.rows(np.arange(300))
 
 
 @pytest.mark.parametrize("text", ["a red circle left of a blue square and no triangle.", "two hearts.", "an ell on gray."])
@@ -31,7 +33,7 @@ def test_true_scenes_follow_their_captions_as_pictures_and_as_codes():
 def test_the_captions_of_others_are_judged_as_their_scenes_are():
     other = np.roll(ROWS["caption"], 1, axis=0)
     asked = captions.ask([language.parse(language.to_text(caption)) for caption in other])
-    seen = captions.objects(open_source("shapes:s16").splits["eval"].scenes(np.arange(300)))
+    seen = captions.objects(HELD_OUT.scenes(np.arange(300)))
     verdicts = PICTURES.judge(other, ROWS["image"])
     np.testing.assert_array_equal(verdicts.follow, captions.follows(TIER, asked, seen))
     assert verdicts.valid.all()
@@ -69,9 +71,10 @@ def test_what_is_no_caption_is_refused():
 @pytest.mark.parametrize("name", ["shapes", "shapes_codes"])
 @pytest.mark.parametrize("tier", ["s8", "s16", "s24"])
 def test_what_rows_are_worth_is_the_probability_of_their_scenes(name, tier):
-    source = open_source(f"{name}:{tier}")
-    index = np.arange(200)
-    count = open_source(f"shapes:{tier}").splits["eval"].scenes(index).k
+    source, pictures, index = open_source(f"{name}:{tier}"), open_source(f"shapes:{tier}"), np.arange(200)
+    held_out: Any = pictures.splits["eval"]
+    count = held_out.scenes(index).k
+    assert source.exact_nats is not None
     nats = source.exact_nats(source.splits["eval"].rows(index))
     np.testing.assert_allclose(nats / math.log(2), scenes.bits(scenes.TIERS[tier], count), rtol=1e-12)
 
