@@ -34,8 +34,8 @@ from genjax.models import cache as caches
 from genjax.models.networks import TokenNetwork
 from genjax.models.trunk import Trunk
 from genjax.objectives import cross_entropy
-from genjax.objectives.base import Given, base_label, classes_from, hide, request_of, trunk_from
-from genjax.objectives.sequences import Sequence, network_from, sequence
+from genjax.objectives.base import NO_TEXT, Given, base_label, classes_from, hide, request_of, trunk_from
+from genjax.objectives.sequences import Sequence, cache_for, network_from, sequence
 from genjax.registry import Count, bind
 from genjax.types import Array, Batch, Cost, DataSpec, Key, Likelihood, LossSums, Params, PyTree, Samples, Work
 
@@ -69,6 +69,7 @@ class NextToken:
             f"next_token.attention=prefix and next_token.encoder are for data with prompts, such as data.source=pairs:..., not {spec.name}",
         )
         require(encoder is None or options.attention == "causal", "an encoder reads the prompt in both directions: leave next_token.attention=causal")
+        require(encoder is None or config.conditioning.text == NO_TEXT, f"an encoder reads prompts and no captions: set conditioning.text={NO_TEXT}")
         return cls(
             network_from(config, spec, encoder, causal=True),
             spec,
@@ -165,12 +166,9 @@ class NextToken:
         if self.guidance_scale != 1.0:  # every row twice in one batch: with its condition, and without
             asked = jax.tree.map(lambda *parts: jnp.concatenate(parts), asked, (asked[0].instead(self.base_label), *asked[1:]))
         given, prefix, read, encoded = asked
-        network = self.network
-        captions = network.captions.length(given.caption) if network.captions else 0
-        cache = network.trunk.empty_cache(read.shape[0], captions + room)
-        if network.encoder is not None:  # the decoder reads what is left, and counts its positions from there
+        cache = cache_for(self.network, params, given, read.shape[0], room)
+        if self.network.encoder is not None:  # the decoder reads what is left, and counts its positions from there
             cache, real = self._remember(params, read, encoded, given, cache), real & ~first
-        cache = network.apply({"params": params}, *given, cache, method="read")
         return prefill(self.decoder(params, room)[0], (cache, given, prefix), tokens, real, stop)
 
     def _remember(self, params: Params, tokens: Array, real: Array, given: Given, cache: caches.Cache) -> caches.Cache:
@@ -179,9 +177,7 @@ class NextToken:
         apply: Any = functools.partial(self.network.apply, {"params": params})
         context = apply(tokens, at[..., None], masks.AttentionIds(jnp.zeros_like(at), real.astype(jnp.int32), at), method="encode")
         none = jnp.zeros_like(at[:, :1])  # one position of padding, which is not kept
-        _, cache = apply(
-            none, none[..., None], masks.AttentionIds(none, none, none), given.label, cache=cache, context=context, caption=given.caption
-        )
+        _, cache = apply(none, none[..., None], masks.AttentionIds(none, none, none), given.label, cache=cache, context=context)
         return cache
 
     def decoder(self, params: Params, room: int) -> tuple[Apply, Callable[[PyTree, Array], PyTree]]:

@@ -12,10 +12,11 @@ import jax
 import jax.numpy as jnp
 
 from genjax.models import adapters
+from genjax.models.cache import Cache
 from genjax.models.networks import TokenNetwork
 from genjax.models.trunk import Trunk
-from genjax.objectives.base import captions_from, classes_from, trunk_from
-from genjax.types import Array, Batch, DataSpec
+from genjax.objectives.base import Given, captions_from, classes_from, trunk_from
+from genjax.types import Array, Batch, DataSpec, Params
 
 
 class Sequence(NamedTuple):
@@ -70,6 +71,15 @@ def network_from(config: Any, spec: DataSpec, encoder: Trunk | None = None, *, c
     """The network over tokens of a config, for data like `spec`; captions are read as in `captions_from`."""
     model, classes, captions = config.model, classes_from(config, spec), captions_from(config, spec, causal=causal)
     return TokenNetwork(trunk_from(config), spec.levels, grid(spec), classes, model.tied_head, model.logit_softcap, encoder, captions, parent=None)
+
+
+def cache_for(network: TokenNetwork, params: Params, given: Given, rows: int, length: int) -> Cache:
+    """A cache with room for `length` positions of each of `rows` rows, behind the prefix that their captions are, if they are one."""
+    if network.captions is None:
+        return network.trunk.empty_cache(rows, length)
+    cache = network.trunk.empty_cache(rows, network.captions.length(given.caption) + length)
+    read: Any = network.apply({"params": params}, *given, cache, method="read")
+    return read
 
 
 def sequence(batch: Batch, spec: DataSpec) -> Sequence:
