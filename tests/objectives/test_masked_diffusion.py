@@ -58,7 +58,8 @@ class Seen:
         here = tokens, places, ids
         if cache is not None:
             stored, index = cache
-            here = jax.tree.map(lambda old, new: caches.write(old, new, index), stored, here)
+            at = index[:, None] + jnp.arange(tokens.shape[1])
+            here = jax.tree.map(lambda old, new: caches.write(old, new, at), stored, here)
             cache = here, index + tokens.shape[1]
         mixed = p["mix"][places[:, :, None], here[1][:, None, :]] * masks.visible(ids, here[2])[:, 0]
         logits = p["base"][places] + jnp.einsum("bqk,bkv->bqv", mixed, p["values"][here[0], here[1]])
@@ -166,7 +167,7 @@ def test_one_block_seen_as_clean_and_draft_is_masked_diffusion():
         masks.clean_and_draft(masks.bidirectional(8, T)),
         batch["label"],
     )[0][:, T:]
-    once = jit(objective._logits)(params, sequence(batch, TOKENS), hidden, batch["label"], None)
+    once = jit(objective._logits)(params, sequence(batch, TOKENS), hidden, Given.of(batch), None)
     np.testing.assert_allclose(twice, once, atol=2e-5)
 
 
@@ -179,7 +180,7 @@ def test_a_block_is_predicted_from_itself_and_the_clean_blocks_before(shifted):
     sequences = sequence(batch, IMAGE)
     tokens, at = np.asarray(sequences.tokens), sequences.coordinates
     hidden = np.random.default_rng(1).random(tokens.shape) < 0.6
-    found = np.asarray(jit(objective._logits)(params, sequences, hidden, batch["label"], None))
+    found = np.asarray(jit(objective._logits)(params, sequences, hidden, Given.of(batch), None))
 
     @jit
     def alone(inputs, label):
