@@ -27,7 +27,7 @@ from genjax.models import cache as caches
 from genjax.models.networks import TokenNetwork
 from genjax.objectives import cross_entropy
 from genjax.objectives.base import Given, base_label, classes_from, hide, request_of
-from genjax.objectives.sequences import Sequence, network_from, sequence
+from genjax.objectives.sequences import Sequence, cache_of, network_from, sequence
 from genjax.types import Array, Batch, Cost, DataSpec, Key, Likelihood, LossSums, Params, PyTree, Samples
 
 
@@ -166,9 +166,7 @@ class NextToken:
                 kept = jnp.concatenate([kept, kept + cache.index.shape[0] // 2])
             return caches.take(cache, kept), jax.tree.map(lambda x: x[kept], given)
 
-        prefix = network.captions.length(given.caption) if network.captions else 0
-        empty = network.trunk.empty_cache(2 * rows if guided else rows, prefix + room)
-        return apply, take, (network.apply({"params": params}, *given, empty, method="read"), given)
+        return apply, take, (cache_of(network, params, given, 2 * rows if guided else rows, room), given)
 
     def film(self, params: Params, batch: Batch, key: Key) -> dict[str, Array]:
         """`writing`: a sample as far as it is written, before every token and after the last; what is not yet written is 0."""

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from genjax.models import adapters
+from genjax.models.cache import Cache
 from genjax.models.networks import TokenNetwork
-from genjax.objectives.base import captions_from, classes_from, trunk_from
-from genjax.types import Array, Batch, DataSpec
+from genjax.objectives.base import Given, captions_from, classes_from, trunk_from
+from genjax.types import Array, Batch, DataSpec, Params
 
 
 class Sequence(NamedTuple):
@@ -66,3 +67,11 @@ def sequence(batch: Batch, spec: DataSpec) -> Sequence:
         mask=batch["loss_mask"] if "loss_mask" in batch else jnp.ones(tokens.shape, jnp.float32),
         units=batch["num_units"] if "num_units" in batch else jnp.full(tokens.shape[:1], spec.num_dims, jnp.float32),
     )
+
+
+def cache_of(network: TokenNetwork, params: Params, given: Given, rows: int, room: int) -> Cache:
+    """A cache with room for so many positions a row, in which lies what comes before them: the prefix that a caption is."""
+    if network.captions is None:
+        return network.trunk.empty_cache(rows, room)
+    empty = network.trunk.empty_cache(rows, network.captions.length(given.caption) + room)
+    return network.apply({"params": params}, *given, empty, method="read")

@@ -37,6 +37,8 @@ class Seen:
     vocab: int
     num_classes: int
 
+    captions = None
+
     def init(self):
         places, random = math.prod(self.grid), np.random.default_rng(0)
         shapes = {"base": (places, self.vocab), "values": (self.vocab + 1, places, self.vocab), "mix": (places, places)}
@@ -51,7 +53,7 @@ class Seen:
         empty = jnp.zeros((batch, length), jnp.int32)
         return (empty, empty, jax.tree.map(jnp.zeros_like, masks.causal(batch, length))), jnp.zeros((batch,), jnp.int32)
 
-    def apply(self, variables, tokens, coordinates, ids, label, dropout_keys=None, cache=None):
+    def apply(self, variables, tokens, coordinates, ids, label, dropout_keys=None, cache=None, caption=None):
         p = variables["params"]
         places = jnp.ravel_multi_index(tuple(jnp.moveaxis(coordinates, -1, 0)), self.grid, mode="clip")
         here = tokens, places, ids
