@@ -167,7 +167,7 @@ def test_one_block_seen_as_clean_and_draft_is_masked_diffusion():
         masks.clean_and_draft(masks.bidirectional(8, T)),
         batch["label"],
     )[0][:, T:]
-    once = jit(objective._logits)(params, sequence(batch, TOKENS), hidden, batch["label"], None)
+    once = jit(objective._logits)(params, sequence(batch, TOKENS), hidden, Given.of(batch), None)
     np.testing.assert_allclose(twice, once, atol=2e-5)
 
 
@@ -180,7 +180,7 @@ def test_a_block_is_predicted_from_itself_and_the_clean_blocks_before(shifted):
     sequences = sequence(batch, IMAGE)
     tokens, at = np.asarray(sequences.tokens), sequences.coordinates
     hidden = np.random.default_rng(1).random(tokens.shape) < 0.6
-    found = np.asarray(jit(objective._logits)(params, sequences, hidden, batch["label"], None))
+    found = np.asarray(jit(objective._logits)(params, sequences, hidden, Given.of(batch), None))
 
     @jit
     def alone(inputs, label):
