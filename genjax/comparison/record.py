@@ -69,7 +69,10 @@ def write(path: Path, plan: Plan, command: str, arms: Sequence[Arm], floor: Sequ
 
 
 def differences(arms: Sequence[Arm]) -> list[tuple[str, str, Effect]]:
-    """Every pair of arms, in their order, with the paired difference in bits a unit; none of arms that see the data in other forms, whose units differ."""
+    """Every pair of arms, in their order, with the paired difference in bits a unit.
+
+    Arms that see the data in another form count in other units: no difference is taken of them.
+    """
     return [
         (first.name, second.name, two_level(first.values - second.values, may_be_lower=first.kind != "exact", may_be_higher=second.kind != "exact"))
         for first, second in itertools.combinations(arms, 2)

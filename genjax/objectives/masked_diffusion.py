@@ -33,7 +33,7 @@ from genjax.diffusion import absorbing, likelihood, time_sampling
 from genjax.models import adapters, masks
 from genjax.models.networks import TokenNetwork
 from genjax.objectives.base import Given, base_label, classes_from, hide, request_of
-from genjax.objectives.sequences import Sequence, cache_for, network_from, sequence
+from genjax.objectives.sequences import Sequence, cache_of, network_from, sequence
 from genjax.registry import bind
 from genjax.types import Array, Batch, Cost, DataSpec, Key, Likelihood, LossSums, Params, Samples, Work
 
@@ -248,7 +248,7 @@ class MaskedDiffusion:
                 cache = jax.lax.cond(number < self._blocks - 1, lambda: run(found.tokens, before, at, clean, cache)[1], lambda: cache)
             return (found.tokens[:, -1], cache), found.path
 
-        start = jnp.full((rows,), vocab, jnp.int32), cache_for(self.network, params, given, batch, length)
+        start = jnp.full((rows,), vocab, jnp.int32), cache_of(self.network, params, given, batch, length)
         _, path = jax.lax.scan(block, start, (jnp.arange(self._blocks), cut(tokens), coordinates, clean, draft))
         depth = self._blocks * self.steps + self._blocks - 1
         return path, Cost(nfe=depth * (2 if guided else 1), sequential_depth=depth)

@@ -35,7 +35,7 @@ from genjax.models.networks import TokenNetwork
 from genjax.models.trunk import Trunk
 from genjax.objectives import cross_entropy
 from genjax.objectives.base import NO_TEXT, Given, base_label, classes_from, hide, request_of, trunk_from
-from genjax.objectives.sequences import Sequence, cache_for, network_from, sequence
+from genjax.objectives.sequences import Sequence, cache_of, network_from, sequence
 from genjax.registry import Count, bind
 from genjax.types import Array, Batch, Cost, DataSpec, Key, Likelihood, LossSums, Params, PyTree, Samples, Work
 
@@ -166,7 +166,7 @@ class NextToken:
         if self.guidance_scale != 1.0:  # every row twice in one batch: with its condition, and without
             asked = jax.tree.map(lambda *parts: jnp.concatenate(parts), asked, (asked[0].instead(self.base_label), *asked[1:]))
         given, prefix, read, encoded = asked
-        cache = cache_for(self.network, params, given, read.shape[0], room)
+        cache = cache_of(self.network, params, given, read.shape[0], room)
         if self.network.encoder is not None:  # the decoder reads what is left, and counts its positions from there
             cache, real = self._remember(params, read, encoded, given, cache), real & ~first
         return prefill(self.decoder(params, room)[0], (cache, given, prefix), tokens, real, stop)

@@ -73,15 +73,6 @@ def network_from(config: Any, spec: DataSpec, encoder: Trunk | None = None, *, c
     return TokenNetwork(trunk_from(config), spec.levels, grid(spec), classes, model.tied_head, model.logit_softcap, encoder, captions, parent=None)
 
 
-def cache_for(network: TokenNetwork, params: Params, given: Given, rows: int, length: int) -> Cache:
-    """A cache with room for `length` positions of each of `rows` rows, behind the prefix that their captions are, if they are one."""
-    if network.captions is None:
-        return network.trunk.empty_cache(rows, length)
-    cache = network.trunk.empty_cache(rows, network.captions.length(given.caption) + length)
-    read: Any = network.apply({"params": params}, *given, cache, method="read")
-    return read
-
-
 def sequence(batch: Batch, spec: DataSpec) -> Sequence:
     """The rows of a batch of data like `spec`, as sequences."""
     tokens = batch[spec.key].reshape(-1, spec.num_dims).astype(jnp.int32)
@@ -93,3 +84,12 @@ def sequence(batch: Batch, spec: DataSpec) -> Sequence:
         mask=batch["loss_mask"] if "loss_mask" in batch else jnp.ones(tokens.shape, jnp.float32),
         units=batch["num_units"] if "num_units" in batch else jnp.full(tokens.shape[:1], spec.num_dims, jnp.float32),
     )
+
+
+def cache_of(network: TokenNetwork, params: Params, given: Given, rows: int, room: int) -> Cache:
+    """A cache with room for so many positions a row, in which lies what comes before them: the prefix that a caption is."""
+    if network.captions is None:
+        return network.trunk.empty_cache(rows, room)
+    empty = network.trunk.empty_cache(rows, network.captions.length(given.caption) + room)
+    cache: Any = network.apply({"params": params}, *given, empty, method="read")
+    return cache

@@ -42,7 +42,7 @@ def test_the_same_examples_may_be_shown_in_two_forms_where_that_is_declared(tmp_
         with pytest.raises(UsageError, match="same data in the same order"):
             plan.load(write(tmp_path, arms, varies=varies), {})
     arms["b"] = "configs/shapes.py:noise_prediction"
-    with pytest.raises(UsageError, match="does not declare: data.source"):
+    with pytest.raises(UsageError, match=r"declare: data\.source"):
         plan.load(write(tmp_path, arms, varies="objective"), {})
 
 

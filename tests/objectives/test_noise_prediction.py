@@ -159,7 +159,7 @@ class _Says:
     def __init__(self, output):
         self.output = output
 
-    def apply(self, *args, caption=None):
+    def apply(self, *args, **options):
         return self.output
 
 
