@@ -38,8 +38,6 @@ class Seen:
     num_classes: int
     captions = None
 
-    captions = None
-
     def init(self):
         places, random = math.prod(self.grid), np.random.default_rng(0)
         shapes = {"base": (places, self.vocab), "values": (self.vocab + 1, places, self.vocab), "mix": (places, places)}
