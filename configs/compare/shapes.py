@@ -16,6 +16,7 @@ def get_config(config, variant):
         "noise_prediction": "configs/shapes.py:noise_prediction",
     }
     config.reference = "next_token"
-    # What is learned, and of which data: codes or pixels of the same scenes. Embeddings and heads differ with them.
-    config.varies = "objective, data.source, parameters, examples, supervised_targets"
+    # What is learned, and of which form of the data: codes or pixels of the same scenes. Embeddings and heads differ with it, and a trunk that is
+    # told of the noise level has the maps of that besides.
+    config.varies = "objective, data.source, parameters, trunk_parameters, examples, supervised_targets"
     return config
