@@ -24,12 +24,13 @@ FIELDS = {
     "data": {
         "source": field(
             "digits",
-            "digits (embedded) | shapes:<tier> | shapes_codes:<tier> | tfds:<name> | npz:<file> | text:<file or folder> | "
+            "digits (embedded) | shapes:<tier> | shapes_codes:<tier> | tfds:<name> | npz:<file> | text:<file or folder> | pairs:<files> | "
             "python_stdlib (embedded) | tfds_text:<name> | markov (made up)",
         ),
         "dir": field(None, "folder of prepared tensorflow-datasets; None: GENJAX_DATA_DIR, then the library's own", kind=str, late=True),
         "batch_size": field(64, "examples a step, over all devices and micro-batches", at_least=1),
         "eval_batch_size": field(256, "examples a batch in evaluation and sampling; changes no result", at_least=1, late=True),
+        "held_out": field(None, "files of pairs that are measured, written as in `source`; None: a tenth of its own", kind=str, late=True),
         "tokenizer": field(
             Choice("byte"), "text as tokens: bytes, the characters of the training split, or bpe(vocab=1024)", choices=("byte", "char", "bpe")
         ),
@@ -45,7 +46,14 @@ FIELDS = {
     },
     "conditioning": {
         "label": field(True, "condition on the class of an example, where the data has classes"),
-        "drop_rate": field(0.1, "how often the class is hidden in training, so that guidance has a model without it", at_least=0.0, at_most=1.0),
+        "text": field(
+            "none",
+            "condition on the caption of an example, where the data has captions: as positions before those of the data, or as the mean of its words",
+            choices=("none", "tokens", "pooled"),
+        ),
+        "drop_rate": field(
+            0.1, "how often class and caption are hidden in training, so that guidance has a model without them", at_least=0.0, at_most=1.0
+        ),
     },
     "model": {
         "width": field(64, "features a position", at_least=8),
@@ -110,6 +118,12 @@ FIELDS = {
             late=True,
         ),
         "edit_logsnr": field(0.0, "editing an image starts from it at this log-SNR (SDEdit): lower keeps less of it", late=True),
+        "decoder": field(
+            "levels",
+            "what a pixel can be, in samples and likelihoods: any levels, each channel by itself, or a colour of the data's palette",
+            choices=("levels", "palette"),
+            late=True,
+        ),
         "likelihood": field(
             Choice("bound"),
             "the variational bound, that of ancestral sampling in `steps` steps, or the probability-flow ODE, by the noise that fills a level",
@@ -151,6 +165,14 @@ FIELDS = {
         "patch_size": field(4, "a position is a patch of this many pixels a side", at_least=1),
     },
     "next_token": {
+        "attention": field(
+            "causal", "what a token sees: those before it, or, in a prompt, also the rest of the prompt (a prefix LM)", choices=("causal", "prefix")
+        ),
+        "encoder": field(
+            Choice("none"),
+            "prompts are read by the model itself, or by a trunk of their own that it attends to: trunk(depth=2)",
+            choices=("none", "trunk"),
+        ),
         "temperature": field(1.0, "of the sampled distribution; 0 takes the likeliest token", at_least=0.0, late=True),
         "top_k": field(0, "sample among the k likeliest tokens; 0: all", at_least=0, late=True),
         "top_p": field(1.0, "sample among the likeliest tokens that hold this probability", above=0.0, at_most=1.0, late=True),

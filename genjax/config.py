@@ -200,9 +200,18 @@ def load(name: str, fields: Mapping[str, Field], overrides: Mapping[str, str] | 
     kind, _, file = values.get("data.source", "").partition(":")
     if kind in ("npz", "text") and file:
         values["data.source"] = f"{kind}:{Path(file).expanduser().resolve()}"
+    if kind == "pairs" and file:
+        values["data.source"] = f"{kind}:{_resolved(file)}"
+    if values.get("data.held_out"):
+        values["data.held_out"] = _resolved(values["data.held_out"])
     if values.get("data.dir"):
         values["data.dir"] = str(Path(values["data.dir"]).expanduser().resolve())
     return check(_nested(values), fields)
+
+
+def _resolved(files: str) -> str:
+    """Paths with commas between them, as they are called from any folder."""
+    return ",".join(str(Path(file).expanduser().resolve()) for file in files.split(","))
 
 
 def apply(config: Any, fields: Mapping[str, Field], overrides: Mapping[str, str]) -> ml_collections.ConfigDict:

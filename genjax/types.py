@@ -50,6 +50,10 @@ class DataSpec:
       num_classes: labels are integers in [0, num_classes); 0 when there are none.
       train_size, eval_size: examples in each split.
       unit: what a likelihood is counted in, "dim" for values of the array or, for text, "byte", whatever the tokens are.
+      prompted: every segment of a row begins with a prompt, which is not supervised; the token that ends it is levels - 1.
+      words: captions are of word numbers in [0, words), and 0 is padding; 0 when there are none.
+      caption_length: words of the longest caption.
+      palette: the only colours that pixels of an image show, as tuples of C levels; empty when any can be.
     """
 
     name: str
@@ -60,6 +64,10 @@ class DataSpec:
     train_size: int
     eval_size: int
     unit: str = "dim"
+    prompted: bool = False
+    words: int = 0
+    caption_length: int = 0
+    palette: tuple[tuple[int, ...], ...] = ()
 
     @property
     def num_dims(self) -> int:

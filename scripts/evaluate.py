@@ -5,6 +5,8 @@
   python scripts/evaluate.py --workdir=runs/noise --config.noise_prediction.likelihood=ode
   python scripts/evaluate.py --workdir=runs/noise --config.noise_prediction.eval_times=64 --config.evaluate.examples=1000
 
+Of a model that is told of captions, `sample.count` held-out prompts are drawn and judged, category by category.
+
 Prints a table and writes it into the run's directory, as evaluation_step<step>_<of what was measured>.json.
 """
 

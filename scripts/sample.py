@@ -10,11 +10,16 @@
   python scripts/sample.py --workdir=runs/noise --config.sample.guide=runs/weak --config.sample.guidance_scale=2   (autoguidance)
   python scripts/sample.py --workdir=runs/noise --film                                  (noising and denoising, as strips and GIFs)
 
+  python scripts/sample.py --workdir=runs/shapes_text --prompt='a red circle left of a blue square and no triangle'
   python scripts/sample.py --workdir=runs/shakespeare --prompt='ROMEO:' --config.sample.length=500 --config.sample.count=2
+  python scripts/sample.py --workdir=runs/translation --prompt='A man sits on a bench.' --config.sample.count=1
+  python scripts/sample.py --workdir=runs/chat --chat                                     (a line is a prompt, its answer is written below)
 
 Writes a picture or a text (for other tokens, only the array) and an .npz with the samples in the units of the data. Sample i is a function of the
 model, the seed and i: it does not depend on how many are drawn at once.
 """
+
+import sys
 
 from genjax import cli
 from genjax.config import require
@@ -23,8 +28,9 @@ FLAGS = [
     cli.Flag("workdir", "the trained run's directory", required=True),
     cli.Flag("out", "file name without ending; default: samples/samples_step<step> in the run's directory"),
     cli.Flag("label", "draw only this class; default: all classes in turn", kind=int),
-    cli.Flag("prompt", "what a text begins with"),
+    cli.Flag("prompt", "what a text begins with, or the caption that a picture is asked for with"),
     cli.Flag("prompt_file", "the UTF-8 file that holds it"),
+    cli.Flag("chat", "answer the lines of the terminal, one after the other, for a model of prompts with answers", kind=bool),
     cli.Flag("image", "edit instead of draw: held_out, or a PNG of the size of the data"),
     cli.Flag("redraw", "of --image, the part to draw anew: top,left,bottom,right in pixels, or a PNG that is white there"),
     cli.Flag("interpolate", "draw the way between two images: 3,17 (rows of the held-out split) or a.png,b.png"),
@@ -47,8 +53,16 @@ def main(args):
     prompt = texts.read_prompt(args.prompt, args.prompt_file)
     require(
         not prompt or (args.image is None and args.interpolate is None and not args.film),
-        "--prompt is the beginning of a text: give no --image, --interpolate or --film",
+        "--prompt is the beginning of a text, or a caption: give no --image, --interpolate or --film",
     )
+
+    require(
+        not args.chat or not (prompt or args.image is not None or args.interpolate is not None or args.film or args.out or args.label is not None),
+        "--chat reads its prompts line by line and writes to the terminal: give no other flags of what to draw",
+    )
+    if args.chat:
+        commands.chat(args.workdir, args.overrides, lines=sys.stdin, step=args.step, weights=args.weights)
+        return
 
     options = {"out": args.out, "step": args.step, "weights": args.weights}
     if args.film:

@@ -59,7 +59,7 @@ ARROWS = {
     "decoding": MATHS,
     "objectives": {"models", "diffusion", "decoding", "config", *MATHS},
     "training": {"objectives", *LEARNING},
-    "evaluation": {"training", "objectives", "diffusion", *LEARNING},
+    "evaluation": {"training", "objectives", "diffusion", "decoding", *LEARNING},
     "comparison": {"evaluation", "training", "objectives", "diffusion", *LEARNING},
     "sweeps": {"training", "config", "errors"},
     "scripts": {"comparison", "sweeps", "evaluation", "training", "data", "config", "cli", "errors"},
@@ -218,7 +218,7 @@ def test_every_attribute_of_a_record_is_read():
     """Fields of dataclasses, tuples and modules: what nobody reads is not kept."""
     used = [node.attr for path in [*LIBRARY, *SCRIPTS] for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute)]
     templates = "".join(path.read_text() for path in (REPOSITORY / "genjax").rglob("*.j2"))
-    written_whole = {"Bits", "Verdict"}  # into an evaluation's JSON
+    written_whole = {"Bits", "Scores", "Verdict"}  # into an evaluation's JSON
     dead = [
         f"{name(path)}: {record.name}.{field.target.id}"
         for path in LIBRARY
@@ -283,6 +283,9 @@ def test_every_recipe_trains(recipe, tmp_path):
     from genjax.training.setup import Run
 
     config = configs.load(recipe, FIELDS, SMALL)
+    if config.data.source.partition(":")[0] == "pairs":
+        (tmp_path / "pairs.tsv").write_text("".join(f"{n} is said\tit is {n}\n" for n in range(100)))
+        config = configs.load(recipe, FIELDS, SMALL | {"data.source": f"pairs:{tmp_path / 'pairs.tsv'}", "data.held_out": "None"})
     if config.data.source.partition(":")[0] == "text":
         (tmp_path / "book.txt").write_text("".join(f"{n} is a line of the book\n" for n in range(2000)))
         config = configs.load(recipe, FIELDS, SMALL | {"data.source": f"text:{tmp_path / 'book.txt'}"})

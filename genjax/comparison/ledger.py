@@ -112,6 +112,8 @@ def sample_flops(run: Run) -> float:
     request = {"id": jax.ShapeDtypeStruct((1,), np.uint32)}
     if run.classes:
         request["label"] = jax.ShapeDtypeStruct((1,), np.int32)
+    if run.captioned:
+        request["caption"] = jax.ShapeDtypeStruct((1, run.source.spec.caption_length), np.int32)
     return flops.count(run.objective.sample, run.abstract_state.params, request, jax.eval_shape(lambda: jax.random.key(0)))
 
 

@@ -16,6 +16,8 @@ from genjax.config import require
 
 # Arms may differ in what they declare, but never in these: then they see the same examples in the same order.
 SHARED = ("seed", "data.source", "data.batch_size", "conditioning.label")
+# Kinds of sources that show the examples of another kind, row by row, in another form.
+FORMS = {"shapes_codes": "shapes"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +55,7 @@ def load(recipe: str, overrides: Mapping[str, str], seeds: int | None = None) ->
     for name, values in flat.items():
         for path in SHARED:
             require(
-                values[path] == flat[config.reference][path],
+                _examples(path, values[path]) == _examples(path, flat[config.reference][path]),
                 f"arm '{name}' has {path}={values[path]!r} and arm '{config.reference}' {flat[config.reference][path]!r}: "
                 "arms must see the same data in the same order",
             )
@@ -64,6 +66,14 @@ def load(recipe: str, overrides: Mapping[str, str], seeds: int | None = None) ->
     for name in frontier:
         require(name in arms, f"the comparison '{recipe}' has a frontier of '{name}', which is no arm: it has {', '.join(arms)}")
     return Plan(recipe, config, checked, rules, frontier)
+
+
+def _examples(path: str, value: Any) -> Any:
+    """The value of a shared field without the form that examples are shown in."""
+    if path != "data.source":
+        return value
+    kind, colon, argument = value.partition(":")
+    return FORMS.get(kind, kind) + colon + argument
 
 
 def load_arm(name: str, line: str, overrides: Mapping[str, str]) -> ml_collections.FrozenConfigDict:

@@ -69,10 +69,14 @@ def write(path: Path, plan: Plan, command: str, arms: Sequence[Arm], floor: Sequ
 
 
 def differences(arms: Sequence[Arm]) -> list[tuple[str, str, Effect]]:
-    """Every pair of arms, in their order, with the paired difference in bits."""
+    """Every pair of arms, in their order, with the paired difference in bits a unit.
+
+    Arms that see the data in another form count in other units: no difference is taken of them.
+    """
     return [
         (first.name, second.name, two_level(first.values - second.values, may_be_lower=first.kind != "exact", may_be_higher=second.kind != "exact"))
         for first, second in itertools.combinations(arms, 2)
+        if first.config.data.source == second.config.data.source
     ]
 
 
@@ -85,11 +89,12 @@ def interval(effect: Effect) -> dict[str, Any]:
 def cell_metrics(arm: Arm, cell: Trained) -> list[dict[str, Any]]:
     """The rows of one training."""
     bits, seed = cell.bits, cell.seed
-    return [
-        metric(arm.name, f"bits_per_{bits.unit}", bits.value, f"bits/{bits.unit}", seed, stderr=bits.stderr, kind=bits.kind),
-        *[metric(arm.name, f"bits_per_{bits.unit}_{term}", value, f"bits/{bits.unit}", seed, kind=bits.kind) for term, value in bits.terms.items()],
-        metric(arm.name, "train_seconds", cell.seconds, "s", seed),
-    ]
+    unit = f"bits/{bits.unit}"
+    rows = [metric(arm.name, f"bits_per_{bits.unit}", bits.value, unit, seed, stderr=bits.stderr, kind=bits.kind)]
+    rows += [metric(arm.name, f"bits_per_{bits.unit}_{term}", value, unit, seed, kind=bits.kind) for term, value in bits.terms.items()]
+    if bits.excess is not None:
+        rows.append(metric(arm.name, "excess_bits", bits.excess.value, "bits/example", seed, stderr=bits.excess.stderr, kind=bits.kind))
+    return [*rows, metric(arm.name, "train_seconds", cell.seconds, "s", seed)]
 
 
 def arm_metrics(arm: Arm) -> list[dict[str, Any]]:

@@ -56,6 +56,16 @@ def comparison(record: dict[str, Any]) -> list[str]:
     return lines
 
 
+def excess(record: dict[str, Any]) -> list[str]:
+    """The metric excess_bits of a comparison, a row an arm."""
+    lines = ["| | bits/image above the exact -log₂ p | kind | parameters | training FLOPs |", "|---|---|---|---|---|"]
+    for row in (row for row in record["metrics"] if row["metric"] == "excess_bits"):
+        value = {m["metric"]: m["value"] for m in record["metrics"] if m["arm"] == row["arm"]}
+        bits = f"{'≤ ' if row['kind'] == 'upper_bound' else ''}{row['value']:.2f} ± {row['stderr']:.2f}"
+        lines.append(f"| {row['arm']} | {bits} | {row['kind'].replace('_', ' ')} | {value['parameters']:,} | {value['train_flops']:.3g} |")
+    return lines
+
+
 def biases(record: dict[str, Any]) -> list[str]:
     """The record of `comparison.biases`: a row for every way of sampling, what was measured beside what is exact."""
     lines = [f"| {record['config']['rows']:,} samples each | mean | exact | standard deviation | exact | KL, nats |", "|---|---|---|---|---|---|"]
@@ -93,7 +103,7 @@ def bounds(record: dict[str, Any]) -> list[str]:
     return lines
 
 
-FORMS = {"comparison": comparison, "biases": biases, "samplers": samplers, "bounds": bounds}
+FORMS = {"comparison": comparison, "biases": biases, "samplers": samplers, "bounds": bounds, "excess": excess}
 
 
 def _protocol(record: dict[str, Any]) -> str:

@@ -7,7 +7,8 @@ of a small set answer it from memory, those of a large one from the disk, and th
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -18,6 +19,16 @@ from genjax.types import DataSpec
 Arrays = dict[str, np.ndarray]
 
 _HOLD_OUT_SEED = 20240229
+
+
+class Turn(NamedTuple):
+    """A prompt and its answer."""
+
+    prompt: str
+    answer: str
+
+
+Dialogue = tuple[Turn, ...]
 
 
 class Rows(Protocol):
@@ -39,6 +50,49 @@ class EpochRows(Rows, Protocol):
         ...
 
 
+class Verdicts(NamedTuple):
+    """What is said of n examples that were asked for with captions.
+
+    Attributes:
+      valid: bool [n], whether it shows nothing but what there is.
+      follow: bool [n], whether the caption is true of it.
+      error: the name of the first thing that is wrong with each, "none" where nothing is.
+    """
+
+    valid: np.ndarray
+    follow: np.ndarray
+    error: list[str]
+
+    @property
+    def strict(self) -> np.ndarray:
+        """Valid, and following its caption."""
+        return self.valid & self.follow
+
+
+class Prompts(Protocol):
+    """A language in which examples can be asked for, and an oracle of whether what was drawn is what was asked."""
+
+    def encode(self, text: str) -> np.ndarray:
+        """The caption int32 [S] that a text is; UsageError where it is none."""
+        ...
+
+    def decode(self, caption: np.ndarray) -> str:
+        """The text of a caption [S]."""
+        ...
+
+    def category(self, caption: np.ndarray) -> str:
+        """What kind of statement a caption [S] makes."""
+        ...
+
+    def judge(self, asked: np.ndarray, data: np.ndarray) -> Verdicts:
+        """The verdicts on data [n, ...] of the source's spec, asked for with captions [n, S]."""
+        ...
+
+    def pictures(self, data: np.ndarray) -> np.ndarray:
+        """The data as images uint8 [n, H, W, 3]."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True)
 class Source:
     """A data set, ready to be read.
@@ -47,11 +101,17 @@ class Source:
       spec: what one example is, and how many there are.
       splits: "train" and "eval", which share no example and have at least one each.
       tokenizer: for text, what its tokens are; else None.
+      dialogues: for prompts with answers, those of each split; else none.
+      exact_nats: rows of the eval split -> -log p of their data [n] under the distribution that they were drawn from; None where it is not known.
+      prompts: the language of captions and the oracle of what they ask for; None without.
     """
 
     spec: DataSpec
     splits: dict[str, Rows]
     tokenizer: tokenizers.Tokenizer | None = None
+    dialogues: Mapping[str, Sequence[Dialogue]] = dataclasses.field(default_factory=dict)
+    exact_nats: Callable[[Arrays], np.ndarray] | None = None
+    prompts: Prompts | None = None
 
     def __post_init__(self):
         for split in ("train", "eval"):

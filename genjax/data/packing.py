@@ -26,11 +26,13 @@ class Stream(NamedTuple):
       tokens: int32 [N].
       units: [N], raw units that each token stands for.
       ends: [documents], where each document ends.
+      supervised: bool [N], false for tokens that are only there as context, in every piece.
     """
 
     tokens: np.ndarray
     units: np.ndarray
     ends: np.ndarray
+    supervised: np.ndarray
 
 
 class Pieces(NamedTuple):
@@ -114,7 +116,7 @@ class PackedRows:
 
         source = _ranges(start, lengths)
         place = np.repeat(row_of_piece, lengths), _ranges(offset, lengths)
-        supervised = source >= np.repeat(self.pieces.scored[piece], lengths)
+        supervised = self.stream.supervised[source] & (source >= np.repeat(self.pieces.scored[piece], lengths))
         return {
             "tokens": self._laid(place, n, self.stream.tokens[source], np.int32),
             "segment_ids": self._laid(place, n, np.repeat(_ranges(np.ones(n, np.int64), counts), lengths), np.int32),

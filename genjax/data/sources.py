@@ -1,8 +1,8 @@
 """Data sources by name: `kind:argument`, one function a kind.
 
 A new kind is one function `(argument, data_dir) -> Source` and one line in `OPENERS`; a new kind of text is one function `(argument, data_dir) ->
-Corpus` and one line in `CORPORA`, and becomes rows as the config says (`data.text.TextFormat`). A file format's libraries are imported when a
-source of that kind is opened and not before.
+Corpus` and one line in `CORPORA`, and becomes rows as the config says (`data.text.TextFormat`); prompts with answers are the same in `DIALOGUES`.
+A file format's libraries are imported when a source of that kind is opened and not before.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from genjax.data.base import Rows, Source
 from genjax.data.digits import open_digits
 from genjax.data.markov import open_markov
 from genjax.data.npz import open_npz
+from genjax.data.pairs import Dialogues, pairs_source, read_pairs
 from genjax.data.shapes.source import open_shapes, open_shapes_codes
 from genjax.data.text import Corpus, TextFormat, read_stdlib, read_text, text_source
 from genjax.data.tfds import open_tfds, read_tfds_text
 from genjax.errors import UsageError, did_you_mean
 
-__all__ = ["CORPORA", "OPENERS", "Rows", "Source", "TextFormat", "open_source"]
+__all__ = ["CORPORA", "DIALOGUES", "OPENERS", "Rows", "Source", "TextFormat", "open_source"]
 
 OPENERS: dict[str, Callable[[str, str | None], Source]] = {
     "digits": open_digits,  # digits                 scikit-learn's 8x8 handwritten digits, always at hand
@@ -37,6 +38,11 @@ CORPORA: dict[str, Callable[[str, str | None], Corpus]] = {
 }
 
 
+DIALOGUES: dict[str, Callable[[str, str | None], Dialogues]] = {
+    "pairs": read_pairs,  #   pairs:a.en,a.de or pairs:qa.jsonl              prompts and their answers: translation, questions, dialogues
+}
+
+
 def open_source(name: str, data_dir: str | None = None, text: TextFormat | None = None, folder: Path | None = None) -> Source:
     """Opens the data set that a config names.
 
@@ -51,9 +57,16 @@ def open_source(name: str, data_dir: str | None = None, text: TextFormat | None 
       DataError: the data are missing or malformed; one sentence says what, where and how to mend it.
     """
     kind, _, argument = name.partition(":")
+    text = text or TextFormat()
+    if kind in DIALOGUES:
+        return pairs_source(name, DIALOGUES[kind](argument, text.held_out), text, folder)
+    if text.held_out is not None:
+        raise UsageError(
+            f"data.held_out names files of {', '.join(DIALOGUES)}, and data.source='{name}' has a held-out split of its own: leave it out"
+        )
     if kind in CORPORA:
-        return text_source(name, CORPORA[kind](argument, data_dir), text or TextFormat(), folder)
+        return text_source(name, CORPORA[kind](argument, data_dir), text, folder)
     if kind not in OPENERS:
-        kinds = [*OPENERS, *CORPORA]
+        kinds = [*OPENERS, *CORPORA, *DIALOGUES]
         raise UsageError(f"data source '{name}': the kinds are {', '.join(kinds)}{did_you_mean(kind, kinds)}")
     return OPENERS[kind](argument, data_dir)

@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import sys
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,11 +45,12 @@ class TextFormat:
     length: int = 256
     packing: str = "windows"
     eval_stride: int | None = None
+    held_out: str | None = None
 
     @classmethod
     def of(cls, data: Any) -> TextFormat:
         """From the group `data` of a config."""
-        return cls(data.tokenizer.parts, data.length, data.packing, data.eval_stride)
+        return cls(data.tokenizer.parts, data.length, data.packing, data.eval_stride, data.held_out)
 
     @property
     def stride(self) -> int:
@@ -121,7 +122,8 @@ def _stream(documents: list[str], tokenizer: tokenizers.Tokenizer, end: list[int
     parts = [np.concatenate([tokenizer.encode(document), np.array(end, np.int32)]) for document in documents if document]
     tokens = np.concatenate([np.zeros(0, np.int32), *parts])
     sizes = np.concatenate([tokenizer.sizes, np.zeros(len(end), np.int64)])
-    return Stream(tokens, sizes.astype(np.min_scalar_type(sizes.max()))[tokens], np.cumsum([len(part) for part in parts], dtype=np.int64))
+    units, ends = sizes.astype(np.min_scalar_type(sizes.max()))[tokens], np.cumsum([len(part) for part in parts], dtype=np.int64)
+    return Stream(tokens, units, ends, np.broadcast_to(True, tokens.shape))
 
 
 # ---- where text comes from -----------------------------------------------------------------------------------------
@@ -181,10 +183,15 @@ def hold_out_end(text: str) -> Corpus:
 
 def hold_out_documents(documents: Mapping[str, str]) -> Corpus:
     """About a tenth of the documents, by a hash of their names, so that others that come or go change nothing; at least one in each split."""
-    by_hash = {int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]): name for name in documents}
-    held_out = {name for key, name in by_hash.items() if key % _HELD_OUT == 0}
-    held_out = (held_out or {by_hash[min(by_hash)]}) - ({by_hash[max(by_hash)]} if len(held_out) == len(documents) else set())
+    held_out = chosen_by_name(documents)
     return Corpus([text for name, text in documents.items() if name not in held_out], [documents[name] for name in documents if name in held_out])
+
+
+def chosen_by_name(names: Iterable[str]) -> set[str]:
+    """About a tenth of the names, by their hashes; at least one, and not all of two or more."""
+    by_hash = {int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]): name for name in names}
+    chosen = {name for key, name in by_hash.items() if key % _HELD_OUT == 0}
+    return (chosen or {by_hash[min(by_hash)]}) - ({by_hash[max(by_hash)]} if len(chosen) == len(by_hash) else set())
 
 
 def _read(path: Path) -> str:

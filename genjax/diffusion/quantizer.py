@@ -153,3 +153,27 @@ class Palette:
     def _distance(self, x: Array) -> Array:
         """Squared distance to every colour, [B, H, W, K]."""
         return jnp.sum(jnp.square(x[..., None, :] - self._values.reshape((1,) * (x.ndim - 1) + self._values.shape)), axis=-1)
+
+
+@dataclasses.dataclass(frozen=True)
+class PaletteLevels(Quantizer):
+    """Images of levels whose pixels show nothing but the colours of a palette, K tuples of C levels: encoded as levels, decoded as colours."""
+
+    colours: tuple[tuple[int, ...], ...] = ()
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.colours:
+            raise UsageError("A palette needs at least one colour: these data have none, so decode their levels.")
+
+    def decode(self, x: Array) -> Array:
+        """The levels of the nearest colour, int32 [B, H, W, C]."""
+        return jnp.asarray(self.colours, jnp.int32)[self._palette.decode(x)]
+
+    def log_prob(self, ints: Array, mean: Array, std: Array) -> Array:
+        """log P(colour | mean, std) of every pixel in nats, [B, H, W], for ints and mean [B, H, W, C]."""
+        return self._palette.log_prob(self._palette.decode(self.encode(ints)), mean, std)
+
+    @property
+    def _palette(self) -> Palette:
+        return Palette(tuple(tuple(self.low + level * self.bin_width for level in colour) for colour in self.colours))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,31 +15,46 @@ import numpy as np
 from PIL import Image
 
 from genjax.config import require, to_json
-from genjax.evaluation import baselines, edits, pictures, texts
+from genjax.data import pairs
+from genjax.data.base import Dialogue, Turn
+from genjax.evaluation import answers, baselines, edits, following, pictures, texts
+from genjax.evaluation.answers import Answers
 from genjax.evaluation.evaluator import Evaluator
 from genjax.evaluation.judge import Judge
 from genjax.evaluation.trained import Trained, load
 from genjax.training import exported
+from genjax.training.setup import Run
 from genjax.training.workdir import Workdir, writing
+from genjax.types import Params
+
+_SHOWN = 5  # answers in the record of an evaluation
 
 
 def sample(path: str, overrides: Mapping[str, str], *, out: str | None, label: int | None, prompt: str, step: int | None, weights: str) -> Path:
     """Draws `sample.count` samples of a run and writes them as a picture or text, and an array; returns their path without ending.
 
-    A prompt is what text begins with.
+    A prompt is what text begins with, what is answered by a model that was trained on prompts with answers, or what a picture is asked for with; of
+    the picture the oracle's verdict is told.
     """
     trained = load(path, overrides, weights=weights, step=step)
     spec, count, tokenizer = trained.run.source.spec, trained.run.config.sample.count, trained.run.source.tokenizer
     _check_label(trained, path, label)
-    require(not prompt or tokenizer is not None, f"--prompt: the model of {path} writes no text")
+    prompts = trained.run.source.prompts
+    told = trained.run.captioned and prompts is not None
+    require(not prompt or tokenizer is not None or told, f"--prompt: the model of {path} writes no text and knows no captions")
+    caption = prompts.encode(prompt) if prompts is not None and told and prompt else None
     started = time.monotonic()
     evaluator, shown = Evaluator(trained.run), []
-    if tokenizer is not None:
+    if tokenizer is not None and trained.run.source.dialogues and answers.can(trained.run):
+        drawn = answers.draw(trained.run, trained.params, count, prompt)
+        shown = [tokenizer.decode(row) for row in drawn.data]
+    elif tokenizer is not None:
         length = trained.run.config.sample.length or trained.run.config.data.length
         drawn = texts.write(evaluator, trained.params, count, tokenizer.encode(prompt), length)
         shown = [prompt + tokenizer.decode(row) for row in drawn.data]
     else:
-        drawn = evaluator.draw(trained.params, count, label=label)
+        given = None if caption is None else {"caption": np.tile(caption, (count, 1))}
+        drawn = evaluator.draw(trained.params, count, label=label, given=given)
     seconds = time.monotonic() - started
 
     target = _named(out) if out else Workdir(path).samples / f"samples_step{trained.step}"
@@ -48,17 +65,50 @@ def sample(path: str, overrides: Mapping[str, str], *, out: str | None, label: i
         print(
             f"{count} samples of step {trained.step} ({weights} weights) in {seconds:.1f} s with compilation; {drawn.nfe:g} network evaluations each"
         )
-        if spec.key == "image":
+        if spec.key == "image" or prompts is not None:
             picture = target.with_name(target.name + ".png")
             columns = trained.run.classes if trained.run.classes and label is None else 10
-            Image.fromarray(pictures.sheet(drawn.data, spec, columns)).save(picture)
+            images, of = (drawn.data, spec) if prompts is None else (prompts.pictures(drawn.data), dataclasses.replace(spec, levels=256))
+            Image.fromarray(pictures.sheet(images, of, columns)).save(picture)
             print(f"  picture  {picture}")
+        if prompts is not None and caption is not None:
+            verdicts = prompts.judge(np.tile(caption, (count, 1)), drawn.data)
+            counted = ", ".join(f"{error} {n}" for error, n in Counter(verdicts.error).most_common())
+            shares = [f"{name} {np.sum(getattr(verdicts, name))}/{count}" for name in ("valid", "follow", "strict")]
+            print(f"  verdict  '{prompts.decode(caption)}' {', '.join(shares)}; first errors: {counted}")
         if shown:
             written = target.with_name(target.name + ".txt")
             written.write_text(texts.sheet(shown), encoding="utf-8", newline="")
             print(f"{texts.sheet(shown)}  text     {written}")
     print(f"  array    {target.with_name(target.name + '.npz')}")
     return target
+
+
+def chat(path: str, overrides: Mapping[str, str], *, lines: Iterable[str], step: int | None, weights: str) -> Dialogue:
+    """Answers line by line, token by token as they are written, until the lines end; returns what was said.
+
+    A prompt stands after as many turns as the training data ever have before one, as far as a row holds them.
+    """
+    trained = load(path, overrides, weights=weights, step=step)
+    source = trained.run.source
+    require(bool(source.dialogues) and source.tokenizer is not None, f"--chat: the model of {path} was not trained on prompts with answers")
+    assert source.tokenizer is not None
+    answer, said = Answers(trained.run), []
+    turns = max(len(dialogue) for dialogue in source.dialogues["train"])
+    print(f"step {trained.step} ({weights} weights): a line is a prompt; the end of the input (Ctrl-D) ends it", flush=True)
+    for line in lines:
+        if not (line := line.rstrip("\n")):
+            continue
+        before = said[max(0, len(said) - turns + 1) :] if turns > 1 else []
+        while before and len(pairs.ask(source.tokenizer, before, line)) > source.spec.shape[0] // 2:
+            before = before[1:]
+        written = ""
+        for piece in answer.stream(trained.params, pairs.ask(source.tokenizer, before, line), len(said)):
+            print(piece, end="", flush=True)
+            written += piece
+        print(flush=True)
+        said.append(Turn(line, written))
+    return tuple(said)
 
 
 def film(path: str, overrides: Mapping[str, str], *, out: str | None, step: int | None, weights: str) -> list[Path]:
@@ -176,6 +226,9 @@ def evaluate(path: str, overrides: Mapping[str, str], *, step: int | None, weigh
         print(f"  bits/{bits.unit:<5} {bits.value:.4f} ± {bits.stderr:.4f}   {bits.kind.replace('_', ' ')}, {bits.examples:,} held-out examples")
         for name, value in bits.terms.items():
             print(f"    {name:<14} {value:.4f}")
+        if bits.excess is not None:
+            bound = "at most " * (bits.kind == "upper_bound")
+            print(f"  bits/example above the exact -log2 p: {bound}{bits.excess.value:.3f} ± {bits.excess.stderr:.3f}")
         for baseline in baselines.table(run.source) if run.objective.generates else []:
             print(f"  {baseline.value:.4f}     {baseline.name}")
         record[f"bits_per_{bits.unit}"] = bits._asdict()
@@ -188,6 +241,12 @@ def evaluate(path: str, overrides: Mapping[str, str], *, step: int | None, weigh
             )
     else:
         print("  this objective has no likelihood: only its samples are judged")
+    if run.source.dialogues and answers.can(run):
+        record["answers"] = _answered(run, trained.params)
+    if run.captioned and run.source.prompts is not None:
+        found = following.measure(Evaluator(run), trained.params, run.config.sample.count)
+        record["following"] = following.record(found)
+        print(*following.lines(found), sep="\n")
     if judge is not None:
         drawn = Evaluator(run).draw(trained.params, run.config.sample.count)
         record["judged"] = {
@@ -224,6 +283,20 @@ def _named(out: str) -> Path:
     """--out without the ending of a file that is written under it."""
     path = Path(out)
     return path.with_suffix("") if path.suffix in (".png", ".npz", ".gif") else path
+
+
+def _answered(run: Run, params: Params) -> dict[str, Any]:
+    """What the model answers to held-out prompts, scored beside the baselines, and the first answers as they are."""
+    assert run.source.tokenizer is not None
+    prompts, turns = answers.held_out(run.source, run.config.evaluate.examples)
+    given = [run.source.tokenizer.decode(tokens) for tokens in Answers(run)(params, prompts)]
+    said = {"the model": given} | answers.baselines(run.source, [turn.prompt for turn in turns])
+    scores = {name: answers.score(each, [turn.answer for turn in turns])._asdict() for name, each in said.items()}
+    print(f"  {len(given):,} held-out prompts answered")
+    for name, values in scores.items():
+        print(f"    {name:<24} " + "   ".join(f"{figure.replace('_', ' ')} {value:5.2f}" for figure, value in values.items()))
+    first = [turn._asdict() | {"given": answer} for turn, answer in zip(turns[:_SHOWN], given, strict=False)]
+    return {"prompts": len(given), "scores": scores, "first": first}
 
 
 def _check_label(trained: Trained, path: str, label: int | None) -> None:

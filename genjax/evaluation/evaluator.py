@@ -59,18 +59,22 @@ class Evaluator:
         """The likelihoods of the first `examples` of a split, or of all of it; a bound's own draws are others for another `repeat`."""
         key = rng.stream(self.run.config.seed, "likelihood", repeat)
         parts: list[dict[str, np.ndarray]] = []
+        # What rows are worth is not known given what a model is told of them.
+        exact = None if self.run.classes or self.run.captioned or split != "eval" else self.run.source.exact_nats
         kind, unit = "", ""
         processes = {"process_index": jax.process_index(), "process_count": jax.process_count()}
         for batch in eval_batches(self.run.source, self.batch_size, split=split, limit=examples, **processes):
-            batch = self.run.parallel.put(batch)
+            worth = {} if exact is None else {"exact": exact(batch)}
+            batch = self.run.parallel.put(batch | worth)
             result = self.likelihood(params, batch, key)
             kept = np.asarray(self.run.parallel.gather(batch["weight"])) > 0
             columns = {"nats": result.nats, "units": result.units, "draws": result.stderr} | {f"term/{k}": v for k, v in result.terms.items()}
+            columns |= {name: self.run.parallel.gather(batch[name]) for name in worth}
             parts.append({name: np.asarray(column, np.float64)[kept] for name, column in columns.items()})
             kind, unit = result.kind, result.unit
         columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         terms = {name.removeprefix("term/"): column for name, column in columns.items() if name.startswith("term/")}
-        return PerExample(columns["nats"], columns["units"], columns["draws"], terms, kind, unit)
+        return PerExample(columns["nats"], columns["units"], columns["draws"], terms, kind, unit, columns.get("exact"))
 
     def film(self, params: Params, count: int) -> dict[str, np.ndarray]:
         """The films of the objective for the first `count` held-out examples: name -> frames [F, count, ...]."""
@@ -92,8 +96,13 @@ class Evaluator:
         """`count` samples with ids first, first + 1, ...; sample i is the same whatever the count and the batch size.
 
         With classes, the class of sample i is `label` (one, or one a sample), or i modulo the number of classes when it is None.
-        `given` [count, ...] goes into the request: the data to edit, and the mask of what to keep. Another `turn` draws with other numbers.
+        A model that is told of captions draws those of the held-out split, in turn.
+        `given` [count, ...] goes into the request: a caption, the data to edit, the mask of what to keep. Another `turn` draws with other numbers.
         """
+        given = dict(given or {})
+        if self.run.captioned and "caption" not in given:
+            held_out = self.run.source.splits["eval"]
+            given["caption"] = held_out.rows(np.arange(first, first + count) % len(held_out))["caption"]
         classes = self.run.classes
         ids = np.arange(first, first + count, dtype=np.uint32)
         labels = (ids % classes if label is None else np.broadcast_to(label, (count,))).astype(np.int32) if classes else None
@@ -104,7 +113,7 @@ class Evaluator:
             here = np.arange(start, start + self.batch_size)
             here = np.where(here < count, here, start)
             request = {"id": ids[here]} | ({"label": labels[here]} if labels is not None else {})
-            request |= {name: rows[here] for name, rows in (given or {}).items()}
+            request |= {name: rows[here] for name, rows in given.items()}
             samples = self.sampler(params, self.run.parallel.put_whole(request), key)
             rows.append(np.asarray(samples.data)[: count - start])
             nfe, depth = float(np.mean(samples.cost.nfe)), float(np.mean(samples.cost.sequential_depth))

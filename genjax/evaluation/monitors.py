@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from genjax.evaluation import pictures, texts
+from genjax.evaluation import answers, pictures, texts
 from genjax.evaluation.evaluator import Evaluator
 from genjax.training.logging import Logger
 from genjax.training.loop import Monitor
@@ -45,9 +45,17 @@ def monitors(run: Run) -> Sequence[Monitor]:
         path = log.picture(step, "samples", pictures.sheet(drawn.data, spec, columns))
         log.line(f"  samples   {path}")
 
+    def answered(run: Run, state: TrainState, step: int, log: Logger) -> None:
+        assert tokenizer is not None and answer is not None
+        prompts, turns = answers.held_out(run.source, min(run.config.sample.count, _TEXTS))
+        given = [tokenizer.decode(row) for row in answer(state.ema, prompts)]
+        path = log.text(step, "samples", texts.sheet([f"{turn.prompt}\n> {said}" for turn, said in zip(turns, given, strict=True)]))
+        log.line(f"  samples   {path}")
+
+    answer = answers.Answers(run) if run.source.dialogues and answers.can(run) else None
     measured = [Monitor("bits", run.config.train.evaluate_every, bits)] if run.objective.scores else []
     if run.objective.generates and run.source.spec.key == "image":
         measured.append(Monitor("samples", run.config.train.sample_every, samples))
     if run.objective.generates and tokenizer is not None:
-        measured.append(Monitor("samples", run.config.train.sample_every, written))
+        measured.append(Monitor("samples", run.config.train.sample_every, answered if answer else written))
     return measured

@@ -34,6 +34,13 @@ LEVEL = 0.95
 _CHUNK = 4_000_000  # numbers that are resampled at once
 
 
+class Estimate(NamedTuple):
+    """A mean and its standard error."""
+
+    value: float
+    stderr: float
+
+
 class Bits(NamedTuple):
     """Bits a unit over a set of examples.
 
@@ -46,6 +53,7 @@ class Bits(NamedTuple):
       examples: how many there were.
       terms: name -> bits a unit, the parts that the value is the sum of.
       unit: what the units are, "dim" or "label".
+      excess: where -log p of every example is known, mean bits an example above it and the standard error of that mean, example by example.
     """
 
     value: float
@@ -55,6 +63,13 @@ class Bits(NamedTuple):
     examples: int
     terms: dict[str, float]
     unit: str
+    excess: Estimate | None = None
+
+
+def excess(nats: np.ndarray, exact: np.ndarray) -> Estimate:
+    """Bits that n examples need above what they are worth, for nats and exact nats [n]: in pairs, so that how examples differ cancels."""
+    above = (nats - exact) / math.log(2)
+    return Estimate(float(np.mean(above)), float(np.std(above)) / math.sqrt(max(1, len(above) - 1)))
 
 
 def bits_per_unit(nats: np.ndarray, units: np.ndarray, draws: np.ndarray, terms: dict[str, np.ndarray], kind: str, unit: str = "dim") -> Bits:
@@ -82,7 +97,7 @@ def bits_per_unit(nats: np.ndarray, units: np.ndarray, draws: np.ndarray, terms:
 
 
 class PerExample(NamedTuple):
-    """The likelihoods of n examples, one row each, as `bits_per_unit` takes them."""
+    """The likelihoods of n examples, one row each, as `bits_per_unit` takes them; exact: -log p of each, where that is known."""
 
     nats: np.ndarray
     units: np.ndarray
@@ -90,10 +105,12 @@ class PerExample(NamedTuple):
     terms: dict[str, np.ndarray]
     kind: str
     unit: str
+    exact: np.ndarray | None = None
 
     def total(self) -> Bits:
-        """Bits a unit over all of them."""
-        return bits_per_unit(self.nats, self.units, self.draws, self.terms, self.kind, self.unit)
+        """Bits a unit over all of them, and their excess where it is known."""
+        bits = bits_per_unit(self.nats, self.units, self.draws, self.terms, self.kind, self.unit)
+        return bits if self.exact is None else bits._replace(excess=excess(self.nats, self.exact))
 
     @property
     def bits(self) -> np.ndarray:
@@ -181,3 +198,17 @@ def wilson(hits: int, count: int, level: float = LEVEL) -> tuple[float, float]:
     z = float(stats.norm.ppf((1 + level) / 2))
     centre, spread = (hits + z**2 / 2) / (count + z**2), z * math.sqrt(hits * (count - hits) / count + z**2 / 4) / (count + z**2)
     return max(0.0, centre - spread), min(1.0, centre + spread)
+
+
+class Share(NamedTuple):
+    """How often something is so, the ends of Wilson's 95 % interval of its probability, and how many were looked at."""
+
+    value: float
+    low: float
+    high: float
+    count: int
+
+
+def share(hits: np.ndarray) -> Share:
+    """Of bool [n], n >= 1."""
+    return Share(float(np.mean(hits)), *wilson(int(np.sum(hits)), len(hits)), len(hits))

@@ -18,13 +18,24 @@ from genjax.models.masks import AttentionIds
 from genjax.types import Array
 
 
+class Memory(NamedTuple):
+    """What cross-attention sees: keys, values [layers, B, S', key heads, head size] of a context, and the ids of its positions [B, S']."""
+
+    keys: Array
+    values: Array
+    ids: AttentionIds
+
+
 class Cache(NamedTuple):
-    """keys, values: [layers, B, S, key heads, head size]; ids of the stored positions [B, S]; index int32 [B], the next free slot."""
+    """keys, values: [layers, B, S, key heads, head size]; ids of the stored positions [B, S]; index int32 [B], the next free slot; the memory
+    of a context, where there is one.
+    """
 
     keys: Array
     values: Array
     ids: AttentionIds
     index: Array
+    memory: Memory | None = None
 
 
 def empty(*, layers: int, batch: int, length: int, heads: int, head_size: int, dtype: jnp.dtype) -> Cache:
@@ -58,7 +69,9 @@ def write_ids(stored: AttentionIds, new: AttentionIds, at: Array) -> AttentionId
 
 def take(cache: Cache, rows: Array) -> Cache:
     """The cache whose row b is row rows[b] of this one, as when beams are reordered. rows: int32 [B']."""
-    return Cache(cache.keys[:, rows], cache.values[:, rows], AttentionIds(*(ids[rows] for ids in cache.ids)), cache.index[rows])
+    of_ids = lambda ids: AttentionIds(*(each[rows] for each in ids))
+    memory = None if cache.memory is None else Memory(cache.memory.keys[:, rows], cache.memory.values[:, rows], of_ids(cache.memory.ids))
+    return Cache(cache.keys[:, rows], cache.values[:, rows], of_ids(cache.ids), cache.index[rows], memory)
 
 
 def forget(cache: Cache, count: Array) -> Cache:

@@ -151,6 +151,35 @@ class Attention(nn.Module):
         return out, kept
 
 
+class CrossAttention(nn.Module):
+    """Attention to the positions of a context, with normalised queries and keys and no positions: what is asked for is found by what it is.
+
+    Attributes as in Attention. A query sees the whole of its own segment of the context.
+    """
+
+    heads: int
+    dtype: jnp.dtype
+    kv_heads: int | None = None
+
+    @nn.compact
+    def __call__(
+        self, x: Array, queries: AttentionIds, context: Array | None, memory: tuple[Array, Array] | None, ids: AttentionIds
+    ) -> tuple[Array, tuple[Array, Array]]:
+        """x [B, T, D] -> [B, T, D], and the keys and values [B, S, H, K] of the context.
+
+        context [B, S, D], or its keys and values from an earlier call; ids: those of its S positions.
+        """
+        head_size, kv_heads = x.shape[-1] // self.heads, self.kv_heads or self.heads
+        project = lambda name, heads, x: Dense((heads, head_size), ("embed", "heads", "head"), dtype=self.dtype, name=name)(x)
+        q = RMSNorm(name="query_norm")(project("query", self.heads, x))
+        if memory is None:
+            assert context is not None, "cross-attention needs a context, or what it kept of one"
+            memory = RMSNorm(name="key_norm")(project("key", kv_heads, context)), project("value", kv_heads, context)
+        mask = (queries.segment_ids[:, :, None] == ids.segment_ids[:, None, :]) & (ids.segment_ids != 0)[:, None, :]
+        y = jax.nn.dot_product_attention(q, *memory, mask=mask[:, None])
+        return Dense((x.shape[-1],), ("heads", "head", "embed"), num_input_axes=2, dtype=self.dtype, name="out")(y), memory
+
+
 class GatedMLP(nn.Module):
     """SwiGLU (arXiv:2002.05202): (silu(x W1) * x W2) W3."""
 

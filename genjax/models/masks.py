@@ -51,6 +51,18 @@ def prefix_lm(prefix: Array, length: int) -> AttentionIds:
     return _one_segment(jnp.maximum(jnp.arange(length)[None, :] - prefix[:, None] + 1, 0), prefix.shape[0])
 
 
+def behind(prefix: int, ids: AttentionIds) -> AttentionIds:
+    """The ids of positions that come after `prefix` others: block 0 is theirs, or blocks 0 .. prefix - 1, and their places are negative."""
+    return ids._replace(block_ids=jnp.where(ids.block_ids >= 0, ids.block_ids + prefix, ids.block_ids - prefix))
+
+
+def prefix(real: Array, causal: bool) -> AttentionIds:
+    """Positions [B, S] in front of others (`behind`), which all see those that are `real`; they see each other, or only those before."""
+    length = real.shape[1]
+    places = jnp.broadcast_to(jnp.arange(-length, 0, dtype=jnp.int32), real.shape)
+    return AttentionIds(places + length if causal else jnp.zeros_like(places), real.astype(jnp.int32), places)
+
+
 def passing(block_ids: Array) -> Array:
     """The ids of positions of these blocks that only their own block sees."""
     return -1 - block_ids

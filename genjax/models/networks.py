@@ -14,7 +14,8 @@ import jax.numpy as jnp
 
 from genjax.models import adapters, masks
 from genjax.models.cache import Cache
-from genjax.models.trunk import Trunk
+from genjax.models.captions import Captions
+from genjax.models.trunk import Context, Trunk
 from genjax.types import Array, Key
 
 
@@ -45,6 +46,8 @@ class TokenNetwork(nn.Module):
       num_classes: classes to condition on, 0 for none; one more id stands for "no class".
       tied_head: the head shares the table of the input.
       logit_softcap: a bound on the logits, or None.
+      encoder: the trunk that makes a context of other tokens (`encode`), through the same table; None where there is no context.
+      captions: what becomes of a row's caption; None where the model knows none.
     """
 
     trunk: Trunk
@@ -53,6 +56,8 @@ class TokenNetwork(nn.Module):
     num_classes: int
     tied_head: bool = False
     logit_softcap: float | None = None
+    encoder: Trunk | None = None
+    captions: Captions | None = None
 
     def setup(self) -> None:
         width = self.trunk.width
@@ -69,9 +74,14 @@ class TokenNetwork(nn.Module):
         label: Array | None,
         dropout_keys: Key | None = None,
         cache: Cache | None = None,
+        context: Context | None = None,
+        caption: Array | None = None,
     ) -> tuple[Array, Cache | None]:
-        """tokens int32 [B, T], coordinates int32 [B, T, A], label int32 [B] -> logits float32 [B, T, V] and the cache."""
-        x, cache = self.features(tokens, coordinates, ids, label, dropout_keys, cache)
+        """tokens int32 [B, T], coordinates int32 [B, T, A], label int32 [B] -> logits float32 [B, T, V] and the cache.
+
+        caption int32 [B, S]; what of it is a prefix lies in the cache already, where there is one (`read`).
+        """
+        x, cache = self.features(tokens, coordinates, ids, label, dropout_keys, cache, context, caption)
         return self.logits(x), cache
 
     def features(
@@ -82,14 +92,42 @@ class TokenNetwork(nn.Module):
         label: Array | None,
         dropout_keys: Key | None = None,
         cache: Cache | None = None,
+        context: Context | None = None,
+        caption: Array | None = None,
     ) -> tuple[Array, Cache | None]:
         """What the head is given: [B, T, width] and the cache. With `logits`, for those who do not want all logits at once."""
         x = self.embed(tokens) + self.place(coordinates)
-        cond = None
+        cond = self._cond(label, caption)
+        if self.captions is None:
+            return self.trunk(x, coordinates, ids, cond, dropout_keys, cache, context)
+        x, coordinates, ids = self.captions.put_before(caption, x, coordinates, ids, cached=cache is not None)
+        x, cache = self.trunk(x, coordinates, ids, cond, dropout_keys, cache, context)
+        return x[:, -tokens.shape[1] :], cache
+
+    def read(self, label: Array | None, caption: Array | None, cache: Cache) -> Cache:
+        """The cache with the prefix that a caption is, if it is one: what comes before the first call with a cache."""
+        if self.captions is None or not self.captions.length(caption):
+            return cache
+        x, coordinates, ids = self.captions.positions(caption, len(self.grid))
+        _, written = self.trunk(x, coordinates, ids, self._cond(label, caption), None, cache)
+        assert written is not None, "with a cache, the trunk returns it"
+        return written
+
+    def encode(self, tokens: Array, coordinates: Array, ids: masks.AttentionIds, dropout_keys: Key | None = None) -> Context:
+        """The context that tokens int32 [B, S] are, as the encoder makes it."""
+        assert self.encoder is not None, "a network without an encoder makes no context"
+        features, _ = self.encoder(self.embed(tokens) + self.place(coordinates), coordinates, ids, None, dropout_keys)
+        return Context(features, ids)
+
+    def _cond(self, label: Array | None, caption: Array | None) -> Array | None:
+        """The vector [B, width] that modulates the trunk, if any."""
+        vectors = []
         if self.label is not None:
             assert label is not None, "a model with classes needs a label for every row"
-            cond = jax.nn.silu(self.label(label))
-        return self.trunk(x, coordinates, ids, cond, dropout_keys, cache)
+            vectors.append(self.label(label))
+        if self.captions is not None and self.captions.pooled:
+            vectors.append(self.captions.vector(caption))
+        return jax.nn.silu(sum(vectors)) if vectors else None
 
     def logits(self, x: Array) -> Array:
         """Features [B, T, width] -> logits float32 [B, T, V]."""
@@ -104,12 +142,14 @@ class PatchNetwork(nn.Module):
       shape: (H, W, C).
       patch_size: pixels a side of the patch that is one position.
       num_classes: classes to condition on, 0 for none; one more id stands for "no class".
+      captions: what becomes of a row's caption; None where the model knows none.
     """
 
     trunk: Trunk
     shape: tuple[int, int, int]
     patch_size: int
     num_classes: int
+    captions: Captions | None = None
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -122,8 +162,8 @@ class PatchNetwork(nn.Module):
         return self.grid[0] * self.grid[1]
 
     @nn.compact
-    def __call__(self, x: Array, logsnr: Array, label: Array | None, dropout_keys: Key | None = None) -> Array:
-        """x float32 [B, H, W, C], logsnr [B] (or several levels of a row, [B, L]), label int32 [B] -> float32 [B, H, W, C]."""
+    def __call__(self, x: Array, logsnr: Array, label: Array | None, dropout_keys: Key | None = None, caption: Array | None = None) -> Array:
+        """x float32 [B, H, W, C], logsnr [B] (or several levels of a row, [B, L]), label int32 [B], caption int32 [B, S] -> float32 [B, H, W, C]."""
         width, batch = self.trunk.width, x.shape[0]
         patches = adapters.patchify(x, self.patch_size)
         coordinates = jnp.broadcast_to(adapters.grid_coordinates(self.grid), (batch, *patches.shape[1:2], 2))
@@ -132,8 +172,13 @@ class PatchNetwork(nn.Module):
         if self.num_classes:
             assert label is not None, "a model with classes needs a label for every row"
             cond = cond + adapters.Embed(self.num_classes + 1, width, axis="class", name="label")(label)
-        h, _ = self.trunk(h, coordinates, masks.bidirectional(*patches.shape[:2]), jax.nn.silu(cond), dropout_keys)
-        out = adapters.PatchOut(patches.shape[-1], name="head")(h)
+        ids = masks.bidirectional(*patches.shape[:2])
+        if self.captions is not None:
+            if self.captions.pooled:
+                cond = cond + self.captions.vector(caption)
+            h, coordinates, ids = self.captions.put_before(caption, h, coordinates, ids)
+        h, _ = self.trunk(h, coordinates, ids, jax.nn.silu(cond), dropout_keys)
+        out = adapters.PatchOut(patches.shape[-1], name="head")(h[:, -patches.shape[1] :])
         return adapters.unpatchify(out, self.patch_size, self.shape)
 
 

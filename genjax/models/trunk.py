@@ -8,7 +8,11 @@ integer coordinates (one, two or three axes of rotary positions), and an optiona
     y = h + gate_2(c) * mlp((1 + scale_2(c)) * norm(h) + shift_2(c))                                (2)
 
 with all six maps of c zero at the start, so that a conditioned trunk begins as the identity. Without c the norms have learned scales
-and the gates are 1.
+and the gates are 1. With a context, such as the features of another trunk, every block of this one also attends to it,
+
+    h <- h + cross_attention(norm(h), context)                                                      (3)
+
+between (1) and (2): two trunks, of which one is the context of the other, are an encoder and a decoder (arXiv:1706.03762).
 
 The parameters of all blocks are stacked along the axis "layers", whether the blocks are compiled one by one or as one loop: a
 checkpoint does not know which.
@@ -16,7 +20,7 @@ checkpoint does not know which.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -25,16 +29,24 @@ import jax.numpy as jnp
 from genjax import rng
 from genjax.errors import UsageError
 from genjax.models import cache as caches
-from genjax.models.cache import Cache
-from genjax.models.layers import Attention, Dense, GatedMLP, RMSNorm, by_rows
+from genjax.models.cache import Cache, Memory
+from genjax.models.layers import Attention, CrossAttention, Dense, GatedMLP, RMSNorm, by_rows
 from genjax.models.masks import AttentionIds
 from genjax.types import Array, Key
 
 
+class Context(NamedTuple):
+    """Features [B, S, D] to attend to (None: a cache has what is needed of them), and the ids of their positions [B, S]."""
+
+    features: Array | None
+    ids: AttentionIds
+
+
 class Block(nn.Module):
-    """One pre-norm transformer block, equations (1) and (2)."""
+    """One pre-norm transformer block, equations (1) to (3)."""
 
     attention: Attention
+    cross_attention: CrossAttention
     mlp_hidden: int
     dropout: float
     dtype: jnp.dtype
@@ -45,13 +57,15 @@ class Block(nn.Module):
         x: Array,
         layer: Array,
         stored: tuple[Array, Array] | None,
+        memory: tuple[Array, Array] | None,
+        context: Context | None,
         coordinates: Array,
         queries: AttentionIds,
         keys: AttentionIds,
         slots: Array | None,
         cond: Array | None,
         dropout_keys: Key | None,
-    ) -> tuple[Array, tuple[Array, Array] | None]:
+    ) -> tuple[Array, tuple[tuple[Array, Array] | None, tuple[Array, Array] | None]]:
         if cond is None:  # the norms are learned instead
             modulation = [0.0, 0.0, 1.0] * 2
         else:
@@ -68,16 +82,19 @@ class Block(nn.Module):
         def normalise(name, h, scale, shift):
             return RMSNorm(learned=cond is None, name=name)(h) * (1 + scale) + shift
 
-        def drop(h, site):
+        def drop(h, number):
             if dropout_keys is None:
                 return h
-            return rng.dropout(h, self.dropout, rng.each(dropout_keys, 2 * layer + site))
+            return rng.dropout(h, self.dropout, rng.each(dropout_keys, number))
 
         scale_1, shift_1, gate_1, scale_2, shift_2, gate_2 = modulation
         h, kept = self.attention(normalise("attention_norm", x, scale_1, shift_1), coordinates, queries, keys, stored, slots)
-        x = by_rows(x + gate_1 * drop(h, 0))
+        x = by_rows(x + gate_1 * drop(h, 2 * layer))
+        if context is not None:
+            h, memory = self.cross_attention(RMSNorm(name="cross_attention_norm")(x), queries, context.features, memory, context.ids)
+            x = by_rows(x + drop(h, 2**16 + layer))
         h = GatedMLP(self.mlp_hidden, self.dtype, name="mlp")(normalise("mlp_norm", x, scale_2, shift_2))
-        return by_rows(x + gate_2 * drop(h, 1)), kept
+        return by_rows(x + gate_2 * drop(h, 2 * layer + 1)), (kept, memory)
 
 
 class Trunk(nn.Module):
@@ -117,6 +134,7 @@ class Trunk(nn.Module):
         cond: Array | None = None,
         dropout_keys: Key | None = None,
         cache: Cache | None = None,
+        context: Context | None = None,
     ) -> tuple[Array, Cache | None]:
         """The features of T positions.
 
@@ -127,6 +145,7 @@ class Trunk(nn.Module):
           cond: [B, C] modulates every block, or None.
           dropout_keys: one key a row [B] in training, None in evaluation.
           cache: what was seen before, or None. With a cache the T positions are written to it and see it.
+          context: what every block attends to besides. With a cache it is given once, and remembered.
 
         Returns:
           [B, T, D] in the computation's dtype, and the cache with the T positions added (None when none was given).
@@ -138,20 +157,23 @@ class Trunk(nn.Module):
             block,
             variable_axes={"params": 0},
             split_rngs={"params": True},
-            in_axes=(0, 0, *[nn.broadcast] * 6),
+            in_axes=(0, 0, 0, *[nn.broadcast] * 7),
             length=self.depth,
             unroll=1 if self.scan_layers else self.depth,
             metadata_params={nn.PARTITION_NAME: "layers"},
-        )(attention, self.mlp_hidden, self.dropout, dtype, name="blocks")
+        )(attention, CrossAttention(self.heads, dtype, self.kv_heads, parent=None), self.mlp_hidden, self.dropout, dtype, name="blocks")
         x, layers = by_rows(x.astype(self.dtype)), jnp.arange(self.depth)
         if cache is None:
-            x, _ = blocks(x, layers, None, coordinates, ids, ids, None, cond, dropout_keys)
+            x, _ = blocks(x, layers, None, None, context, coordinates, ids, ids, None, cond, dropout_keys)
         else:
             slots, index = caches.slots(cache, ids)
             keys = caches.write_ids(cache.ids, ids, slots)
-            x, kept = blocks(x, layers, (cache.keys, cache.values), coordinates, ids, keys, slots, cond, dropout_keys)
+            memory = None
+            if context is None and cache.memory is not None:
+                memory, context = (cache.memory.keys, cache.memory.values), Context(None, cache.memory.ids)
+            x, (kept, memory) = blocks(x, layers, (cache.keys, cache.values), memory, context, coordinates, ids, keys, slots, cond, dropout_keys)
             assert kept is not None, "with a cache, every block keeps its keys and values"
-            cache = Cache(*kept, keys, index)
+            cache = Cache(*kept, keys, index, None if context is None or memory is None else Memory(memory[0], memory[1], context.ids))
         return by_rows(RMSNorm(name="final_norm")(x)), cache
 
     @property

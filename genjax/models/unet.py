@@ -238,12 +238,14 @@ class UNet(nn.Module):
         dropout_keys: Key | None = None,
         context: Array | None = None,
         context_mask: Array | None = None,
+        caption: Array | None = None,
     ) -> Array:
         """x float32 [B, H, W, C], logsnr [B] (or several levels of a row, [B, L]), label int32 [B] -> float32 [B, H, W, C].
 
         dropout_keys: one key a row [B] in training, None in evaluation.
         context: the text [B, S, E], or None; initialise with one to have the parameters of equation (4).
         context_mask: [B, S], true for the tokens that are there; None for all. A row without any is a row without text.
+        caption: not read; no config asks for it.
         """
         dtype, sites = jnp.dtype(self.dtype), itertools.count()
         cond = adapters.NoiseLevelEmbed(4 * self.channels, name="noise_level")(logsnr)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import flax.linen as nn
 import jax
@@ -16,6 +16,7 @@ import jax.numpy as jnp
 
 from genjax import rng
 from genjax.config import require
+from genjax.models.captions import Captions
 from genjax.models.trunk import Trunk
 from genjax.types import Array, Batch, DataSpec, Key, Likelihood, LossSums, Params, PyTree, Samples, Work
 
@@ -43,7 +44,7 @@ class Objective(Protocol):
         """The negative log-likelihood of every row, of the kind that the objective can give; UsageError where it gives none."""
 
     def sample(self, params: Params, request: Batch, key: Key) -> Samples:
-        """One new row for each row of the request, which has `id` and, with classes, `label`; the same id gives the same row."""
+        """One new row for each row of the request, which has `id` and what the model is conditioned on; the same id gives the same row."""
 
     def work(self) -> Work:
         """What the loss of one example asks for: the ledger of a comparison is made from it."""
@@ -73,13 +74,33 @@ def trunk_from(config: Any) -> Trunk:
 
 
 def classes_from(config: Any, spec: DataSpec) -> int:
-    """How many classes a model is conditioned on; UsageError where guidance asks for classes and there are none."""
+    """How many classes a model is conditioned on; UsageError where guidance asks for classes or captions and there are none."""
     classes = spec.num_classes if config.conditioning.label else 0
-    alone = config.sample.guide is None
-    require(
-        classes > 0 or config.sample.guidance_scale == 1.0 or not alone, f"sample.guidance_scale needs classes, and {spec.name} has none: set it to 1"
-    )
+    alone, told = config.sample.guide is None, classes > 0 or config.conditioning.text != NO_TEXT
+    require(told or config.sample.guidance_scale == 1.0 or not alone, f"sample.guidance_scale needs classes, and {spec.name} has none: set it to 1")
     return classes
+
+
+NO_TEXT, POOLED = "none", "pooled"
+
+
+def captions_from(config: Any, spec: DataSpec, *, causal: bool) -> Captions | None:
+    """What becomes of captions, whose words see only those before them or all of each other; None without `conditioning.text`.
+
+    UsageError where there are no captions, or a window would hide them.
+    """
+    text = config.conditioning.text
+    if text == NO_TEXT:
+        return None
+    require(spec.words > 0, f"conditioning.text={text}, but {spec.name} has no captions: set it to {NO_TEXT}")
+    require(text == POOLED or config.model.window is None, f"model.window hides a prefix from what is far from it: set it to None, or text={POOLED}")
+    return Captions(spec.words, config.model.width, text == POOLED, causal, parent=None)
+
+
+def refuse_captions(config: Any) -> None:
+    """UsageError where a config asks for captions, of an objective that reads none."""
+    text = config.conditioning.text
+    require(text == NO_TEXT, f"conditioning.text={text}, but objective={config.objective} reads no captions: set it to {NO_TEXT}")
 
 
 def base_label(config: Any, classes: int) -> int:
@@ -97,9 +118,31 @@ def boxed(params: dict[str, Array], axis: str) -> Params:
     return jax.tree.map(lambda leaf: nn.LogicallyPartitioned(leaf, (axis,)), params)
 
 
-def hide_labels(label: Array | None, num_classes: int, rate: float, keys: Key) -> Array | None:
-    """Labels [B] with each replaced by `num_classes`, "no class", with probability `rate`; the one place where a class is hidden."""
-    if label is None or not num_classes or rate == 0.0:
-        return label
+class Given(NamedTuple):
+    """What rows are conditioned on, each None where they have none: label int32 [B], caption int32 [B, S]."""
+
+    label: Array | None
+    caption: Array | None
+
+    @classmethod
+    def of(cls, batch: Batch) -> Given:
+        """That of a batch or of a request."""
+        return cls(batch.get("label"), batch.get("caption"))
+
+    def instead(self, label: int) -> Given:
+        """The same class for every row, "no class" for instance, and no words."""
+        return Given(None if self.label is None else jnp.full_like(self.label, label), None if self.caption is None else jnp.zeros_like(self.caption))
+
+
+def request_of(batch: Batch) -> Batch:
+    """What a sample is asked for with: the batch without the data."""
+    return {name: batch[name] for name in ("id", "label", "caption") if name in batch}
+
+
+def hide(given: Given, num_classes: int, rate: float, keys: Key) -> Given:
+    """Conditions of rows with each replaced by "no class" and no words with probability `rate`; the one place where a condition is hidden."""
+    if rate == 0.0:
+        return given
     hidden = rng.uniform(keys) < rate
-    return jnp.where(hidden, num_classes, label)
+    choose = lambda none, some: jnp.where(hidden.reshape(-1, *[1] * (some.ndim - 1)), none, some)
+    return jax.tree.map(choose, given.instead(num_classes), given)

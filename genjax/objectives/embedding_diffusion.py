@@ -26,7 +26,7 @@ from genjax.diffusion.process import Denoise, Process, alpha_sigma, bcast, pertu
 from genjax.models import masks
 from genjax.models.layers import named
 from genjax.models.networks import VectorNetwork
-from genjax.objectives.base import base_label, classes_from, hide_labels, trunk_from
+from genjax.objectives.base import Given, base_label, classes_from, hide, refuse_captions, request_of, trunk_from
 from genjax.objectives.sequences import Sequence, sequence
 from genjax.objectives.sequences import grid as axes
 from genjax.registry import bind
@@ -60,6 +60,7 @@ class EmbeddingDiffusion:
             options.logsnr_min < options.logsnr_max,
             f"embedding_diffusion.logsnr_min={options.logsnr_min:g} must be below embedding_diffusion.logsnr_max={options.logsnr_max:g}",
         )
+        refuse_captions(config)
         classes = classes_from(config, spec)
         return cls(
             network=VectorNetwork(trunk_from(config), vocab=spec.levels, grid=axes(spec), num_classes=classes, parent=None),
@@ -89,7 +90,8 @@ class EmbeddingDiffusion:
         rows, codes = sequence(batch, self.spec), Codebook.of(params["codes"])
         x0 = codes.encode(rows.tokens)
         logsnr, density = time_sampling.draw(self.time_sampler, self.process, rng.fold_name(key, "time"), batch["id"])
-        label = hide_labels(batch.get("label"), self.network.num_classes, self.drop_rate, keys("label")) if train else batch.get("label")
+        given = Given.of(batch)
+        label = (hide(given, self.network.num_classes, self.drop_rate, keys("label")) if train else given).label
         denoise = self._denoiser(params, rows, label, keys("dropout") if train else None)
         eps, decoder_eps = (rng.normal(keys(name), x0.shape[1:]) for name in ("noise", "decoder"))
         terms = {
@@ -124,7 +126,7 @@ class EmbeddingDiffusion:
         eps = rng.normal(rng.rows(key, batch["id"]), x0.shape[1:])
         levels = jnp.linspace(self.process.logsnr_max, self.process.logsnr_min, 9)
         noising = jax.vmap(lambda logsnr: perturb(self.process, x0, jnp.full(x0.shape[:1], logsnr), eps))(levels)
-        found, tokens, _ = self._solve(params, {name: batch[name] for name in ("id", "label") if name in batch}, key)
+        found, tokens, _ = self._solve(params, request_of(batch), key)
         frames = {"noising": jax.vmap(codes.decode)(noising), "denoising": jnp.concatenate([jax.vmap(codes.decode)(found.path), tokens[None]])}
         return {name: shown.reshape(*shown.shape[:2], *self.spec.shape) for name, shown in frames.items()}
 

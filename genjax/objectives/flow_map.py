@@ -23,7 +23,7 @@ from genjax.errors import UsageError
 from genjax.models.networks import PatchNetwork
 from genjax.models.unet import UNet
 from genjax.objectives import spaces
-from genjax.objectives.base import Load, Rows, classes_from, hide_labels
+from genjax.objectives.base import Given, Load, Rows, classes_from, hide, refuse_captions
 from genjax.objectives.noise_prediction import NETWORKS
 from genjax.registry import bind
 from genjax.types import Array, Batch, Cost, DataSpec, Key, Likelihood, LossSums, Params, Samples, Work
@@ -64,9 +64,10 @@ class FlowMap(abc.ABC):
         name, numbers = Choice(options.grid).parts
         bind(grid.GRIDS, (name, numbers), "grid")
         grid.make(name, process, options.steps, "stop", **numbers)
+        refuse_captions(config)
         space = spaces.build(config, spec)
         return {
-            "network": NETWORKS[options.network](config, space.shape, classes_from(config, spec)),
+            "network": NETWORKS[options.network](config, space.shape, classes_from(config, spec), None),
             "spec": spec,
             "space": space,
             "process": process,
@@ -103,7 +104,8 @@ class FlowMap(abc.ABC):
             return rng.rows(rng.fold_name(key, name), batch["id"])
 
         x0, eps = self.space.encode(params, batch["image"], keys("space")), rng.normal(keys("noise"), self.space.shape)
-        label = hide_labels(batch.get("label"), self.network.num_classes, self.drop_rate, keys("label")) if train else batch.get("label")
+        given = Given.of(batch)
+        label = (hide(given, self.network.num_classes, self.drop_rate, keys("label")) if train else given).label
         error, scale = self.errors(params, x0, eps, batch, key, label, keys("dropout") if train else None)
         squared = jnp.sum(jnp.square(error), axis=inner(error))
         distance = bind(flow_map.DISTANCES, Choice(self.distance).parts, "distance")(squared, math.prod(self.space.shape))

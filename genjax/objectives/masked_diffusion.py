@@ -32,8 +32,8 @@ from genjax.decoding.sampling import SamplingRule, guide
 from genjax.diffusion import absorbing, likelihood, time_sampling
 from genjax.models import adapters, masks
 from genjax.models.networks import TokenNetwork
-from genjax.objectives.base import base_label, classes_from, hide_labels
-from genjax.objectives.sequences import Sequence, network_from, sequence
+from genjax.objectives.base import Given, base_label, classes_from, hide, request_of
+from genjax.objectives.sequences import Sequence, cache_of, network_from, sequence
 from genjax.registry import bind
 from genjax.types import Array, Batch, Cost, DataSpec, Key, Likelihood, LossSums, Params, Samples, Work
 
@@ -73,7 +73,7 @@ class MaskedDiffusion:
         bind(absorbing.ORDERS, Choice(options.order).parts, "order")
         classes = classes_from(config, spec)
         return cls(
-            network=network_from(config, spec),
+            network=network_from(config, spec, causal=False),
             spec=spec,
             schedule=options.schedule,
             masking=options.masking,
@@ -91,9 +91,9 @@ class MaskedDiffusion:
         )
 
     def init(self, key: Key) -> Params:
-        batch = {self.spec.key: jnp.zeros((1, *self.spec.shape), jnp.int32), "label": jnp.zeros((1,), jnp.int32)}
-        rows = sequence(batch, self.spec)
-        return self.network.init(key, rows.tokens, rows.coordinates, masks.bidirectional(*rows.tokens.shape), batch["label"])["params"]
+        rows, one = sequence({self.spec.key: jnp.zeros((1, *self.spec.shape), jnp.int32)}, self.spec), jnp.zeros((1,), jnp.int32)
+        seen = masks.bidirectional(*rows.tokens.shape)
+        return self.network.init(key, rows.tokens, rows.coordinates, seen, one, caption=one[:, None])["params"]
 
     def loss(self, params: Params, batch: Batch, key: Key, *, train: bool) -> LossSums:
         def keys(name: str) -> Key:
@@ -102,8 +102,8 @@ class MaskedDiffusion:
         rows = sequence(batch, self.spec)
         source, _ = time_sampling.TIME_SAMPLERS[self.time_sampler]
         masked = self._mask(self.masking, rows, source(rng.fold_name(key, "time"), batch["id"]), keys("mask"))
-        label = hide_labels(batch.get("label"), self.network.num_classes, self.drop_rate, keys("label")) if train else batch.get("label")
-        logits = self._logits(params, rows, masked.hidden, label, keys("dropout") if train else None)
+        given = hide(Given.of(batch), self.network.num_classes, self.drop_rate, keys("label")) if train else Given.of(batch)
+        logits = self._logits(params, rows, masked.hidden, given, keys("dropout") if train else None)
         nats = optax.softmax_cross_entropy_with_integer_labels(logits, rows.tokens)
 
         each = batch["weight"][:, None] * rows.mask
@@ -115,7 +115,7 @@ class MaskedDiffusion:
 
     def likelihood(self, params: Params, batch: Batch, key: Key) -> Likelihood:
         rows, keys = sequence(batch, self.spec), rng.rows(key, batch["id"])
-        nats, stderr = BOUNDS[self.bound](self, partial(self._nats, params, rows, batch.get("label")), rows, keys)
+        nats, stderr = BOUNDS[self.bound](self, partial(self._nats, params, rows, Given.of(batch)), rows, keys)
         kind = "exact" if self.block_size == 1 and self.bound == "bound" else "upper_bound"
         return Likelihood(nats, rows.units, stderr, {}, kind, self.spec.unit)
 
@@ -141,7 +141,7 @@ class MaskedDiffusion:
         rows = sequence(batch, self.spec)
         u = rng.uniform(rng.rows(key, batch["id"]), rows.tokens.shape[1:])
         masking = jnp.where(u < jnp.linspace(0, 1, 9)[:, None, None], self.network.vocab, rows.tokens)
-        path, _ = self._reveal(params, {name: batch[name] for name in ("id", "label") if name in batch}, key)
+        path, _ = self._reveal(params, request_of(batch), key)
 
         blocks, frames = path.shape[:2]  # block after block: what is before is finished, what is after is masked
         at = jnp.arange(blocks * (frames - 1) + 1)
@@ -160,12 +160,12 @@ class MaskedDiffusion:
         u = rng.uniform(keys, rows.tokens.shape[1:])
         return absorbing.MASKINGS[masking](self._schedule, rows.mask > 0, number, times, u)
 
-    def _nats(self, params: Params, rows: Sequence, label: Array | None, masked: absorbing.Masked) -> Array:
+    def _nats(self, params: Params, rows: Sequence, given: Given, masked: absorbing.Masked) -> Array:
         """The sum of (1) for one masking: [B]."""
-        logits = self._logits(params, rows, masked.hidden, label, None)
+        logits = self._logits(params, rows, masked.hidden, given, None)
         return jnp.sum(rows.mask * masked.weight * optax.softmax_cross_entropy_with_integer_labels(logits, rows.tokens), axis=1)
 
-    def _logits(self, params: Params, rows: Sequence, hidden: Array, label: Array | None, dropout_keys: Key | None) -> Array:
+    def _logits(self, params: Params, rows: Sequence, hidden: Array, given: Given, dropout_keys: Key | None) -> Array:
         """Logits [B, T, V] of every value, where `hidden` [B, T] are masked in the blocks that they belong to."""
         draft = rows._replace(tokens=jnp.where(hidden, self.network.vocab, rows.tokens))
         seen = masks.bidirectional(*rows.tokens.shape)._replace(segment_ids=rows.segment_ids)
@@ -174,7 +174,7 @@ class MaskedDiffusion:
             seen = masks.clean_and_draft(seen._replace(block_ids=self._place(rows) // self.block_size))
             inputs = jnp.concatenate([self._inputs(rows, rows), inputs], axis=1)
             coordinates = jnp.concatenate([coordinates, coordinates], axis=1)
-        logits, _ = self.network.apply({"params": params}, inputs, coordinates, seen, label, dropout_keys)
+        logits, _ = self.network.apply({"params": params}, inputs, coordinates, seen, given.label, dropout_keys, caption=given.caption)
         return logits[:, -rows.tokens.shape[1] :]
 
     def _inputs(self, draft: Sequence, clean: Sequence) -> Array:
@@ -208,9 +208,9 @@ class MaskedDiffusion:
     def _reveal(self, params: Params, request: Batch, key: Key) -> tuple[Array, Cost]:
         """[blocks, steps + 1, B, block size], what is known of each block before every step and after the last; and the cost of a row."""
         rows, guided, vocab = request["id"].shape[0], self.guidance_scale != 1.0, self.network.vocab
-        label = request.get("label")
-        if guided:  # every row twice in one batch: with its class, and without
-            label = jnp.concatenate([request["label"], jnp.full((rows,), self.base_label)])
+        given = Given.of(request)
+        if guided:  # every row twice in one batch: with its condition, and without
+            given = jax.tree.map(lambda *parts: jnp.concatenate(parts), given, given.instead(self.base_label))
         batch, length = (2 if guided else 1) * rows, self.spec.num_dims
         keys = rng.rows(key, request["id"])
 
@@ -232,7 +232,7 @@ class MaskedDiffusion:
             if self.shifted:
                 tokens = jnp.concatenate([before[:, None], tokens[:, :-1]], axis=1)
             inputs = jnp.concatenate([tokens, tokens]) if guided else tokens
-            return self.network.apply({"params": params}, inputs, at, ids, label, cache=cache)
+            return self.network.apply({"params": params}, inputs, at, ids, given.label, cache=cache, caption=given.caption)
 
         def block(carry, here):
             before, cache = carry
@@ -248,7 +248,7 @@ class MaskedDiffusion:
                 cache = jax.lax.cond(number < self._blocks - 1, lambda: run(found.tokens, before, at, clean, cache)[1], lambda: cache)
             return (found.tokens[:, -1], cache), found.path
 
-        start = jnp.full((rows,), vocab, jnp.int32), self.network.trunk.empty_cache(batch, length)
+        start = jnp.full((rows,), vocab, jnp.int32), cache_of(self.network, params, given, batch, length)
         _, path = jax.lax.scan(block, start, (jnp.arange(self._blocks), cut(tokens), coordinates, clean, draft))
         depth = self._blocks * self.steps + self._blocks - 1
         return path, Cost(nfe=depth * (2 if guided else 1), sequential_depth=depth)

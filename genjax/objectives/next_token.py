@@ -5,6 +5,13 @@
 with each factor a softmax over the levels that a value can take, so the likelihood is exact. The input at position i is x_(i-1), and a
 start token where a segment begins; the coordinates are those of the value that is predicted. Only supervised tokens are counted: what else
 is in a row is there to be seen.
+
+Where rows begin with prompts (`DataSpec.prompted`), the prompt may be read with attention in both directions, up to the token that the answer
+follows: as a prefix of the same trunk (arXiv:1910.10683), or by an encoder, a trunk of its own that every block attends to. What is learned is then
+
+    log p(answer | prompt) = sum_i log p(answer_i | answer_<i, prompt)                              (2)
+
+and all three read the same batch.
 """
 
 from __future__ import annotations
@@ -14,19 +21,22 @@ import functools
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+import jax
 import jax.numpy as jnp
 
 from genjax import rng
-from genjax.config import require
+from genjax.config import Choice, require
 from genjax.decoding.beam import beam_search
-from genjax.decoding.generate import Apply, Drawn, Stop, generate, prefill
+from genjax.decoding.generate import Apply, Drawn, Progress, Stop, generate, prefill
 from genjax.decoding.sampling import SamplingRule, guide
 from genjax.models import adapters, masks
 from genjax.models import cache as caches
 from genjax.models.networks import TokenNetwork
+from genjax.models.trunk import Trunk
 from genjax.objectives import cross_entropy
-from genjax.objectives.base import base_label, classes_from, hide_labels
-from genjax.objectives.sequences import Sequence, network_from, sequence
+from genjax.objectives.base import NO_TEXT, Given, base_label, classes_from, hide, request_of, trunk_from
+from genjax.objectives.sequences import Sequence, cache_of, network_from, sequence
+from genjax.registry import Count, bind
 from genjax.types import Array, Batch, Cost, DataSpec, Key, Likelihood, LossSums, Params, PyTree, Samples, Work
 
 
@@ -45,6 +55,7 @@ class NextToken:
     loss_chunk: int | None
     z_loss: float
     label_smoothing: float
+    prefix: bool
 
     generates: ClassVar[bool] = True
     scores: ClassVar[bool] = True
@@ -52,8 +63,15 @@ class NextToken:
     @classmethod
     def build(cls, config: Any, spec: DataSpec) -> NextToken:
         options, classes = config.next_token, classes_from(config, spec)
+        encoder = bind(ENCODERS, Choice(options.encoder).parts, "encoder")(config)
+        require(
+            spec.prompted or (encoder is None and options.attention == "causal"),
+            f"next_token.attention=prefix and next_token.encoder are for data with prompts, such as data.source=pairs:..., not {spec.name}",
+        )
+        require(encoder is None or options.attention == "causal", "an encoder reads the prompt in both directions: leave next_token.attention=causal")
+        require(encoder is None or config.conditioning.text == NO_TEXT, f"an encoder reads prompts and no captions: set conditioning.text={NO_TEXT}")
         return cls(
-            network_from(config, spec),
+            network_from(config, spec, encoder, causal=True),
             spec,
             config.conditioning.drop_rate,
             base_label(config, classes),
@@ -64,20 +82,24 @@ class NextToken:
             options.loss_chunk,
             options.z_loss,
             options.label_smoothing,
+            options.attention == "prefix",
         )
 
     def init(self, key: Key) -> Params:
-        batch = {self.spec.key: jnp.zeros((1, *self.spec.shape), jnp.int32), "label": jnp.zeros((1,), jnp.int32)}
-        rows = sequence(batch, self.spec)
-        return self.network.init(key, rows.tokens, rows.coordinates, masks.causal(*rows.tokens.shape), batch["label"])["params"]
+        rows, one = sequence({self.spec.key: jnp.zeros((1, *self.spec.shape), jnp.int32)}, self.spec), jnp.zeros((1,), jnp.int32)
+
+        def logits(network: TokenNetwork) -> Array:
+            return network.logits(_features(network, rows, self.prefix, Given(one, one[:, None]), (None, None)))
+
+        return self.network.init(key, method=logits)["params"]
 
     def loss(self, params: Params, batch: Batch, key: Key, *, train: bool) -> LossSums:
         def keys(name: str) -> Key:
             return rng.rows(rng.fold_name(key, name), batch["id"])
 
-        label = hide_labels(batch.get("label"), self.network.num_classes, self.drop_rate, keys("label")) if train else batch.get("label")
+        given = hide(Given.of(batch), self.network.num_classes, self.drop_rate, keys("label")) if train else Given.of(batch)
         rows = sequence(batch, self.spec)
-        terms = self._terms(params, rows, label, keys("dropout") if train else None)
+        terms = self._terms(params, rows, given, (keys("dropout"), keys("encoder_dropout")) if train else (None, None))
         weight = batch["weight"][:, None] * rows.mask
         loss = terms.loss(label_smoothing=self.label_smoothing, z_loss=self.z_loss)
         total = lambda x: jnp.sum(weight * x)
@@ -87,7 +109,7 @@ class NextToken:
     def likelihood(self, params: Params, batch: Batch, key: Key) -> Likelihood:
         del key  # nothing is drawn: equation (1) is exact
         rows = sequence(batch, self.spec)
-        nats = jnp.sum(rows.mask * self._terms(params, rows, batch.get("label"), None).nats, axis=-1)
+        nats = jnp.sum(rows.mask * self._terms(params, rows, Given.of(batch), (None, None)).nats, axis=-1)
         return Likelihood(nats, rows.units, jnp.zeros_like(nats), {}, "exact", self.spec.unit)
 
     def sample(self, params: Params, request: Batch, key: Key) -> Samples:
@@ -99,8 +121,9 @@ class NextToken:
             require("towards" not in request, "next_token has no way between images: --interpolate is for noise_prediction")
             require("mask" in request, "next_token cannot begin from an image: say which part to draw anew with --redraw")
             known = sequence(request, self.spec).tokens, jnp.broadcast_to(request["mask"], request[self.spec.key].shape).reshape(rows, length)
-        nothing = jnp.zeros((rows, 0), jnp.int32)
-        tokens = self.complete(params, nothing, nothing.astype(bool), request, key, length=length, known=known).tokens
+        require(known is None or not self.spec.prompted, "a model of answers is given its prompts whole: use `complete`")
+        nothing = jnp.full((rows, 1 if self.spec.prompted else 0), self.spec.levels - 1)  # or a prompt that says nothing
+        tokens = self.complete(params, nothing, jnp.ones(nothing.shape, bool), request, key, length=length, known=known).tokens
         cost = Cost(nfe=length * (2 if self.guidance_scale != 1.0 else 1) * max(1, self.beams), sequential_depth=length)
         return Samples(tokens.reshape(rows, *self.spec.shape), cost)
 
@@ -119,13 +142,11 @@ class NextToken:
         """What follows prompts: at most `length` tokens a row, drawn, or found by beam search where `beams` is not 0.
 
         prompt, real: int32 and bool [B, P], see `decoding.prompts`; the start token is put before them.
-        request: `id` and, with classes, `label` of every row.
+        request: `id` of every row, and what it is conditioned on.
         stop, known: see `decoding.generate`.
         """
-        start = jnp.full((prompt.shape[0], 1), self.network.vocab, jnp.int32)
-        prompt, real = jnp.concatenate([start, prompt], axis=1), jnp.pad(real, ((0, 0), (1, 0)), constant_values=True)
-        apply, take, state = self.decoder(params, request, prompt.shape[1] - 1 + length)
-        progress = prefill(apply, state, prompt, real, stop)
+        apply, take = self.decoder(params, prompt.shape[1] + length)
+        progress = self.read(params, prompt, real, request, length, stop)
         if not self.beams:
             return generate(apply, progress, length, self.rule, rng.rows(key, request["id"]), stop=stop, known=known)
         require(known is None, "a beam search cannot redraw a part: set next_token.beams=0")
@@ -134,42 +155,65 @@ class NextToken:
         found = beam_search(apply, progress, length, self.beams, take, end=end, alpha=self.length_penalty)
         return Drawn(found.tokens[:, 0], found.lengths[:, 0], jnp.asarray(length))
 
-    def decoder(self, params: Params, request: Batch, room: int) -> tuple[Apply, Callable[[PyTree, Array], PyTree], PyTree]:
-        """The model as `decoding` wants it: `apply`, how to take rows of its state, and its empty state for `room` positions a row.
+    def read(self, params: Params, prompt: Array, real: Array, request: Batch, length: int, stop: Stop = ()) -> Progress:
+        """Where decoding stands when prompts are read, with room for `length` tokens; arguments as in `complete`."""
+        rows, room = prompt.shape[0], prompt.shape[1] + length
+        start = jnp.full((rows, 1), self.network.vocab, jnp.int32)
+        tokens, real = jnp.concatenate([start, prompt], axis=1), jnp.pad(real, ((0, 0), (1, 0)), constant_values=True)
+        first = real & (jnp.cumsum(tokens == self.spec.levels - 1, axis=1) == 0)  # before the first answer is asked for
+        prefix = jnp.sum(first, axis=1) if self.prefix else jnp.zeros(rows, jnp.int32)
+        asked = Given.of(request), prefix, tokens, first
+        if self.guidance_scale != 1.0:  # every row twice in one batch: with its condition, and without
+            asked = jax.tree.map(lambda *parts: jnp.concatenate(parts), asked, (asked[0].instead(self.base_label), *asked[1:]))
+        given, prefix, read, encoded = asked
+        cache = cache_of(self.network, params, given, read.shape[0], room)
+        if self.network.encoder is not None:  # the decoder reads what is left, and counts its positions from there
+            cache, real = self._remember(params, read, encoded, given, cache), real & ~first
+        return prefill(self.decoder(params, room)[0], (cache, given, prefix), tokens, real, stop)
 
-        The state is a cache, and the labels that go with its rows.
+    def _remember(self, params: Params, tokens: Array, real: Array, given: Given, cache: caches.Cache) -> caches.Cache:
+        """The empty cache of a decoder, with what its blocks see of the encoder's prompts int32 and bool [B, P]."""
+        at = jnp.cumsum(real, axis=1) - 1
+        apply: Any = functools.partial(self.network.apply, {"params": params})
+        context = apply(tokens, at[..., None], masks.AttentionIds(jnp.zeros_like(at), real.astype(jnp.int32), at), method="encode")
+        none = jnp.zeros_like(at[:, :1])  # one position of padding, which is not kept
+        _, cache = apply(none, none[..., None], masks.AttentionIds(none, none, none), given.label, cache=cache, context=context)
+        return cache
+
+    def decoder(self, params: Params, room: int) -> tuple[Apply, Callable[[PyTree, Array], PyTree]]:
+        """The model as `decoding` wants it, for at most `room` positions a row: `apply`, and how to take rows of its state.
+
+        The state is a cache, what its rows are conditioned on, and how many of the first positions of each see each other.
         """
-        rows, guided, grid = request["id"].shape[0], self.guidance_scale != 1.0, self.network.grid
+        guided, grid = self.guidance_scale != 1.0, self.network.grid
         require(len(grid) == 1 or room <= self.spec.num_dims, f"{room} positions do not fit into a grid of {self.spec.num_dims}")
         network, reach = self.network, self.spec.num_dims
         if room > reach:  # beyond the length of training, attention reaches as far as it was trained to, and rotary positions are relative
             trunk = network.trunk
             network = network.clone(trunk=trunk.clone(window=min(trunk.window or reach, reach)))
-        label = request.get("label")
-        if guided:  # every row twice in one batch: with its class, and without
-            label = jnp.concatenate([request["label"], jnp.full((rows,), self.base_label)])
 
         def apply(tokens: Array, positions: Array, real: Array, state: PyTree) -> tuple[Array, PyTree]:
-            cache, label = state
+            cache, given, prefix = state
             half = tokens.shape[0]
             if guided:
                 tokens, positions, real = (jnp.concatenate([x, x]) for x in (tokens, positions, real))
             coordinates = positions[..., None] if len(grid) == 1 else adapters.grid_coordinates(grid)[positions]
-            ids = masks.AttentionIds(positions, real.astype(jnp.int32), positions)
-            logits, cache = network.apply({"params": params}, tokens, coordinates, ids, label, cache=cache)
-            return guide(logits[:half], logits[half:], self.guidance_scale) if guided else logits, (cache, label)
+            blocks = jnp.where(positions < prefix[:, None], 0, positions)
+            ids = masks.AttentionIds(blocks, real.astype(jnp.int32), positions)
+            logits, cache = network.apply({"params": params}, tokens, coordinates, ids, given.label, cache=cache, caption=given.caption)
+            return guide(logits[:half], logits[half:], self.guidance_scale) if guided else logits, (cache, given, prefix)
 
         def take(state: PyTree, kept: Array) -> PyTree:
-            cache, label = state
+            cache, *rest = state
             if guided:
                 kept = jnp.concatenate([kept, kept + cache.index.shape[0] // 2])
-            return caches.take(cache, kept), None if label is None else label[kept]
+            return caches.take(cache, kept), *jax.tree.map(lambda x: x[kept], rest)
 
-        return apply, take, (network.trunk.empty_cache(2 * rows if guided else rows, room), label)
+        return apply, take
 
     def film(self, params: Params, batch: Batch, key: Key) -> dict[str, Array]:
         """`writing`: a sample as far as it is written, before every token and after the last; what is not yet written is 0."""
-        drawn = self.sample(params, {k: v for k, v in batch.items() if k in ("id", "label")}, key).data
+        drawn = self.sample(params, request_of(batch), key).data
         tokens = drawn.reshape(drawn.shape[0], self.spec.num_dims)
         written = jnp.arange(tokens.shape[1])[None, :] < jnp.arange(tokens.shape[1] + 1)[:, None]
         return {"writing": jnp.where(written[:, None], tokens, 0).reshape(-1, tokens.shape[0], *self.spec.shape)}
@@ -178,9 +222,32 @@ class NextToken:
         length = self.spec.num_dims
         return Work(positions=length, visible=(length + 1) / (2 * length), targets=length)
 
-    def _terms(self, params: Params, rows: Sequence, label: Array | None, dropout_keys: Key | None) -> cross_entropy.Terms:
+    def _terms(self, params: Params, rows: Sequence, given: Given, dropout_keys: tuple[Key | None, Key | None]) -> cross_entropy.Terms:
         """Teacher forcing: the terms [B, T] of every token given those before it in its segment."""
-        seen = masks.causal(*rows.tokens.shape)._replace(segment_ids=rows.segment_ids)
         apply = functools.partial(self.network.apply, {"params": params})
-        features, _ = apply(rows.shifted(self.network.vocab), rows.coordinates, seen, label, dropout_keys, method="features")
+        features = jnp.asarray(apply(rows, self.prefix, given, dropout_keys, method=_features))
         return cross_entropy.chunked(lambda x: jnp.asarray(apply(x, method="logits")), features, rows.tokens, self.loss_chunk)
+
+
+def _features(network: TokenNetwork, rows: Sequence, prefix: bool, given: Given, dropout_keys: tuple[Key | None, Key | None]) -> Array:
+    """What the head is given to predict the tokens of rows, [B, T, width]; dropout_keys: those of the trunk and of the encoder."""
+    inputs, segments = rows.shifted(network.vocab), rows.segment_ids
+    at = jnp.broadcast_to(jnp.arange(segments.shape[1]), segments.shape)
+    if network.encoder is None:
+        ids = masks.AttentionIds(jnp.where(rows.prefix, rows.first, at) if prefix else at, segments, at)
+        return network.features(inputs, rows.coordinates, ids, given.label, dropout_keys[0], caption=given.caption)[0]
+    read = masks.AttentionIds(jnp.zeros_like(at), jnp.where(rows.prefix, segments, 0), at)
+    written = masks.AttentionIds(at, jnp.where(rows.prefix, 0, segments), at)
+    context = network.encode(inputs, rows.coordinates, read, dropout_keys[1])
+    return network.features(inputs, rows.coordinates, written, given.label, dropout_keys[0], context=context, caption=given.caption)[0]
+
+
+def _no_encoder(config: Any) -> None:
+    return None
+
+
+def _trunk(config: Any, depth: Count = 2) -> Trunk:
+    return trunk_from(config).clone(depth=depth, parent=None)
+
+
+ENCODERS = {"none": _no_encoder, "trunk": _trunk}

@@ -41,10 +41,11 @@ from genjax.diffusion import (
 from genjax.diffusion.likelihood import Codes
 from genjax.diffusion.process import Denoise, Process, alpha_sigma, bcast, perturb
 from genjax.diffusion.quantizer import Continuous, Quantizer
+from genjax.models.captions import Captions
 from genjax.models.networks import PatchNetwork
 from genjax.models.unet import UNet
 from genjax.objectives import spaces
-from genjax.objectives.base import Load, Objective, Rows, base_label, boxed, classes_from, hide_labels, trunk_from
+from genjax.objectives.base import Given, Load, Objective, Rows, base_label, boxed, captions_from, classes_from, hide, request_of, trunk_from
 from genjax.objectives.steering import GUIDES, INPAINTERS, THRESHOLDS
 from genjax.registry import Natural, Positive, bind
 from genjax.types import Array, Batch, Cost, DataSpec, Key, Likelihood, LossSums, Params, Samples, Work
@@ -97,7 +98,7 @@ class NoisePrediction:
         low, high = options.guidance_logsnr_min, options.guidance_logsnr_max
         classes, space = classes_from(config, spec), spaces.build(config, spec)
         objective = cls(
-            network=NETWORKS[options.network](config, space.shape, classes),
+            network=NETWORKS[options.network](config, space.shape, classes, captions_from(config, spec, causal=False)),
             spec=spec,
             space=space,
             process=process,
@@ -138,7 +139,7 @@ class NoisePrediction:
 
     def init(self, key: Key) -> Params:
         one = jnp.zeros((1,), jnp.int32)
-        params = dict(self.network.init(key, jnp.zeros((1, *self.space.shape)), jnp.zeros((1,)), one)["params"])
+        params = dict(self.network.init(key, jnp.zeros((1, *self.space.shape)), jnp.zeros((1,)), one, caption=one[:, None])["params"])
         if self.learns_curve:
             params["curve"] = boxed(learned_curve.init(rng.fold_name(key, "curve")), "curve")
         if Choice(self.weighting).parts[0] == UNCERTAINTY:
@@ -154,7 +155,7 @@ class NoisePrediction:
 
         x0 = self.space.encode(params, batch["image"], keys("space"))
         eps = rng.normal(keys("noise"), self.space.shape)
-        label = hide_labels(batch.get("label"), self.network.num_classes, self.drop_rate, keys("label")) if train else batch.get("label")
+        given = hide(Given.of(batch), self.network.num_classes, self.drop_rate, keys("label")) if train else Given.of(batch)
         dropout_keys = keys("dropout") if train else None
 
         def rows(params: Params, logsnr: Array, inverse_density: Array) -> tuple[Array, Array]:
@@ -163,7 +164,7 @@ class NoisePrediction:
             x = perturb(self.process, x0, logsnr, eps)
 
             # 2. What the network says, and what would have been right.
-            output = self._output(params, x, logsnr, label, dropout_keys)
+            output = self._output(params, x, logsnr, given, dropout_keys)
             right = prediction.target(self.prediction, x0, eps, logsnr, self.process.scaling, self.data_std)
 
             # 3. The error of the noise, equation (2).
@@ -182,7 +183,7 @@ class NoisePrediction:
         return LossSums(jnp.sum(weight * loss) * dims, count * self.spec.num_dims, {"eps_mse": eps_mse})
 
     def likelihood(self, params: Params, batch: Batch, key: Key) -> Likelihood:
-        denoise, measure = self.denoiser(params, batch.get("label")), bind(BOUNDS, Choice(self.bound).parts, "likelihood")
+        denoise, measure = self.denoiser(params, Given.of(batch)), bind(BOUNDS, Choice(self.bound).parts, "likelihood")
         bound = partial(measure, self, self._process(params), denoise)
         found = self.space.nats(params, batch["image"], rng.rows(key, batch["id"]), bound)
         return Likelihood(found.nats, jnp.full(found.nats.shape, self.spec.num_dims), found.stderr, found.terms, "upper_bound")
@@ -204,7 +205,7 @@ class NoisePrediction:
         x0, eps = self._known(params, batch["image"], keys), rng.normal(keys, self.space.shape)
         levels = jnp.linspace(self.process.logsnr_max, self.process.logsnr_min, 9)
         noising = jax.vmap(lambda logsnr: perturb(self.process, x0, jnp.full(x0.shape[:1], logsnr), eps))(levels)
-        found, _ = self._solve(params, {name: batch[name] for name in ("id", "label") if name in batch}, key)
+        found, _ = self._solve(params, request_of(batch), key)
         denoising = [] if isinstance(found, adaptive.AdaptiveSolution) else [found.path]
         frames = {"noising": noising, "denoising": jnp.concatenate([*denoising, found.x[None]])}
         return {name: jax.lax.map(partial(self.space.decode, params), x) for name, x in frames.items()}
@@ -215,7 +216,7 @@ class NoisePrediction:
     def _solve(self, params: Params, request: Batch, key: Key) -> tuple[solvers.Solution | adaptive.AdaptiveSolution, int]:
         """The solver's solution for a request as in `sample`, and the network evaluations of one call of its denoiser."""
         keys = rng.rows(key, request["id"])
-        denoise, evaluations = GUIDES[self.guide and self.guide[0]](self, params, request.get("label"))
+        denoise, evaluations = GUIDES[self.guide and self.guide[0]](self, params, Given.of(request))
         process, solver, inverted = self._process(params), self._solver(), 0
         start = solvers.initial(process, keys, self.space.shape, self.data_std)
         known = self._known(params, request["image"], keys) if "image" in request else None
@@ -250,11 +251,11 @@ class NoisePrediction:
         require(here == there, "sample.guide works elsewhere: it must be a model of pixels too, or of the latents of the same autoencoder")
         return dataclasses.replace(self, guide=(name, guide))
 
-    def denoiser(self, params: Params, label: Array | None) -> Denoise:
+    def denoiser(self, params: Params, given: Given) -> Denoise:
         """(x, logsnr) -> x0_hat, the estimate of the clean point."""
 
         def denoise(x: Array, logsnr: Array) -> Array:
-            output = self._output(params, x, logsnr, label, None)
+            output = self._output(params, x, logsnr, given, None)
             return prediction.to_x0(self.prediction, x, output, logsnr, self.process.scaling, self.data_std)
 
         return denoise
@@ -278,27 +279,28 @@ class NoisePrediction:
         name, options = Choice(self.grid).parts
         return grid.make(name, process, self.steps, "denoise", **options)
 
-    def _output(self, params: Params, x: Array, logsnr: Array, label: Array | None, dropout_keys: Key | None) -> Array:
+    def _output(self, params: Params, x: Array, logsnr: Array, given: Given, dropout_keys: Key | None) -> Array:
         c_in = prediction.coefficients(self.prediction, logsnr, self.process.scaling, self.data_std).c_in
-        return jnp.asarray(self.network.apply({"params": params}, bcast(c_in, x) * x, logsnr, label, dropout_keys))
+        return jnp.asarray(self.network.apply({"params": params}, bcast(c_in, x) * x, logsnr, given.label, dropout_keys, caption=given.caption))
 
 
-def _trunk(config: Any, shape: tuple[int, ...], classes: int) -> PatchNetwork:
+def _trunk(config: Any, shape: tuple[int, ...], classes: int, captions: Captions | None) -> PatchNetwork:
     (height, width, channels), size = shape, config.noise_prediction.patch_size
     require(
         height % size == 0 and width % size == 0,
         f"images of {height}x{width} are not divisible into patches: set noise_prediction.patch_size to a divisor of both",
     )
-    return PatchNetwork(trunk_from(config), (height, width, channels), size, classes, parent=None)
+    return PatchNetwork(trunk_from(config), (height, width, channels), size, classes, captions, parent=None)
 
 
-def _unet(config: Any, shape: tuple[int, ...], classes: int) -> UNet:
+def _unet(config: Any, shape: tuple[int, ...], classes: int, captions: Captions | None) -> UNet:
     height, width, channels = shape
     model = config.model
+    require(captions is None, "the U-Net reads no captions: set conditioning.text=none, or noise_prediction.network=trunk")
     return UNet((height, width, channels), **config.unet, dropout=model.dropout, dtype=model.dtype, num_classes=classes, parent=None)
 
 
-NETWORKS: dict[str, Callable[[Any, tuple[int, ...], int], PatchNetwork | UNet]] = {"trunk": _trunk, "unet": _unet}
+NETWORKS: dict[str, Callable[[Any, tuple[int, ...], int, Captions | None], PatchNetwork | UNet]] = {"trunk": _trunk, "unet": _unet}
 
 
 LEARNED = "learned"  # the curve that is

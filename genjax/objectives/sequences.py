@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from genjax.models import adapters
+from genjax.models.cache import Cache
 from genjax.models.networks import TokenNetwork
-from genjax.objectives.base import classes_from, trunk_from
-from genjax.types import Array, Batch, DataSpec
+from genjax.models.trunk import Trunk
+from genjax.objectives.base import Given, captions_from, classes_from, trunk_from
+from genjax.types import Array, Batch, DataSpec, Params
 
 
 class Sequence(NamedTuple):
@@ -38,6 +41,21 @@ class Sequence(NamedTuple):
         """Where a segment begins, bool [B, T]."""
         return jnp.diff(self.segment_ids, axis=1, prepend=-1) != 0
 
+    @property
+    def prefix(self) -> Array:
+        """The prompt of a segment without its last token, bool [B, T]: what is read before the first supervised token is asked for.
+
+        In the inputs, which are one token late, these are the start token and all of the prompt but the token that the answer follows.
+        """
+        supervised = jnp.cumsum(self.mask > 0, axis=1)
+        before = jnp.pad(supervised[:, :-1], ((0, 0), (1, 0)))
+        return supervised == jnp.take_along_axis(before, self.first, axis=1)
+
+    @property
+    def first(self) -> Array:
+        """The index at which the segment of each token begins, int32 [B, T]."""
+        return jax.lax.cummax(jnp.where(self.begins, jnp.arange(self.tokens.shape[1]), 0), axis=1)
+
     def shifted(self, start: int) -> Array:
         """What is seen before each token, int32 [B, T]: the token before it in its segment, or `start` where the segment begins."""
         before = jnp.pad(self.tokens[:, :-1], ((0, 0), (1, 0)))
@@ -49,10 +67,10 @@ def grid(spec: DataSpec) -> tuple[int, ...]:
     return tuple(n for n in spec.shape if n > 1) or (1,)
 
 
-def network_from(config: Any, spec: DataSpec) -> TokenNetwork:
-    """The network over tokens of a config, for data like `spec`."""
-    model = config.model
-    return TokenNetwork(trunk_from(config), spec.levels, grid(spec), classes_from(config, spec), model.tied_head, model.logit_softcap, parent=None)
+def network_from(config: Any, spec: DataSpec, encoder: Trunk | None = None, *, causal: bool) -> TokenNetwork:
+    """The network over tokens of a config, for data like `spec`; captions are read as in `captions_from`."""
+    model, classes, captions = config.model, classes_from(config, spec), captions_from(config, spec, causal=causal)
+    return TokenNetwork(trunk_from(config), spec.levels, grid(spec), classes, model.tied_head, model.logit_softcap, encoder, captions, parent=None)
 
 
 def sequence(batch: Batch, spec: DataSpec) -> Sequence:
@@ -66,3 +84,12 @@ def sequence(batch: Batch, spec: DataSpec) -> Sequence:
         mask=batch["loss_mask"] if "loss_mask" in batch else jnp.ones(tokens.shape, jnp.float32),
         units=batch["num_units"] if "num_units" in batch else jnp.full(tokens.shape[:1], spec.num_dims, jnp.float32),
     )
+
+
+def cache_of(network: TokenNetwork, params: Params, given: Given, rows: int, room: int) -> Cache:
+    """A cache with room for so many positions a row, in which lies what comes before them: the prefix that a caption is."""
+    if network.captions is None:
+        return network.trunk.empty_cache(rows, room)
+    empty = network.trunk.empty_cache(rows, network.captions.length(given.caption) + room)
+    cache: Any = network.apply({"params": params}, *given, empty, method="read")
+    return cache

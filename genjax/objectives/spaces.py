@@ -31,7 +31,7 @@ from genjax.config import Choice, require
 from genjax.diffusion.likelihood import Bound
 from genjax.diffusion.ode_likelihood import OdeNats
 from genjax.diffusion.process import inner
-from genjax.diffusion.quantizer import Continuous, Quantizer
+from genjax.diffusion.quantizer import Continuous, PaletteLevels, Quantizer
 from genjax.errors import CheckpointError, UsageError
 from genjax.models.layers import frozen
 from genjax.objectives.autoencoder import Autoencoder
@@ -219,11 +219,22 @@ class Latents:
         return jax.lax.stop_gradient(params["autoencoder"])
 
 
+# What a pixel can be.
+DECODERS: dict[str, Callable[[DataSpec], Quantizer]] = {
+    "levels": lambda spec: Quantizer(spec.levels),
+    "palette": lambda spec: PaletteLevels(spec.levels, colours=spec.palette),
+}
+
+
 def build(config: Any, spec: DataSpec) -> Space:
     """The space that a config names."""
     options = config.noise_prediction
     if options.autoencoder is None:
-        return Pixels(spec.shape, Quantizer(spec.levels), options.data_std)
+        return Pixels(spec.shape, DECODERS[options.decoder](spec), options.data_std)
+    require(
+        options.decoder == "levels",
+        f"noise_prediction.decoder={options.decoder} is of pixels, and the autoencoder decodes its latents itself: set it to levels",
+    )
     space = Latents(Autoencoder.build(config, spec), options.autoencoder)
     require(
         Choice(options.threshold).parts[0] == "none",

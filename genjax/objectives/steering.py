@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from genjax.diffusion import editing, guidance, solvers
 from genjax.diffusion.process import Denoise, alpha_sigma, bcast
 from genjax.errors import UsageError
+from genjax.objectives.base import Given
 from genjax.objectives.classifier import Classifier
 from genjax.registry import Count, Fraction, NonNegative
 from genjax.types import Array, Params
@@ -20,37 +21,37 @@ from genjax.types import Array, Params
 if TYPE_CHECKING:
     from genjax.objectives.noise_prediction import NoisePrediction
 
-# Each: (objective, params, label) -> the denoiser that samples are drawn with, and its network evaluations a call; by what guides.
+# Each: (objective, params, what rows are given) -> the denoiser that samples are drawn with, and its network evaluations a call; by what guides.
 
 
-def _by_label(objective: NoisePrediction, params: Params, label: Array | None) -> tuple[Denoise, int]:
+def _by_condition(objective: NoisePrediction, params: Params, given: Given) -> tuple[Denoise, int]:
     """Classifier-free, or away from a negative label."""
-    denoise = objective.denoiser(params, label)
+    denoise = objective.denoiser(params, given)
     if objective.guidance_scale == 1.0:
         return denoise, 1
-    assert label is not None, "guidance needs classes"
-    return _away_from(objective.denoiser(params, jnp.full_like(label, objective.base_label)), denoise, objective), 2
+    return _away_from(objective.denoiser(params, given.instead(objective.base_label)), denoise, objective), 2
 
 
-def _by_weaker_model(objective: NoisePrediction, params: Params, label: Array | None) -> tuple[Denoise, int]:
+def _by_weaker_model(objective: NoisePrediction, params: Params, given: Given) -> tuple[Denoise, int]:
     """Autoguidance. The guide may have another scaling and another prediction: at one log-SNR, x/alpha means the same to both."""
     assert objective.guide is not None
     guide = cast("NoisePrediction", objective.guide[1])
-    weaker, (mine, theirs) = guide.denoiser(params["guide"], label), (objective.process.scaling, guide.process.scaling)
+    weaker, (mine, theirs) = guide.denoiser(params["guide"], given), (objective.process.scaling, guide.process.scaling)
 
     def denoise(x: Array, logsnr: Array) -> Array:
         return weaker(bcast(alpha_sigma(logsnr, theirs)[0] / alpha_sigma(logsnr, mine)[0], x) * x, logsnr)
 
-    return _away_from(denoise, objective.denoiser(params, label), objective), 2
+    return _away_from(denoise, objective.denoiser(params, given), objective), 2
 
 
-def _by_classifier(objective: NoisePrediction, params: Params, label: Array | None) -> tuple[Denoise, int]:
+def _by_classifier(objective: NoisePrediction, params: Params, given: Given) -> tuple[Denoise, int]:
     """A classifier of clean images, asked about x0_hat (universal guidance); the model itself is not told the class."""
     assert objective.guide is not None
     guide = objective.guide[1]
     assert isinstance(guide, Classifier)
+    label = given.label
     assert label is not None, "a classifier's data have labels"
-    base = objective.denoiser(params, jnp.full_like(label, objective.network.num_classes))
+    base = objective.denoiser(params, given.instead(objective.network.num_classes))
 
     def log_prob(x0: Array) -> Array:
         return guide.log_prob(params["guide"], objective.space.image(params, x0), label)
@@ -64,7 +65,7 @@ def _away_from(base: Denoise, denoise: Denoise, objective: NoisePrediction) -> D
     return guidance.classifier_free(denoise, base, o.guidance_scale, o.guidance_interval, o.guidance_rescale)
 
 
-GUIDES = {None: _by_label, "noise_prediction": _by_weaker_model, "classifier": _by_classifier}
+GUIDES = {None: _by_condition, "noise_prediction": _by_weaker_model, "classifier": _by_classifier}
 
 
 # Each: (the data's standard deviation, scaling, denoiser, solver or None, known [B, ...], mask) -> denoiser and solver that draw the rest, and how

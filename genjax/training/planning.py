@@ -224,6 +224,7 @@ def abstract_batch(run: Run) -> dict[str, jax.ShapeDtypeStruct]:
         "weight": ((rows,), np.float32),
     }
     shapes |= {"label": ((rows,), np.int32)} if spec.num_classes else {}
+    shapes |= {"caption": ((rows, spec.caption_length), np.int32)} if run.captioned else {}
     return {name: jax.ShapeDtypeStruct(*shape) for name, shape in shapes.items()}
 
 

@@ -17,7 +17,7 @@ from genjax import objectives
 from genjax.config import Choice, Duration
 from genjax.data.sources import Source, TextFormat, open_source
 from genjax.errors import CheckpointError
-from genjax.objectives.base import Inherits, Objective
+from genjax.objectives.base import NO_TEXT, Inherits, Objective
 from genjax.training import ema, optimizer, state, step
 from genjax.training.checkpoint import Checkpoints
 from genjax.training.parallel import Parallel
@@ -66,6 +66,11 @@ class Run:
     def classes(self) -> int:
         """Classes that a sample can be asked for; 0 for none."""
         return self.source.spec.num_classes if self.config.conditioning.label else self.guide_classes
+
+    @property
+    def captioned(self) -> bool:
+        """Whether the model is told of captions."""
+        return self.config.conditioning.text != NO_TEXT
 
     @property
     def total_steps(self) -> int:

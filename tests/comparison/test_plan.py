@@ -3,9 +3,11 @@
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from genjax.comparison import plan
+from genjax.data.sources import open_source
 from genjax.errors import UsageError
 
 RECIPE = "configs/compare/digits.py"
@@ -25,6 +27,23 @@ def test_the_digits_comparison_has_two_arms_that_differ_in_what_is_learned():
     for path in plan.SHARED:
         group, _, leaf = path.rpartition(".")
         assert len({getattr(getattr(arm, group) if group else arm, leaf) for arm in loaded.arms.values()}) == 1
+
+
+def test_the_same_examples_may_be_shown_in_two_forms_where_that_is_declared(tmp_path):
+    """And form for form they are the same, row by row."""
+    loaded = plan.load("configs/compare/shapes.py", {})
+    assert {arm.data.source for arm in loaded.arms.values()} == {"shapes:s16", "shapes_codes:s16"}
+    for split in ("train", "eval"):
+        rows = [open_source(name).splits[split].rows(np.arange(40)) for name in ("shapes:s16", "shapes_codes:s16")]
+        np.testing.assert_array_equal(rows[0]["caption"], rows[1]["caption"])
+        np.testing.assert_array_equal(rows[0]["codes"], rows[1]["tokens"])
+    arms = {"a": "configs/shapes.py:next_token", "b": "configs/shapes.py:noise_prediction --config.data.source=shapes:s32"}
+    for varies in ("data.source, objective", "objective"):
+        with pytest.raises(UsageError, match="same data in the same order"):
+            plan.load(write(tmp_path, arms, varies=varies), {})
+    arms["b"] = "configs/shapes.py:noise_prediction"
+    with pytest.raises(UsageError, match=r"declare: data\.source"):
+        plan.load(write(tmp_path, arms, varies="objective"), {})
 
 
 def test_overrides_hold_for_every_arm_and_beat_an_arms_own(tmp_path):

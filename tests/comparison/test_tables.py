@@ -56,3 +56,16 @@ def test_samplers_and_bounds_have_forms_of_their_own(tmp_path):
     assert text.index("| 2 | 0.125 / 2.00 / 0.100 |") < text.index("| 16 | 1.000 / 2.00 / 0.100 |")
     assert "| bound | 30.000 ± 0.500 | 30.250 ± 0.125 |" in text
     assert tables.rewrite(text, tmp_path) == text
+
+
+def test_excess_is_shown_with_its_kind(tmp_path):
+    rows = [("excess_bits", 0.3234, 0.0104), ("parameters", 173792, None), ("train_flops", 2e13, None)]
+    metrics = [
+        {"arm": arm, "metric": name, "value": value, "stderr": stderr, "kind": kind, "unit": "", "seed": 0}
+        for arm, kind in (("a", "exact"), ("b", "upper_bound"))
+        for name, value, stderr in rows
+    ]
+    assert tables.excess({"metrics": metrics})[2:] == [
+        "| a | 0.32 ± 0.01 | exact | 173,792 | 2e+13 |",
+        "| b | ≤ 0.32 ± 0.01 | upper bound | 173,792 | 2e+13 |",
+    ]

@@ -7,7 +7,7 @@ from genjax.data.loader import train_batches
 from genjax.data.packing import PackedRows, Stream, Windows, best_fit, cover, join
 from tests.data.conftest import source_of
 
-STREAM = Stream(np.arange(100, 143, dtype=np.int32), (np.arange(43) % 4).astype(np.uint8), np.array([5, 6, 29, 43]))
+STREAM = Stream(np.arange(100, 143, dtype=np.int32), (np.arange(43) % 4).astype(np.uint8), np.array([5, 6, 29, 43]), np.ones(43, bool))
 
 
 @pytest.mark.parametrize("length", [1, 2, 5, 8])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import logistic, norm
 
-from genjax.diffusion.quantizer import Continuous, Quantizer
+from genjax.diffusion.quantizer import Continuous, PaletteLevels, Quantizer
 from genjax.errors import UsageError
 
 from .oracles import keys, quantised_gaussian
@@ -145,3 +145,25 @@ def test_real_numbers_have_the_density_of_a_normal_and_no_bins():
     ):
         np.testing.assert_array_equal(x, values)
         np.testing.assert_array_equal(volume, 0)
+
+
+# ---- the palette ---------------------------------------------------------------------------------------------------
+
+COLOURS = ((0, 0, 0), (255, 0, 0), (0, 128, 255))
+
+
+def test_levels_of_a_palette_are_its_colours_and_no_others():
+    """P(colour | x) is the palette's, which the product over channels and 256 levels is not; what is decoded is the nearest colour."""
+    palette, values = PaletteLevels(256, colours=COLOURS), Quantizer(256).encode(np.array(COLOURS))
+    x = values[None, None, jnp.array([0, 1, 2, 1])] + 0.3 * jax.random.normal(jax.random.key(0), (5, 2, 4, 3))
+    mine = np.stack([np.asarray(palette.log_prob(np.broadcast_to(colour, x.shape), x, jnp.asarray(0.4))) for colour in COLOURS])
+    np.testing.assert_allclose(np.exp(mine).sum(axis=0), 1.0, rtol=1e-5)
+    distance = np.sum((np.asarray(x)[..., None, :] - np.asarray(values)) ** 2, axis=-1)
+    expected = np.exp(-distance / (2 * 0.4**2))
+    np.testing.assert_allclose(np.exp(mine), np.moveaxis(expected / expected.sum(axis=-1, keepdims=True), -1, 0), rtol=1e-4)
+    np.testing.assert_array_equal(palette.decode(x), np.array(COLOURS)[np.argmin(distance, axis=-1)])
+
+
+def test_a_palette_without_colours_is_refused():
+    with pytest.raises(UsageError, match="at least one colour"):
+        PaletteLevels(256)

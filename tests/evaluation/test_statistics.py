@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from genjax.evaluation.statistics import PerExample, bits_per_unit, holm, two_level, wilson
+from genjax.evaluation.statistics import PerExample, bits_per_unit, excess, holm, share, two_level, wilson
 
 
 def measure(nats, units=None, draws=None, terms=None):
@@ -196,3 +196,21 @@ def test_examples_of_uneven_length_average_to_the_ratio_with_its_error():
     each = PerExample(nats, units, np.zeros(500), {}, "exact", "dim")
     np.testing.assert_allclose(each.bits.mean(), each.total().value, rtol=1e-12)
     np.testing.assert_allclose(each.bits.std(ddof=1) / math.sqrt(500), each.total().stderr, rtol=1e-12)
+
+
+def test_excess_pairs_examples():
+    """How much examples differ does not count: 2 bits and 4 bits above what each is worth, whatever that is."""
+    exact = np.array([1.0, 50.0, 900.0, 3.0])
+    found = excess(exact + np.array([2.0, 4.0, 2.0, 4.0]) * math.log(2), exact)
+    np.testing.assert_allclose(found.value, 3.0, rtol=1e-12)
+    np.testing.assert_allclose(found.stderr, 1 / math.sqrt(3), rtol=1e-12)  # standard deviation 2 / sqrt(3) of four, over sqrt(4)
+
+
+@pytest.mark.parametrize(("hits", "count"), [(0, 10), (10, 10), (3, 10), (90, 100)])
+def test_the_interval_of_a_share_is_wilsons(hits, count):
+    """Its ends are the probabilities p at which the share is 1.96 standard deviations sqrt(p (1 - p) / n) away."""
+    found, z = share(np.arange(count) < hits), stats.norm.ppf(0.975)
+    assert (found.value, found.count) == (hits / count, count)
+    for end in (found.low, found.high):
+        np.testing.assert_allclose((found.value - end) ** 2, z**2 * end * (1 - end) / count, atol=1e-12)
+    assert -1e-12 < found.low < found.value + 1e-12 and found.value - 1e-12 < found.high < 1 + 1e-12

@@ -72,7 +72,7 @@ def two_byte_source():
 
     def stream(n):
         tokens = random.choice(5, n, p=[0.4, 0.3, 0.2, 0.1, 0]).astype(np.int32)
-        return Stream(tokens, np.where(tokens == 3, 0, 2).astype(np.uint8), np.array([n]))
+        return Stream(tokens, np.where(tokens == 3, 0, 2).astype(np.uint8), np.array([n]), np.ones(n, bool))
 
     train, held_out = stream(64), stream(23)
     pieces = Pieces(np.array([0, 4, 12, 15]), np.array([0, 8, 12, 20]), np.array([8, 12, 20, 23]))

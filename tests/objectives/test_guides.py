@@ -22,7 +22,7 @@ class Linear:
 
     num_classes: int = 3
 
-    def apply(self, variables, x, logsnr, label, dropout_keys=None):
+    def apply(self, variables, x, logsnr, label, dropout_keys=None, caption=None):
         p = variables["params"]
         return p["a"] * x + (p["b"] * jnp.sin(logsnr) + p["c"] * label)[:, None, None, None]
 

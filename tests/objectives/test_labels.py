@@ -8,7 +8,7 @@ import pytest
 
 from genjax import rng
 from genjax.errors import UsageError
-from genjax.objectives.base import hide_labels
+from genjax.objectives.base import Given, hide
 from tests.helpers import IMAGES, TOKENS, build, jit, make_batch, random_params
 
 ROWS, CLASSES = 20_000, 7
@@ -16,13 +16,13 @@ LABEL = (np.arange(ROWS) % CLASSES).astype(np.int32)
 KEY = jax.random.key(2)
 
 
-def hide(rate, ids, label):
-    return np.asarray(hide_labels(label, CLASSES, rate, rng.rows(KEY, ids)))
+def hidden_labels(rate, ids, label):
+    return np.asarray(hide(Given(label, None), CLASSES, rate, rng.rows(KEY, ids)).label)
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5])
 def test_labels_are_hidden_at_the_rate_and_whole_otherwise(rate):
-    out = hide(rate, np.arange(ROWS), LABEL)
+    out = hidden_labels(rate, np.arange(ROWS), LABEL)
     hidden = out == CLASSES
     np.testing.assert_array_equal(out[~hidden], LABEL[~hidden])
     sigma = np.sqrt(rate * (1 - rate) / ROWS)
@@ -33,17 +33,16 @@ def test_labels_are_hidden_at_the_rate_and_whole_otherwise(rate):
 
 def test_hiding_goes_with_the_row():
     order = np.random.default_rng(0).permutation(ROWS)
-    np.testing.assert_array_equal(hide(0.3, order, LABEL[order]), hide(0.3, np.arange(ROWS), LABEL)[order])
+    np.testing.assert_array_equal(hidden_labels(0.3, order, LABEL[order]), hidden_labels(0.3, np.arange(ROWS), LABEL)[order])
 
 
 def test_ends_of_the_rate():
-    assert hide_labels(LABEL, CLASSES, 0.0, None) is LABEL
-    np.testing.assert_array_equal(hide(1.0, np.arange(ROWS), LABEL), CLASSES)
+    assert hide(Given(LABEL, None), CLASSES, 0.0, None).label is LABEL
+    np.testing.assert_array_equal(hidden_labels(1.0, np.arange(ROWS), LABEL), CLASSES)
 
 
 def test_nothing_to_hide_without_classes():
-    assert hide_labels(LABEL, 0, 0.5, None) is LABEL
-    assert hide_labels(None, 0, 0.5, None) is None
+    assert hide(Given(None, None), 0, 0.5, KEY[None]) == (None, None)
 
 
 @pytest.mark.parametrize(("name", "spec"), [("next_token", TOKENS), ("noise_prediction", IMAGES)])

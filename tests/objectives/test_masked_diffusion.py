@@ -17,6 +17,7 @@ from genjax.diffusion import absorbing
 from genjax.errors import UsageError
 from genjax.models import cache as caches
 from genjax.models import masks
+from genjax.objectives.base import Given
 from genjax.objectives.sequences import sequence
 from genjax.types import DataSpec
 from tests.helpers import TOKENS, assert_trees_close, build, fresh_params, jit, make_batch, random_params
@@ -35,6 +36,7 @@ class Seen:
     grid: tuple[int, ...]
     vocab: int
     num_classes: int
+    captions = None
 
     def init(self):
         places, random = math.prod(self.grid), np.random.default_rng(0)
@@ -50,13 +52,14 @@ class Seen:
         empty = jnp.zeros((batch, length), jnp.int32)
         return (empty, empty, jax.tree.map(jnp.zeros_like, masks.causal(batch, length))), jnp.zeros((batch,), jnp.int32)
 
-    def apply(self, variables, tokens, coordinates, ids, label, dropout_keys=None, cache=None):
+    def apply(self, variables, tokens, coordinates, ids, label, dropout_keys=None, cache=None, caption=None):
         p = variables["params"]
         places = jnp.ravel_multi_index(tuple(jnp.moveaxis(coordinates, -1, 0)), self.grid, mode="clip")
         here = tokens, places, ids
         if cache is not None:
             stored, index = cache
-            here = jax.tree.map(lambda old, new: caches.write(old, new, index), stored, here)
+            at = index[:, None] + jnp.arange(tokens.shape[1])
+            here = jax.tree.map(lambda old, new: caches.write(old, new, at), stored, here)
             cache = here, index + tokens.shape[1]
         mixed = p["mix"][places[:, :, None], here[1][:, None, :]] * masks.visible(ids, here[2])[:, 0]
         logits = p["base"][places] + jnp.einsum("bqk,bkv->bqv", mixed, p["values"][here[0], here[1]])
@@ -164,7 +167,7 @@ def test_one_block_seen_as_clean_and_draft_is_masked_diffusion():
         masks.clean_and_draft(masks.bidirectional(8, T)),
         batch["label"],
     )[0][:, T:]
-    once = jit(objective._logits)(params, sequence(batch, TOKENS), hidden, batch["label"], None)
+    once = jit(objective._logits)(params, sequence(batch, TOKENS), hidden, Given.of(batch), None)
     np.testing.assert_allclose(twice, once, atol=2e-5)
 
 
@@ -177,7 +180,7 @@ def test_a_block_is_predicted_from_itself_and_the_clean_blocks_before(shifted):
     sequences = sequence(batch, IMAGE)
     tokens, at = np.asarray(sequences.tokens), sequences.coordinates
     hidden = np.random.default_rng(1).random(tokens.shape) < 0.6
-    found = np.asarray(jit(objective._logits)(params, sequences, hidden, batch["label"], None))
+    found = np.asarray(jit(objective._logits)(params, sequences, hidden, Given.of(batch), None))
 
     @jit
     def alone(inputs, label):
@@ -199,7 +202,7 @@ def test_a_block_is_predicted_from_itself_and_the_clean_blocks_before(shifted):
 def listed(objective, params, batch, block):
     """The bound in nats by all maskings of every block of four values, from the objective's logits. [B]."""
     rows = sequence(batch, objective.spec)
-    logits = jit(lambda hidden: jax.nn.log_softmax(objective._logits(params, rows, hidden, batch.get("label"), None)))
+    logits = jit(lambda hidden: jax.nn.log_softmax(objective._logits(params, rows, hidden, Given.of(batch), None)))
     total = 0.0
     for pattern in itertools.product([False, True], repeat=block):
         n = sum(pattern)
@@ -308,7 +311,7 @@ def test_a_packed_document_is_predicted_as_if_it_were_alone(options):
         "weight": np.ones(1, np.float32),
     }
     hidden = np.array([[1, 0, 1, 0, 1, 0, 1, 0]], bool)
-    ask = jit(lambda batch, hidden: objective._logits(params, sequence(batch, TEXT), hidden, None, None))
+    ask = jit(lambda batch, hidden: objective._logits(params, sequence(batch, TEXT), hidden, Given(None, None), None))
     together = np.asarray(ask(packed, hidden))
     start = 0
     for document in documents:
@@ -379,7 +382,7 @@ def test_blocks_with_a_cache_are_the_argmax_of_whole_forward_passes(shifted):
     request = request_of(range(rows), np.arange(rows) % 3)
     found = draw(dataclasses.replace(objective, rule=GREEDY), params, request)
     tokens, hidden = np.zeros((rows, 8), np.int32), np.ones((rows, 8), bool)
-    ask = jit(lambda tokens, hidden: objective._logits(params, sequence({"image": tokens}, IMAGE), hidden, request["label"], None))
+    ask = jit(lambda tokens, hidden: objective._logits(params, sequence({"image": tokens}, IMAGE), hidden, Given.of(request), None))
     for i in range(8):
         tokens[:, i] = np.argmax(ask(tokens, hidden), -1)[:, i]
         hidden[:, i] = False

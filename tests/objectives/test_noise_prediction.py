@@ -29,7 +29,7 @@ class Linear:
 
     num_classes: int = CLASSES
 
-    def apply(self, variables, x, logsnr, label, dropout_keys=None):
+    def apply(self, variables, x, logsnr, label, dropout_keys=None, caption=None):
         p = variables["params"]
         rows = p["b"] * jnp.sin(logsnr) + (0.0 if label is None else p["c"] * label)
         return p["a"] * x + rows[:, None, None, None]
@@ -159,7 +159,7 @@ class _Says:
     def __init__(self, output):
         self.output = output
 
-    def apply(self, *args):
+    def apply(self, *args, **options):
         return self.output
 
 
@@ -213,7 +213,7 @@ class Bayes:
     def __init__(self, scaling: str, data_std: float):
         self.scaling, self.data_std = scaling, data_std
 
-    def apply(self, variables, scaled, logsnr, label, dropout_keys=None):
+    def apply(self, variables, scaled, logsnr, label, dropout_keys=None, caption=None):
         alpha, sigma = (v[:, None] for v in alpha_sigma(logsnr, self.scaling))
         c_in = 1 / jnp.sqrt((alpha * self.data_std) ** 2 + sigma**2)
         x, values = scaled.reshape(len(scaled), 4) / c_in, jnp.asarray(SUPPORT.reshape(10, 4) - 1.0, jnp.float32)

@@ -59,7 +59,7 @@ class Exact:
 
     num_classes = 0
 
-    def apply(self, variables, x, logsnr, label, dropout_keys=None):
+    def apply(self, variables, x, logsnr, label, dropout_keys=None, caption=None):
         alpha, sigma = (v[:, None, None, None] for v in alpha_sigma(logsnr, "vp"))
         mean, variance = -SHIFT / SCALE, 1 / SCALE**2
         return mean + variance * alpha * (x - alpha * mean) / (alpha**2 * variance + sigma**2)

@@ -331,3 +331,29 @@ def test_a_damaged_checkpoint(trained, run_script, tmp_path):
     assert "checkpoint 24" in ended.err
     assert "is damaged" in ended.err
     assert os.path.exists(path / "checkpoints" / "24"), "reading changes nothing"
+
+
+@pytest.mark.parametrize(("objective", "source"), [("next_token", "shapes_codes:s8"), ("noise_prediction", "shapes:s8")])
+def test_a_model_that_is_told_of_captions_draws_what_it_is_asked_for(objective, source, toy_run, run_script, tmp_path):
+    """The picture, the oracle's verdict on it, and how often held-out prompts are followed; what is no caption is refused."""
+    overrides = {
+        "data.source": source,
+        "conditioning.text": "tokens",
+        "train.duration": "4 steps",
+        "evaluate.examples": 8,
+        "train.evaluate_every": "4 steps",
+        "noise_prediction.decoder": "palette" if objective == "noise_prediction" else "levels",
+    }
+    run = toy_run(objective, tmp_path / "run", overrides)
+    train(run.config, run.path, monitors)
+    ended = run_script("sample", f"--workdir={run.path}", "--prompt=a red circle and no triangle", f"--out={tmp_path / 'asked'}")
+    assert (ended.code, ended.err) == (0, "")
+    assert "verdict  'a red circle and no triangle.' valid " in ended.out
+    assert np.asarray(Image.open(tmp_path / "asked.png")).shape[2] == 3
+    ended = run_script("sample", f"--workdir={run.path}", "--prompt=a red elephant")
+    assert ended.code == 2
+    assert "there is no word 'elephant'" in ended.err
+    assert run_script("evaluate", f"--workdir={run.path}").code == 0
+    found = json.loads((run.path / "evaluation_step4.json").read_text())
+    assert found["following"]["rows"]["all"]["follow"]["count"] == 9
+    assert found["bits_per_dim"]["excess"] is None, "given a caption it is not known what a scene is worth"

@@ -250,3 +250,9 @@ def codes(tier: Tier, scenes: Scenes) -> np.ndarray:
 def image(tier: Tier, scenes: Scenes) -> np.ndarray:
     """The picture uint8 [N, H, W, 3]."""
     return PALETTE[palette_numbers(tier, scenes)]
+
+
+def objects_shown(tier: Tier, codes: np.ndarray) -> np.ndarray:
+    """How many cells of codes int [N, H/2, W/2] show an object: k [N] of true scenes."""
+    numbers = decode(codes).reshape(-1, tier.side, CELL, tier.side, CELL)
+    return (numbers >= len(BACKGROUNDS)).any(axis=(2, 4)).sum(axis=(1, 2))

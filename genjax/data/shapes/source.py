@@ -16,12 +16,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from genjax.data.base import Arrays, Rows, Source
+from genjax.data.base import Arrays, Source
 from genjax.data.shapes import captions, counter, language, scenes, splits
 from genjax.data.shapes.captions import Speaker
+from genjax.data.shapes.prompts import ScenePrompts
 from genjax.data.shapes.scenes import CODES, TIERS, Scenes, Tier
 from genjax.errors import UsageError, did_you_mean
 from genjax.types import DataSpec
@@ -108,8 +111,8 @@ def open_shapes(argument: str, data_dir: str | None = None) -> Source:
       UsageError: there is no such tier, or nothing of that name can be held out of it.
     """
     train, held_out = _splits(argument)
-    pixels = train.tier.pixels
-    return _source(f"shapes:{argument}", "image", (pixels, pixels, 3), 256, train, held_out)
+    spec = DataSpec("shapes:" + argument, "image", (train.tier.pixels,) * 2 + (3,), 256, palette=tuple(map(tuple, scenes.PALETTE.tolist())), **_TOLD)
+    return Source(spec, {"train": train, "eval": held_out}, exact_nats=_exact_nats(held_out, "codes"), prompts=ScenePrompts(train.tier, coded=False))
 
 
 def open_shapes_codes(argument: str, data_dir: str | None = None) -> Source:
@@ -119,12 +122,34 @@ def open_shapes_codes(argument: str, data_dir: str | None = None) -> Source:
       UsageError: as in `open_shapes`.
     """
     train, held_out = _splits(argument)
-    return _source(f"shapes_codes:{argument}", "tokens", (train.tier.patches,) * 2, CODES, CodeRows(train), CodeRows(held_out))
+    spec = DataSpec("shapes_codes:" + argument, "tokens", (train.tier.patches,) * 2, CODES, **_TOLD)
+    return Source(
+        spec,
+        {"train": CodeRows(train), "eval": CodeRows(held_out)},
+        exact_nats=_exact_nats(held_out, "tokens"),
+        prompts=ScenePrompts(train.tier, coded=True),
+    )
 
 
-def _source(name: str, key, shape: tuple[int, ...], levels: int, train: Rows, held_out: Rows) -> Source:
-    spec = DataSpec(name=name, key=key, shape=shape, levels=levels, num_classes=0, train_size=len(train), eval_size=len(held_out))
-    return Source(spec, {"train": train, "eval": held_out})
+_TOLD: dict[str, Any] = {
+    "num_classes": 0,
+    "train_size": TRAIN_SIZE,
+    "eval_size": EVAL_SIZE,
+    "words": language.FIRST_CODE,
+    "caption_length": language.LENGTH,
+}
+
+
+def _exact_nats(held_out: SceneRows, codes: str) -> Callable[[Arrays], np.ndarray] | None:
+    """-log p [n] of rows whose codes [n, h, w] are under that name: equation (2) of `scenes`, where the split is as all scenes are."""
+    tier = held_out.tier
+    if held_out.combination or held_out.statement or held_out.counts != tier.counts:
+        return None
+
+    def nats(rows: Arrays) -> np.ndarray:
+        return scenes.bits(tier, scenes.objects_shown(tier, rows[codes])) * math.log(2)
+
+    return nats
 
 
 def _splits(argument: str) -> tuple[SceneRows, SceneRows]:

@@ -1,0 +1,162 @@
+"""Answers to prompts: what a model says, and how near that is to what was expected.
+
+BLEU (Papineni et al., 2002) and chrF (Popović, 2015) are those of sacrebleu with its own settings (arXiv:1804.08771), over the whole split, on a
+scale of 100; so is the share of answers that are right to the letter. Beside them stand two translators without a network: the prompt itself, and
+the prompt word by word, each word t of an answer for the word s that it goes with most often,
+
+    t(s) = argmax_t 2 n(s, t) / (n(s) + n(t))                                                       (1)
+
+with n the number of training pairs that a word, or two, occur in. A word that was never seen stays as it is.
+"""
+
+from __future__ import annotations
+
+import codecs
+import collections
+import functools
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from genjax import rng
+from genjax.config import require
+from genjax.data import pairs
+from genjax.data.base import Dialogue, Source, Turn
+from genjax.data.tokenizers import Tokenizer
+from genjax.decoding.generate import make_step, stream
+from genjax.decoding.prompts import pad
+from genjax.evaluation.evaluator import Drawn
+from genjax.training.setup import Run
+from genjax.types import Params
+
+_LIMIT = 50_000  # training dialogues that the words are counted in
+
+
+class Scores(NamedTuple):
+    """All on a scale of 100."""
+
+    bleu: float
+    chrf: float
+    exact_match: float
+
+
+class Answers:
+    """What the model of a run answers."""
+
+    def __init__(self, run: Run) -> None:
+        complete: Any = getattr(run.objective, "complete", None)
+        require(complete is not None, f"prompts are answered by objective=next_token, not by {run.config.objective}")
+        self.run, self.tokenizer = run, _tokenizer(run.source)
+        self.stop = ((pairs.end_of(self.tokenizer),),)
+        self.length = run.config.sample.length or run.config.data.length
+        self._complete = jax.jit(functools.partial(complete, length=self.length, stop=self.stop))
+
+    def __call__(self, params: Params, prompts: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The answer to each prompt (`pairs.ask`), as tokens without those that follow it. Answer i depends on prompt i and on i alone."""
+        size, key, found = self.run.config.data.eval_batch_size, rng.stream(self.run.config.seed, "sample"), {}
+        order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))  # prompts of a batch are about as long as each other
+        for start in range(0, len(prompts), size):
+            here = order[start : start + size]
+            filled = here + here[:1] * (min(size, len(prompts)) - len(here))  # so that the last batch compiles nothing new
+            tokens, real = pad([prompts[i].tolist() for i in filled])
+            drawn = self._complete(params, tokens, real, {"id": np.array(filled, np.uint32)}, key)
+            for row, length, i in zip(np.asarray(drawn.tokens), np.asarray(drawn.lengths), here, strict=False):
+                found[i] = row[:length]
+        return [found[i] for i in range(len(prompts))]
+
+    def stream(self, params: Params, prompt: np.ndarray, turn: int) -> Iterator[str]:
+        """One answer, as it is written; another `turn` draws with other numbers."""
+        tokens, real = pad([prompt.tolist()])
+        ids = jnp.zeros(1, jnp.uint32)
+        keys = rng.rows(rng.stream(self.run.config.seed, "sample", turn), ids)
+        text = codecs.getincrementaldecoder("utf-8")("replace")
+        progress = self._read(params, tokens, real, {"id": ids})
+        step = functools.partial(self._step, params, keys, room=tokens.shape[1] + self.length)
+        for token, _ in stream(step, progress, self.length):
+            if int(token[0]) < self.tokenizer.vocab:
+                yield text.decode(self.tokenizer.pieces[int(token[0])])
+        yield text.decode(b"", final=True)
+
+    @functools.cached_property
+    def _read(self):
+        objective: Any = self.run.objective
+        return jax.jit(functools.partial(objective.read, length=self.length, stop=self.stop))
+
+    @functools.cached_property
+    def _step(self):
+        objective: Any = self.run.objective
+
+        def step(params, keys, progress, room):
+            return make_step(objective.decoder(params, room)[0], objective.rule, keys, self.stop)(progress)
+
+        return jax.jit(step, static_argnames="room")
+
+
+def can(run: Run) -> bool:
+    """Whether a run's objective answers prompts."""
+    return hasattr(run.objective, "complete")
+
+
+def draw(run: Run, params: Params, count: int, prompt: str) -> Drawn:
+    """`count` answers to one prompt, as tokens int32 [count, length], filled up with the id that ends an answer."""
+    tokenizer, answers = _tokenizer(run.source), Answers(run)
+    found = answers(params, [pairs.ask(tokenizer, (), prompt)] * count)
+    longest = max(map(len, found))
+    rows = [np.pad(row, (0, longest - len(row)), constant_values=pairs.end_of(tokenizer)) for row in found]
+    return Drawn(np.stack(rows), None, longest, longest)
+
+
+def asked(dialogues: Sequence[Dialogue]) -> list[tuple[Sequence[Turn], Turn]]:
+    """Every turn of the dialogues, after the turns before it."""
+    return [(dialogue[:number], turn) for dialogue in dialogues for number, turn in enumerate(dialogue)]
+
+
+def held_out(source: Source, count: int | None = None) -> tuple[list[np.ndarray], list[Turn]]:
+    """The first `count` held-out prompts, or all: as tokens, and as text with the answers that are expected."""
+    turns = asked(source.dialogues["eval"])[:count]
+    return [pairs.ask(_tokenizer(source), before, turn.prompt) for before, turn in turns], [turn for _, turn in turns]
+
+
+def score(given: Sequence[str], expected: Sequence[str]) -> Scores:
+    """Of answers, one for each that is expected."""
+    from sacrebleu.metrics import BLEU, CHRF
+
+    right = sum(mine.strip() == theirs.strip() for mine, theirs in zip(given, expected, strict=True))
+    return Scores(BLEU().corpus_score(given, [expected]).score, CHRF().corpus_score(given, [expected]).score, 100 * right / len(expected))
+
+
+def baselines(source: Source, prompts: Sequence[str]) -> dict[str, list[str]]:
+    """What the two translators without a network make of prompts."""
+    word_for = _dictionary([turn for dialogue in source.dialogues["train"][:_LIMIT] for turn in dialogue])
+    return {
+        "the prompt itself": list(prompts),
+        "the prompt word by word": [" ".join(word_for.get(word, word) for word in _words(prompt)) for prompt in prompts],
+    }
+
+
+def _dictionary(turns: Sequence[Turn]) -> dict[str, str]:
+    """Equation (1)."""
+    counts: tuple[collections.Counter, ...] = collections.Counter(), collections.Counter(), collections.Counter()
+    for turn in turns:
+        sides = [set(_words(side)) for side in turn]
+        for counter, words in zip(counts, sides, strict=False):
+            counter.update(words)
+        counts[2].update((s, t) for s in sides[0] for t in sides[1])
+    best: dict[str, tuple[float, str]] = {}
+    for (s, t), together in counts[2].items():
+        best[s] = max(best.get(s, (0.0, "")), (2 * together / (counts[0][s] + counts[1][t]), t))
+    return {s: t for s, (_, t) in best.items()}
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+|[^\w\s]", text)
+
+
+def _tokenizer(source: Source) -> Tokenizer:
+    require(bool(source.dialogues) and source.tokenizer is not None, f"{source.spec.name} has no prompts with answers: use data.source=pairs:...")
+    assert source.tokenizer is not None
+    return source.tokenizer

@@ -1,0 +1,63 @@
+"""Words that describe a row, and the two ways in which a network is told of them.
+
+tokens: every word is a position of its own before those of the data, which see it; their coordinates end where the data's begin. What the words
+see of each other is the objective's choice. pooled: the mean of the words' vectors modulates every block, as a class does: no order is left.
+
+A caption that is all padding is none at all: no position is seen, and the mean is zero.
+"""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from genjax.models import adapters, masks
+from genjax.types import Array
+
+
+class Captions(nn.Module):
+    """A table of words. Captions are int32 [B, S], padded with 0.
+
+    Attributes:
+      words: how many there are, with the padding.
+      width: of the trunk.
+      pooled: one vector, or else a prefix of positions.
+      causal: a word of the prefix sees those before it, or else all.
+    """
+
+    words: int
+    width: int
+    pooled: bool
+    causal: bool
+
+    def setup(self) -> None:
+        self.embed = adapters.Embed(self.words, self.width)
+
+    def vector(self, caption: Array | None) -> Array:
+        """The mean of the words [B, width], zero without any."""
+        assert caption is not None, "a model with captions needs one for every row"
+        said = (caption != 0)[..., None]
+        return jnp.sum(jnp.where(said, self.embed(caption), 0.0), axis=1) / jnp.maximum(jnp.sum(said, axis=1), 1)
+
+    def length(self, caption: Array | None) -> int:
+        """Positions of the prefix."""
+        assert caption is not None, "a model with captions needs one for every row"
+        return 0 if self.pooled else caption.shape[1]
+
+    def positions(self, caption: Array | None, axes: int) -> tuple[Array, Array, masks.AttentionIds]:
+        """The prefix: vectors [B, S, width], coordinates int32 [B, S, axes], ids."""
+        assert caption is not None, "a model with captions needs one for every row"
+        ids = masks.prefix(caption != 0, self.causal)
+        return self.embed(caption), jnp.repeat(ids.places[..., None], axes, axis=-1), ids
+
+    def put_before(
+        self, caption: Array | None, x: Array, coordinates: Array, ids: masks.AttentionIds, cached: bool = False
+    ) -> tuple[Array, Array, masks.AttentionIds]:
+        """Positions x [B, T, width], their coordinates [B, T, A] and ids, with the prefix before them unless it is in a cache already."""
+        length = self.length(caption)
+        ids = masks.behind(length, ids)
+        if cached or not length:
+            return x, coordinates, ids
+        before = self.positions(caption, coordinates.shape[-1])
+        join = lambda first, second: jnp.concatenate([first, second], axis=1)
+        return join(before[0], x), join(before[1], coordinates), masks.AttentionIds(*map(join, before[2], ids))

@@ -1,0 +1,139 @@
+"""Prompts with answers as rows: what is supervised, what it is worth, what is held out, and what is refused."""
+
+import gzip
+import json
+
+import numpy as np
+import pytest
+
+from genjax.data import pairs
+from genjax.data.base import Turn
+from genjax.data.sources import TextFormat, open_source
+from genjax.errors import DataError, UsageError
+
+SENTENCES = [("a dog", "ein Hund"), ("a cat", "eine Katze"), ("two men", "zwei Männer"), ("", "nichts"), ("a girl", "")]
+END, ASK = 256, 257  # after the 256 bytes
+
+
+def write(folder, name, text):
+    (folder / name).write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+    return str(folder / name)
+
+
+def parallel(folder, sentences=SENTENCES, name="train", ending=""):
+    return ",".join(write(folder, f"{name}.{side}{ending}", "".join(f"{pair[side]}\n" for pair in sentences)) for side in (0, 1))
+
+
+def opened(argument, held_out=None, length=32, tokenizer=("byte", {})):
+    return open_source(f"pairs:{argument}", text=TextFormat(tokenizer, length, held_out=held_out))
+
+
+def dialogues_in(rows):
+    """Every segment, as ids and supervision."""
+    found = []
+    for tokens, segments, supervised in zip(rows["tokens"], rows["segment_ids"], rows["loss_mask"], strict=True):
+        found += [(tokens[segments == n].tolist(), supervised[segments == n].tolist()) for n in range(1, segments.max() + 1)]
+    return found
+
+
+def expected(*turns):
+    tokens = [(token, side) for turn in turns for side in (0, 1) for token in [*turn[side].encode(), (ASK, END)[side]]]
+    return [token for token, _ in tokens], [float(side) for _, side in tokens]
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_each_answer_is_supervised_with_its_end_after_a_prompt_that_is_not(ending, tmp_path):
+    files = parallel(tmp_path, ending=ending)
+    source = opened(files, held_out=files)
+    rows = source.splits["train"].rows(np.arange(source.spec.train_size))
+    assert sorted(dialogues_in(rows)) == sorted(expected(pair) for pair in SENTENCES)
+    assert source.spec.train_size < len(SENTENCES), "several share a row"
+    assert (source.spec.levels, source.spec.unit, source.spec.prompted) == (258, "byte", True)
+    assert rows["num_units"].sum() == sum(len(answer.encode()) for _, answer in SENTENCES)
+    assert (rows["positions"][rows["segment_ids"] == 0] == 0).all() and (rows["loss_mask"][rows["segment_ids"] == 0] == 0).all()
+
+
+@pytest.mark.parametrize("tokenizer", [("char", {}), ("bpe", {"vocab": 260})])
+def test_bytes_of_answers_are_the_same_for_every_tokenizer(tokenizer, tmp_path):
+    files = parallel(tmp_path)
+    source = opened(files, files, tokenizer=tokenizer)
+    rows = source.splits["eval"].rows(np.arange(source.spec.eval_size))
+    assert rows["num_units"].sum() == sum(len(answer.encode()) for _, answer in SENTENCES)
+
+
+CHAT = [
+    {"role": "system", "content": "be kind"},
+    {"role": "user", "content": "hi"},
+    {"role": "assistant", "content": "hello"},
+    {"role": "user", "content": "bye"},
+    {"role": "assistant", "content": "ciao"},
+]
+
+
+def test_a_chat_supervises_every_answer_of_the_assistant_and_nothing_else(tmp_path):
+    file = write(tmp_path, "chat.jsonl", json.dumps({"messages": CHAT}) + "\n")
+    source = opened(file, held_out=file, length=64)
+    assert dialogues_in(source.splits["train"].rows(np.arange(1))) == [expected(("be kind\nhi", "hello"), ("bye", "ciao"))]
+    dialogue = source.dialogues["train"][0]
+    assert dialogue == (Turn("be kind\nhi", "hello"), Turn("bye", "ciao"))
+    tokens, _ = expected(*dialogue)
+    asked = pairs.ask(source.tokenizer, dialogue[:1], "bye").tolist()
+    assert tokens[: len(asked)] == asked and asked[-1] == ASK
+
+
+@pytest.mark.parametrize(
+    ("entry", "turn"),
+    [
+        ({"source": "a", "target": "b"}, ("a", "b")),
+        ({"question": "a", "answer": "b", "id": 3}, ("a", "b")),
+        ({"context": "c", "question": "a", "answer": "b"}, ("c\na", "b")),
+        ({"document": "a", "summary": "b"}, ("a", "b")),
+    ],
+)
+def test_a_task_is_its_fields(entry, turn, tmp_path):
+    file = write(tmp_path, "task.jsonl", json.dumps(entry) + "\n\n")
+    assert opened(file, held_out=file).dialogues["eval"] == [(turn,)]
+
+
+def test_a_tenth_is_held_out_by_the_prompt_and_no_prompt_is_in_both_splits(tmp_path):
+    sentences = [(f"prompt {n % 200}", f"answer {n}") for n in range(400)]
+    file = write(tmp_path, "some.tsv", "".join(f"{prompt}\t{answer}\n" for prompt, answer in sentences))
+    train, held_out = (opened(file).dialogues[split] for split in ("train", "eval"))
+    assert sorted(turn for part in (train, held_out) for (turn,) in part) == sorted(sentences)
+    assert not {dialogue[0].prompt for dialogue in train} & {dialogue[0].prompt for dialogue in held_out}
+    assert 20 <= len(held_out) <= 60
+    fewer = write(tmp_path, "fewer.tsv", "".join(f"{prompt}\t{answer}\n" for prompt, answer in sentences[:390]))
+    assert set(opened(fewer).dialogues["eval"]) <= set(held_out), "what is held out does not depend on what else there is"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "error", "words"),
+    [
+        ("a.csv", "a,b\n", UsageError, "one file that ends in .tsv or .jsonl"),
+        ("a.tsv", "a\tb\na\n", DataError, "line 2: 1 columns"),
+        ("a.tsv", "", DataError, "nothing in it"),
+        ("a.tsv", "a\tb\n", DataError, "at least two different prompts"),
+        ("a.jsonl", "{\n", DataError, "line 1: "),
+        ("a.jsonl", '{"answer": "b"}\n', DataError, "has answer, and not messages or one of context, question, answer; "),
+        ("a.jsonl", '{"source": "b", "target": 3}\n', DataError, "source, target must be text"),
+        ("a.jsonl", json.dumps({"messages": CHAT[:2]}), DataError, "must end with an answer"),
+        ("a.jsonl", json.dumps({"messages": CHAT[2:3]}), DataError, "nobody asked for"),
+        ("a.jsonl", json.dumps({"messages": [{"role": "robot", "content": ""}]}), DataError, "a message is"),
+        ("a.tsv", "a\t" + "b" * 40 + "\nc\td\n", DataError, "1 of the .* split's prompts with answers are longer .* set data.length=43"),
+    ],
+)
+def test_what_is_refused(name, text, error, words, tmp_path):
+    with pytest.raises(error, match=words):
+        opened(write(tmp_path, name, text))
+
+
+def test_texts_of_different_length_are_refused(tmp_path):
+    files = parallel(tmp_path).split(",")
+    other = write(tmp_path, "other", "one\n")
+    with pytest.raises(DataError, match=r"5 lines and .* 1: line n of one must belong to line n of the other"):
+        opened(f"{files[0]},{other}")
+
+
+def test_only_pairs_have_held_out_files(tmp_path):
+    with pytest.raises(UsageError, match=r"data\.held_out names files of pairs"):
+        open_source("python_stdlib", text=TextFormat(held_out="a.tsv"))

@@ -1,0 +1,40 @@
+"""Scores of answers against published values, baselines by hand, and a model that has learnt a rule."""
+
+import numpy as np
+import pytest
+
+from genjax.data.base import Turn
+from genjax.data.sources import TextFormat, open_source
+from genjax.evaluation import answers
+
+HELLO = "the cat is on the mat"
+
+
+def test_scores_of_the_answer_itself_are_100_and_of_another_alphabet_0():
+    assert answers.score([HELLO, "a b c d e"], [HELLO, "a b c d e"]) == pytest.approx((100, 100, 100))
+    assert answers.score(["zzz qqq"], [HELLO]) == pytest.approx((0, 0, 0))
+
+
+def test_bleu_is_the_geometric_mean_of_its_precisions_with_the_brevity_penalty():
+    """6 words of 7 with one wrong in the middle: precisions 6/7, 4/6, 3/5, 2/4 of 7 words against 7."""
+    given, expected = "the cat is on a mat today", "the cat is on the mat today"
+    bleu = 100 * np.exp(np.mean(np.log([6 / 7, 4 / 6, 2 / 5, 1 / 4])))
+    assert answers.score([given], [expected]).bleu == pytest.approx(bleu)
+    short = 100 * np.exp(1 - 7 / 5)  # the first five words are right, and two are missing
+    assert answers.score(["the cat is on the"], [expected]).bleu == pytest.approx(short)
+
+
+def test_exact_match_is_a_share_and_ignores_blanks_around():
+    assert answers.score([" 42 ", "7", "no"], ["42", "8", "no"]).exact_match == pytest.approx(200 / 3)
+
+
+def test_the_dictionary_has_the_word_that_goes_with_each_most_often(tmp_path):
+    lines = ["a dog\tein Hund", "a cat\teine Katze", "the dog\tder Hund", "the cat\tdie Katze", "a dog .\tein Hund .", "x\ty"]
+    (tmp_path / "a.tsv").write_text("\n".join(lines))
+    source = open_source(f"pairs:{tmp_path / 'a.tsv'}", text=TextFormat(length=32, held_out=str(tmp_path / "a.tsv")))
+    made = answers.baselines(source, ["dog cat .", "a bird"])
+    assert made["the prompt itself"] == ["dog cat .", "a bird"]
+    assert made["the prompt word by word"] == ["Hund Katze .", "ein bird"]
+    prompts, turns = answers.held_out(source, 2)
+    assert turns == [Turn("a dog", "ein Hund"), Turn("a cat", "eine Katze")]
+    assert prompts[0].tolist() == [*b"a dog", 257]
