@@ -126,7 +126,7 @@ def score(given: Sequence[str], expected: Sequence[str]) -> Scores:
     from sacrebleu.metrics import BLEU, CHRF
 
     right = sum(mine.strip() == theirs.strip() for mine, theirs in zip(given, expected, strict=True))
-    return Scores(BLEU().corpus_score(given, [expected]).score, CHRF().corpus_score(given, [expected]).score, 100 * right / len(expected))
+    return Scores(BLEU(force=True).corpus_score(given, [expected]).score, CHRF().corpus_score(given, [expected]).score, 100 * right / len(expected))
 
 
 def baselines(source: Source, prompts: Sequence[str]) -> dict[str, list[str]]:
