@@ -1,6 +1,12 @@
 """English captions into German (Multi30k): an encoder with a decoder, or one trunk that reads the English in both directions.
 
-python scripts/train.py --config=configs/multi30k.py:encoder_decoder --workdir=runs/translation
+  python scripts/train.py --config=configs/multi30k.py:encoder_decoder --workdir=runs/translation
+  python scripts/evaluate.py --workdir=runs/translation --config.data.held_out=test.en,test.de --config.sample.length=64
+  python scripts/sample.py --workdir=runs/translation --chat
+
+The files are those of Multi30k, wherever they lie: --config.data.source=pairs:train.en,train.de --config.data.held_out=val.en,val.de. Expected on
+test_2016_flickr, seed 0: BLEU 18.2 (encoder_decoder) and 16.1 (prefix_lm), where the English itself has 0.5 and word by word 8.9. Hardware: 2 CPU
+cores, 5 minutes of CPU time. All figures: docs/translation.md.
 """
 
 _FOLDER = "../shared/data/sources/multi30k"
