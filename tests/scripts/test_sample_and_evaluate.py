@@ -296,7 +296,7 @@ def test_what_is_no_run(script, trained, toy_run, run_script, tmp_path):
     for damage, code, sentence in [
         (text[:-20], 65, "config.json is damaged"),
         ("[]", 2, "the saved config is damaged"),
-        (text.replace('"width"', '"widht"'), 2, "unknown config field 'model.widht'"),
+        (text.replace('"width"', '"widht"'), 2, "unknown config field 'embedding_diffusion.widht'"),
         (text.replace('"width": 16', '"width": NaN'), 2, "'model.width' cannot be nan"),
     ]:
         config.write_text(damage)
@@ -354,6 +354,6 @@ def test_a_model_that_is_told_of_captions_draws_what_it_is_asked_for(objective, 
     assert ended.code == 2
     assert "there is no word 'elephant'" in ended.err
     assert run_script("evaluate", f"--workdir={run.path}").code == 0
-    found = json.loads((run.path / "evaluation_step4.json").read_text())
+    found = json.loads(newest(run.path, "evaluation_step4_*.json").read_text())
     assert found["following"]["rows"]["all"]["follow"]["count"] == 9
     assert found["bits_per_dim"]["excess"] is None, "given a caption it is not known what a scene is worth"
