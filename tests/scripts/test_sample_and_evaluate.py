@@ -296,8 +296,8 @@ def test_what_is_no_run(script, trained, toy_run, run_script, tmp_path):
     for damage, code, sentence in [
         (text[:-20], 65, "config.json is damaged"),
         ("[]", 2, "the saved config is damaged"),
-        (text.replace('"width"', '"widht"'), 2, "unknown config field 'embedding_diffusion.widht'"),
-        (text.replace('"width": 16', '"width": NaN'), 2, "'model.width' cannot be nan"),
+        (text.replace('"mlp_ratio"', '"mlp_ratoi"'), 2, "unknown config field 'model.mlp_ratoi'"),
+        (text.replace('"mlp_ratio": 2.0', '"mlp_ratio": NaN'), 2, "'model.mlp_ratio' cannot be nan"),
     ]:
         config.write_text(damage)
         assert sentence in answer(code)
