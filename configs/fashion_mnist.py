@@ -1,6 +1,9 @@
 """Fashion-MNIST (28x28 pixels, 256 levels, 10 classes), class by class.
 
 python scripts/train.py --config=configs/fashion_mnist.py --workdir=runs/fashion --config.data.dir=PREPARED
+python scripts/train.py --config=configs/fashion_mnist.py:classifier --workdir=runs/fashion_judge --config.data.dir=PREPARED
+
+The classifier judges samples (evaluate.py --classifier). Not run to the end here: no expected number.
 """
 
 VARIANTS = ("noise_prediction", "classifier")

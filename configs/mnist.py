@@ -2,6 +2,8 @@
 
 python scripts/train.py --config=configs/mnist.py:noise_prediction --workdir=runs/mnist_noise --config.data.dir=PREPARED
 python scripts/train.py --config=configs/mnist.py:next_token --workdir=runs/mnist_next_token --config.data.dir=PREPARED
+
+Any other small image set that tensorflow-datasets has prepared: --config.data.source=tfds:<name>. Not run to the end here: no expected number.
 """
 
 VARIANTS = ("noise_prediction", "next_token", "classifier")

@@ -52,7 +52,7 @@ def pick(table: Mapping[str, T], name: str, what: str) -> T:
 
 def options(function: Callable) -> dict[str, Range]:
     """The options of a table's entry: the keywords with a default whose annotation holds a Range."""
-    annotations = typing.get_type_hints(function, include_extras=True)
+    annotations = typing.get_type_hints(getattr(function, "func", function), include_extras=True)  # of a partial: what it is of
     ranges = {name: [part for part in getattr(hint, "__metadata__", ()) if isinstance(part, Range)] for name, hint in annotations.items()}
     defaults = [p.name for p in inspect.signature(function).parameters.values() if p.default is not p.empty]
     return {name: ranges[name][0] for name in defaults if ranges.get(name)}

@@ -88,7 +88,6 @@ def run(claim: Claim, folder: Path, command: str, overrides: Mapping[str, str], 
     from genjax.comparison import cells, ledger, matching, metrics, record
     from genjax.evaluation import memorisation
     from genjax.evaluation.trained import load as load_trained
-    from genjax.training.planning import abstract_batch
 
     loaded = claim.plan(overrides)
     arms = matching.match(loaded, folder)
@@ -108,7 +107,7 @@ def run(claim: Claim, folder: Path, command: str, overrides: Mapping[str, str], 
             trained = load_trained(cell.path, use)
             rows.append(metrics.measure(name, numbers, metrics.Subject(trained.run, trained.params, repeats[str(side)])))
         values.append(np.stack(rows))
-        batch = abstract_batch(trained.run)
+        batch = trained.run.abstract_batch
         kinds.append(jax.eval_shape(trained.run.objective.likelihood, trained.params, batch, jax.eval_shape(lambda: jax.random.key(0))).kind)
     return {
         "name": claim.name,

@@ -19,7 +19,6 @@ from genjax.comparison import fairness
 from genjax.comparison.fairness import Rules
 from genjax.data.sources import Source
 from genjax.training import flops
-from genjax.training.planning import abstract_batch
 from genjax.training.setup import Run
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ class Step(NamedTuple):
     @classmethod
     def of(cls, run: Run) -> Step:
         """Of a run; nothing is computed."""
-        return cls(flops.operations(run.make_step(), run.abstract_state, abstract_batch(run)), xla_step_flops(run.config))
+        return cls(flops.operations(run.make_step(), run.abstract_state, run.abstract_batch), xla_step_flops(run.config))
 
     def quantities(self, run: Run) -> dict[str, float]:
         """What a step adds to each quantity that the length of a training decides, but for seconds."""
@@ -104,7 +103,7 @@ def account(run: Run, step: Step) -> Account:
 def xla_step_flops(config: Any) -> float:
     """XLA's cost analysis of one training step, with the layers unrolled and in one micro-batch: it does not count loops."""
     run = Run.build(with_fields(config, {"model.scan_layers": "false", "train.accumulation": "1"}))
-    return float((jax.jit(run.make_step()).lower(run.abstract_state, abstract_batch(run)).cost_analysis() or {})["flops"])
+    return float((jax.jit(run.make_step()).lower(run.abstract_state, run.abstract_batch).cost_analysis() or {})["flops"])
 
 
 def sample_flops(run: Run) -> float:
@@ -119,7 +118,7 @@ def sample_flops(run: Run) -> float:
 
 def likelihood_flops(run: Run) -> float:
     """Operations of one example's likelihood: what an attack by membership costs."""
-    one = {name: jax.ShapeDtypeStruct((1, *leaf.shape[1:]), leaf.dtype) for name, leaf in abstract_batch(run).items()}
+    one = {name: jax.ShapeDtypeStruct((1, *leaf.shape[1:]), leaf.dtype) for name, leaf in run.abstract_batch.items()}
     return flops.count(run.objective.likelihood, run.abstract_state.params, one, jax.eval_shape(lambda: jax.random.key(0)))
 
 

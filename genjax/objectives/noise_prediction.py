@@ -366,18 +366,9 @@ def _ode(
     return measure(denoise, process, codes, data, keys, o.eval_times, data_std=o.data_std)
 
 
-def _ode_uniform(
-    objective: NoisePrediction,
-    process: Process,
-    denoise: Denoise,
-    codes: Quantizer | Continuous,
-    data: Array,
-    keys: Key,
-    probes: Natural = 1,
-    rtol: Positive = 1e-5,
-    atol: Positive = 1e-5,
-) -> ode_likelihood.OdeNats:
-    return _ode(objective, process, denoise, codes, data, keys, probes, rtol, atol, "uniform")
-
-
-BOUNDS: dict[str, Callable] = {"bound": _variational, "discrete_bound": _discrete, "ode": _ode, "ode_uniform": _ode_uniform}
+BOUNDS: dict[str, Callable] = {
+    "bound": _variational,
+    "discrete_bound": _discrete,
+    "ode": _ode,
+    "ode_uniform": partial(_ode, dequantization="uniform"),
+}

@@ -101,6 +101,19 @@ class Run:
         return jax.tree.map(lambda shape, sharding: jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=sharding), shapes, shardings)
 
     @property
+    def abstract_batch(self) -> dict[str, jax.ShapeDtypeStruct]:
+        """The shapes of a training batch."""
+        spec, rows = self.source.spec, self.config.data.batch_size
+        shapes = {
+            spec.key: ((rows, *spec.shape), np.uint8 if spec.key == "image" else np.int32),
+            "id": ((rows,), np.uint32),
+            "weight": ((rows,), np.float32),
+        }
+        shapes |= {"label": ((rows,), np.int32)} if spec.num_classes else {}
+        shapes |= {"caption": ((rows, spec.caption_length), np.int32)} if self.captioned else {}
+        return {name: jax.ShapeDtypeStruct(*shape) for name, shape in shapes.items()}
+
+    @property
     def state_shardings(self) -> PyTree:
         return jax.tree.map(lambda leaf: leaf.sharding, self.abstract_state)
 

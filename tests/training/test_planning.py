@@ -133,7 +133,7 @@ def compiled(objective, spec, mesh, overrides):
     parallel = planning.Parallel.build(made.parallel, made.data.batch_size, made.train.accumulation)
     run = planning.Run.of(made, planning.Source(spec, dict.fromkeys(("train", "eval"), range(1))), parallel)
     rows = jax.sharding.NamedSharding(parallel.mesh, jax.sharding.PartitionSpec(planning.ROWS))
-    batch = {name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=rows) for name, leaf in planning.abstract_batch(run).items()}
+    batch = {name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=rows) for name, leaf in run.abstract_batch.items()}
     with parallel.layout():
         step = jax.jit(run.make_step(), donate_argnums=0, out_shardings=(run.state_shardings, parallel.replicated))
         memory = step.lower(run.abstract_state, batch).compile().memory_analysis()
