@@ -28,7 +28,7 @@ def main(args):
     loaded = plan.load(args.config, args.overrides)
 
     from genjax.comparison import frontier
-    from genjax.comparison.report import frontier_figure
+    from genjax.comparison.figures import frontier_figure
     from genjax.training.workdir import replace
 
     written = frontier.run(loaded, args.workdir, shlex.join(["python", *sys.argv]), count=args.samples, classifier=args.classifier)

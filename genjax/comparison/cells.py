@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import multiprocessing
 import multiprocessing.connection
 import sys
@@ -44,6 +45,10 @@ class Cell(NamedTuple):
         step = checkpoints.latest()
         assert step is not None, "a complete training has a checkpoint"
         return float(checkpoints.read_meta(step)["seconds"]["train"])
+
+    def history(self) -> list[dict[str, Any]]:
+        """What the training told, row by row."""
+        return [json.loads(line) for line in (self.path / "metrics.jsonl").read_text().splitlines()]
 
     def train(self) -> loop.Summary:
         """Trains what is not yet trained."""

@@ -1,8 +1,9 @@
 """Frontiers, not points: what a trained arm gives for what its sampling costs, over the settings that trade one for the other.
 
-A line of settings "field=value,value,... field=value" stands for every combination of its values. Each is sampled and timed:
+A line of settings "field=value,value,... field=value" stands for every combination of its values; `step=1000,2000` are checkpoints, so that a
+line can also follow the training. Each setting is sampled and timed:
 
-    quality    the Fréchet distance of the values to the training set (always), and a classifier's judgement where one is given
+    quality    the Fréchet distance to the training set, of the values and, where a classifier is given, of its features: then those decide
     cost       network evaluations (guidance counts two), operations (a cache and guidance counted), sequential depth,
                milliseconds for one sample, samples a second in batches of 1, 8 and 64
 
@@ -33,8 +34,11 @@ from genjax.evaluation.trained import Trained, load
 from genjax.training.setup import Run
 from genjax.training.workdir import Workdir
 
+STEP = "step"
 SLACK = 1.1  # a setting is as good as another when its distance is at most so many times the other's
-QUALITY = "frechet_of_values"  # what settings are ordered by; lower is better
+VALUES, FEATURES = "frechet_of_values", "frechet_of_features"
+# What settings are ordered by; lower is better.
+QUALITIES = {VALUES: "Fréchet distance of values", FEATURES: "Fréchet distance of a classifier's features"}
 
 
 class Point(NamedTuple):
@@ -54,6 +58,16 @@ class Point(NamedTuple):
     sequential_depth: float
     flops: float
     timings: list[timing.Timing]
+
+    @property
+    def step(self) -> int | None:
+        """The checkpoint that the setting names, if it does."""
+        return int(self.settings[STEP]) if STEP in self.settings else None
+
+    @property
+    def kind(self) -> str:
+        """The settings that are names, not amounts: a solver, for instance."""
+        return " ".join(value for value in self.settings.values() if not re.fullmatch(r"[\d.]+", value))
 
     @property
     def label(self) -> str:
@@ -78,14 +92,21 @@ def measure(trained: Trained, arm: str, chosen: Mapping[str, str], count: int, j
     subject = Subject(trained.run, trained.params, 1)
     drawn, scale = subject.samples(count), trained.run.source.spec.levels - 1
     quality = {
-        QUALITY: pixel_frechet(drawn.data / scale, subject.examples("train") / scale),
+        VALUES: pixel_frechet(drawn.data / scale, subject.examples("train") / scale),
         "vendi": diversity.vendi(diversity.cosine_similarity(drawn.data + 1e-9)),
     }
     if judge is not None:
         said = judge(drawn.data, drawn.label)
-        quality |= {"frechet_of_features": said.frechet, "classified_as_asked": said.accuracy}
+        quality |= {FEATURES: said.frechet, "classified_as_asked": said.accuracy}
     timings = [timing.sampling(trained.run, trained.params, batch) for batch in timing.BATCHES]
     return Point(arm, dict(chosen), quality, drawn.nfe, drawn.sequential_depth, ledger.sample_flops(trained.run), timings)
+
+
+def _trained(path: Path, chosen: Mapping[str, str]) -> Trained:
+    """A run as a setting uses it."""
+    step = chosen.get(STEP)
+    require(step is None or step.isdecimal(), f"the frontier's step={step} is no checkpoint: give the number of a step")
+    return load(path, {field: value for field, value in chosen.items() if field != STEP}, step=None if step is None else int(step))
 
 
 def crossover(first: Sequence[timing.Timing], second: Sequence[timing.Timing]) -> float | None:
@@ -99,21 +120,21 @@ def crossover(first: Sequence[timing.Timing], second: Sequence[timing.Timing]) -
     return float(first[-1].batch) if lead[-1] == 0 else None
 
 
-def at_equal_quality(points: Sequence[Point]) -> dict[str, Point]:
-    """The cheapest setting of every arm, in operations, that is as good as the worst arm's best, within SLACK."""
+def at_equal_quality(points: Sequence[Point], by: str) -> dict[str, Point]:
+    """The cheapest setting of every arm, in operations, that is as good as the worst arm's best, within SLACK; `by` is one of QUALITIES."""
     arms = dict.fromkeys(point.arm for point in points)
-    goal = SLACK * max(min(point.quality[QUALITY] for point in points if point.arm == arm) for arm in arms)
-    good = {arm: [point for point in points if point.arm == arm and point.quality[QUALITY] <= goal] for arm in arms}
+    goal = SLACK * max(min(point.quality[by] for point in points if point.arm == arm) for arm in arms)
+    good = {arm: [point for point in points if point.arm == arm and point.quality[by] <= goal] for arm in arms}
     return {arm: min(mine, key=lambda point: point.flops) for arm, mine in good.items()}
 
 
-def pareto(points: Sequence[Point], cost: str) -> list[Point]:
+def pareto(points: Sequence[Point], cost: str, by: str) -> list[Point]:
     """The points that no other is at least as good and as cheap as, from cheap to dear; `cost` is an attribute of a point."""
     kept, best = [], math.inf
-    for point in sorted(points, key=lambda point: (getattr(point, cost), point.quality[QUALITY])):
-        if point.quality[QUALITY] < best:
+    for point in sorted(points, key=lambda point: (getattr(point, cost), point.quality[by])):
+        if point.quality[by] < best:
             kept.append(point)
-            best = point.quality[QUALITY]
+            best = point.quality[by]
     return kept
 
 
@@ -122,28 +143,33 @@ def run(plan: Plan, path: str | Path, command: str, *, count: int, classifier: s
     require(bool(plan.frontier), f"the comparison '{plan.recipe}' has no frontier: set config.frontier = {{arm: ['field=value,value']}}")
     folder = Workdir(path).path
     judge = None if classifier is None else Judge(load(classifier, {}))
+    by = VALUES if judge is None else FEATURES
     configs = match(plan, folder)
-    points = []
+    points, learned = [], {}
     for arm, lines in plan.frontier.items():
         (cell, *_) = lay_out(plan, arm, configs[arm][0], folder)
         require(cell.complete, f"arm '{arm}' is not trained in {folder} yet: run scripts/compare.py with the same --config and --workdir first")
+        learned[arm] = [row for row in cell.history() if row["split"] == "held_out"]
         for chosen in settings(lines):
-            points.append(measure(load(cell.path, chosen), arm, chosen, count, judge))
+            points.append(measure(_trained(cell.path, chosen), arm, chosen, count, judge))
             said = points[-1]
-            print(f"  {arm:<20} {said.label:<44} {QUALITY} {said.quality[QUALITY]:.3f}  {said.nfe:g} evaluations", flush=True)
+            print(f"  {arm:<20} {said.label:<44} {by} {said.quality[by]:.3f}  {said.nfe:g} evaluations", flush=True)
     source = Run.build(configs[plan.config.reference][0]).source
     train, held_out = (source.splits[split].rows(np.arange(len(source.splits[split])))[source.spec.key] for split in ("train", "eval"))
     scale = source.spec.levels - 1
-    equal = at_equal_quality(points)
+    equal = at_equal_quality([point for point in points if point.step is None], by)
     names = list(equal)
+    seen = {VALUES: pixel_frechet(held_out[:count] / scale, train / scale)} | ({} if judge is None else {FEATURES: judge.held_out(count).frechet})
     written = {
-        "name": path if isinstance(path, str) else path.name,
+        "name": Path(path).name,
         "command": command,
         **record.provenance(),
         "seeds": [plan.seeds[0]],
         "samples": count,
         "judge": judge.name if judge is not None else None,
-        "held_out": {QUALITY: pixel_frechet(held_out[:count] / scale, train / scale)},
+        "ordered_by": by,
+        "held_out": seen,
+        "learned": learned,
         "points": [
             point._asdict() | {"timings": [t._asdict() | {"samples_per_second": t.samples_per_second} for t in point.timings]} for point in points
         ],

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jinja2
-import matplotlib
 import numpy as np
-from PIL import Image
 
 from genjax.comparison import fairness, frontier, ledger
+from genjax.comparison.figures import bits_figure, curves_figure, frontier_figure, png
 from genjax.comparison.ledger import Row
 from genjax.comparison.plan import Plan
 from genjax.evaluation import pictures
@@ -24,11 +22,6 @@ from genjax.training.workdir import replace
 
 if TYPE_CHECKING:
     from genjax.comparison.run import Arm
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
-
-COLOURS = ("#2563a8", "#c2571a", "#3a7d44", "#7b4b94", "#8a6d1d", "#555555")
 
 READING = {
     ("exact", "upper_bound"): (
@@ -121,110 +114,6 @@ def bits_rows(arms: Sequence[Arm], floor: Sequence[Baseline]) -> list[dict[str, 
 def people(name: str) -> str:
     """A declared name for people: a quantity in words, a config field as it is."""
     return name.replace("_", " ").replace("train flops", "training FLOPs") if name in fairness.QUANTITIES else name
-
-
-def bits_figure(arms: Sequence[Arm], floor: Sequence[Baseline]) -> bytes:
-    """Bits per dimension of every arm and baseline on one axis: the 95 % interval, every seed as a point; an upper bound has an arrow to the left."""
-    rows = len(arms) + len(floor)
-    figure, axes = plt.subplots(figsize=(8, 0.55 * rows + 1.0), dpi=140)
-    for position, arm in enumerate(arms):
-        colour, (low, high), value = COLOURS[position % len(COLOURS)], arm.effect.interval(), arm.effect.value
-        axes.errorbar(value, position, xerr=[[value - low], [high - value]], fmt="o", color=colour, capsize=4, markersize=7)
-        if len(arm.cells) > 1:
-            axes.plot([cell.bits.value for cell in arm.cells], [position + 0.22] * len(arm.cells), "|", color=colour, markersize=8, alpha=0.8)
-        text = f"{value:.3f}"
-        if arm.kind == "upper_bound":
-            axes.annotate("", xy=(low - 0.2, position), xytext=(low - 0.01, position), arrowprops={"arrowstyle": "->", "color": colour})
-            text = "≤ " + text
-        axes.annotate(text, (value, position), xytext=(0, 9), textcoords="offset points", ha="center", fontsize=9, color=colour)
-    for position, baseline in enumerate(floor, len(arms)):
-        axes.errorbar(baseline.value, position, xerr=baseline.stderr, fmt="|", color="#777777", capsize=3, markersize=12)
-        axes.annotate(
-            f"{baseline.value:.3f}", (baseline.value, position), xytext=(0, 8), textcoords="offset points", ha="center", fontsize=9, color="#555555"
-        )
-    labels = [f"{arm.name} ({arm.kind.replace('_', ' ')})" for arm in arms] + [baseline.name for baseline in floor]
-    axes.set_yticks(range(rows), labels)
-    axes.set_ylim(rows - 0.5, -0.7)
-    over = "examples" if len(arms[0].cells) == 1 else f"{len(arms[0].cells)} seeds (ticks) and examples"
-    axes.set_xlabel(f"held-out bits per dimension, 95 % over {over}")
-    return finish(figure, axes)
-
-
-def curves_figure(arms: Sequence[Arm]) -> bytes:
-    """Held-out bits and training loss of every arm and seed against the FLOPs spent."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), dpi=140)
-    for number, arm in enumerate(arms):
-        colour, step = COLOURS[number % len(COLOURS)], arm.account.flops / max(1, arm.account.steps)
-        for cell in arm.cells:
-            first = cell is arm.cells[0]
-            held_out = [row for row in cell.history if row["split"] == "held_out"]
-            label = f"{arm.name} ({arm.kind.replace('_', ' ')})" if first else None
-            left.plot(
-                [row["step"] * step for row in held_out], [row["bits_per_dim"] for row in held_out], "o-", color=colour, markersize=4, label=label
-            )
-            rows = [row for row in cell.history if row["split"] == "train"]
-            right.plot([row["step"] * step for row in rows], [row["loss"] / np.log(2) for row in rows], color=colour)
-    left.set(xlabel="training FLOPs", ylabel="bits per dimension", title="held-out split")
-    right.set(xlabel="training FLOPs", ylabel="bits per dimension", title="training loss (each objective's own)")
-    left.legend(frameon=False)
-    return finish(figure, left, right)
-
-
-def frontier_figure(written: dict[str, Any]) -> bytes:
-    """Quality against evaluations, operations and waiting time, and samples a second against the batch at equal quality."""
-    points = frontier.read(written)
-    arms = list(dict.fromkeys(point.arm for point in points))
-    figure, grid = plt.subplots(2, 2, figsize=(10, 7), dpi=140)
-    costs = {"nfe": "network evaluations a sample", "flops": "FLOPs a sample", "milliseconds": "milliseconds for one sample"}
-    for axes, (cost, name) in zip(grid.flat, costs.items(), strict=False):
-        for number, arm in enumerate(arms):
-            mine = [point for point in points if point.arm == arm]
-            at = [point.timings[0].milliseconds if cost == "milliseconds" else getattr(point, cost) for point in mine]
-            axes.plot(at, [point.quality[frontier.QUALITY] for point in mine], "o", color=COLOURS[number], alpha=0.55, markersize=5, label=arm)
-            if cost != "milliseconds":
-                best = frontier.pareto(mine, cost)
-                axes.plot([getattr(p, cost) for p in best], [p.quality[frontier.QUALITY] for p in best], "-", color=COLOURS[number], linewidth=1.5)
-        axes.axhline(written["held_out"][frontier.QUALITY], color="#777777", linestyle=":", linewidth=1)
-        axes.set(xlabel=name, ylabel="Fréchet distance of values", xscale="log", yscale="log")
-        axes.xaxis.set_minor_formatter("")  # its labels would overlap
-    grid[0, 0].legend(frameon=False, title="dotted: held-out data")
-    axes = grid[1, 1]
-    for number, (arm, point) in enumerate(frontier.at_equal_quality(points).items()):
-        axes.plot(
-            [t.batch for t in point.timings],
-            [t.samples_per_second for t in point.timings],
-            "o-",
-            color=COLOURS[number],
-            label=f"{arm}: {point.label}",
-        )
-    for batch in written["crossover_batch"].values():
-        if batch is not None:
-            axes.axvline(batch, color="#777777", linestyle="--", linewidth=1)
-            axes.annotate(f"cross at {batch:.0f}", (batch, axes.get_ylim()[0]), xytext=(4, 6), textcoords="offset points", fontsize=8)
-    axes.set(xlabel="batch", ylabel="samples a second", xscale="log", yscale="log", title="at equal quality")
-    axes.set_xticks([t.batch for t in points[0].timings], [str(t.batch) for t in points[0].timings])
-    axes.xaxis.set_minor_formatter("")
-    axes.legend(frameon=False, fontsize=7)
-    return finish(figure, *grid.flat)
-
-
-def finish(figure: Any, *axes: Any) -> bytes:
-    """A figure as PNG bytes, without the frame's top and right."""
-    for each in axes:
-        each.spines[["top", "right"]].set_visible(False)
-        each.grid(alpha=0.25)
-    figure.tight_layout()
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
-    plt.close(figure)
-    return buffer.getvalue()
-
-
-def png(pixels: np.ndarray) -> bytes:
-    """A picture as PNG bytes."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG")
-    return buffer.getvalue()
 
 
 def print_table(record: dict[str, Any], bits: Sequence[dict[str, Any]], table: Sequence[Row], names: Sequence[str]) -> None:

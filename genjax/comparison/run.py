@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from functools import cached_property
 from pathlib import Path
@@ -118,8 +117,7 @@ def measure(plan: Plan, name: str, config: Any, account: Account, cells: list[Ce
     for cell in cells:
         run, params, _ = load(cell.path, {})
         likelihoods = Evaluator(run).likelihoods(params, config.evaluate.examples)
-        history = [json.loads(line) for line in (cell.path / "metrics.jsonl").read_text().splitlines()]
-        trained.append(Trained(cell.seed, cell.seconds, history, likelihoods))
+        trained.append(Trained(cell.seed, cell.seconds, cell.history(), likelihoods))
     run, params, _ = load(cells[0].path, {})
     evaluator = Evaluator(run)
     count = plan.config.samples_per_class * (run.classes or 10)

@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from genjax.comparison import claims
+from genjax.comparison import claims, frontier
 
 COSTS = {"train_flops": ".3g", "network_evaluations_per_sample": "g", "samples_per_second": ".0f"}
 _CLAIMS = re.compile(r"(<!-- claims -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -103,7 +103,18 @@ def bounds(record: dict[str, Any]) -> list[str]:
     return lines
 
 
-FORMS = {"comparison": comparison, "biases": biases, "samplers": samplers, "bounds": bounds, "excess": excess}
+def frontiers(record: dict[str, Any]) -> list[str]:
+    """The record of `comparison.frontier`, a row a setting, then what held-out data would be given."""
+    by = record["ordered_by"]
+    names = [name for name in record["points"][0]["quality"] if name in (by, "classified_as_asked")]
+    lines = ["| | " + " | ".join(n.replace("_", " ") for n in names) + " | evaluations | FLOPs a sample |", "|---" * (len(names) + 3) + "|"]
+    for point in frontier.read(record):
+        quality = " | ".join(f"{point.quality[name]:.3f}" for name in names)
+        lines.append(f"| {point.arm}, {point.label} | {quality} | {point.nfe:g} | {point.flops:.3g} |")
+    return [*lines, f"| held-out data | {record['held_out'][by]:.3f} |" + " |" * (len(names) + 1)]
+
+
+FORMS = {"comparison": comparison, "biases": biases, "samplers": samplers, "bounds": bounds, "excess": excess, "frontier": frontiers}
 
 
 def _protocol(record: dict[str, Any]) -> str:
