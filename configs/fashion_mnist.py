@@ -22,7 +22,7 @@ def get_config(config, variant):
     config.model.dropout = {"noise_prediction": 0.0, "classifier": 0.1}[variant]
     config.optimizer.learning_rate = {"noise_prediction": 2e-3, "classifier": 1e-3}[variant]
     config.optimizer.ema = "constant(decay=0.999)"
-    config.train.duration = {"noise_prediction": "3000 steps", "classifier": "1500 steps"}[variant]
+    config.train.duration = {"noise_prediction": "2400 steps", "classifier": "1500 steps"}[variant]
     config.train.checkpoint_every = "25 percent"
     config.checkpoint.keep = 4
 

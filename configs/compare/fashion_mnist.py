@@ -15,7 +15,7 @@ def get_config(config, variant):
     config.frontier = {
         "noise_prediction": [
             "noise_prediction.solver=ddim,dpmpp_2m,ddpm noise_prediction.steps=5,10,20,40",
-            "step=750,1500,2250,3000 noise_prediction.solver=dpmpp_2m noise_prediction.steps=20",
+            "step=600,1200,1800,2400 noise_prediction.solver=dpmpp_2m noise_prediction.steps=20",
         ],
     }
     return config
