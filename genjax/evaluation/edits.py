@@ -50,12 +50,20 @@ def read_region(text: str, spec: DataSpec) -> np.ndarray:
     return region
 
 
+_ACROSS, _HEIGHT = 12, 64  # images side by side, and dots that each is about high
+
+
 def before_and_after(before: np.ndarray, keep: np.ndarray | None, after: np.ndarray, spec: DataSpec) -> np.ndarray:
-    """Rows of twelve: the images [n, H, W, C], what was kept of them (the rest gray), and what became of them."""
+    """Images [n, H, W, C] above what was kept of them (the rest gray) and what became of them, in bands of twelve side by side."""
     rows = [before] if keep is None else [before, np.where(keep, before, spec.levels // 2)]
-    strips = [group[start : start + 12] for start in range(0, len(before), 12) for group in (*rows, after)]
-    padded = [np.concatenate([strip, np.zeros((12 - len(strip), *spec.shape), strip.dtype)]) for strip in strips]
-    return sheet(np.concatenate(padded), spec, 12)
+    bands = []
+    for start in range(0, len(before), _ACROSS):
+        strips = [group[start : start + _ACROSS] for group in (*rows, after)]
+        band = sheet(np.concatenate(strips), spec, len(strips[0]), height=_HEIGHT)
+        bands.append(np.pad(band, ((0, _HEIGHT // 2), (0, 0), *[(0, 0)] * (band.ndim - 2)), constant_values=255))
+    width = bands[0].shape[1]
+    filled = [np.pad(band, ((0, 0), (0, width - band.shape[1]), *[(0, 0)] * (band.ndim - 2)), constant_values=255) for band in bands]
+    return np.concatenate(filled)[: -_HEIGHT // 2]
 
 
 def _open(path: str, spec: DataSpec) -> Image.Image:
