@@ -64,7 +64,12 @@ FIELDS = {
         "attention": field("xla", "the attention kernel; cudnn needs a GPU and bfloat16", choices=("xla", "cudnn")),
         "tied_head": field(False, "a token model's head shares the table of its inputs"),
         "logit_softcap": field(None, "a token model's logits are bounded by this, smoothly; None: never", kind=float, above=0.0),
-        "mlp_ratio": field(8 / 3, "hidden features of the gated MLP over the width", above=0.0),
+        "mlp_ratio": field(8 / 3, "hidden features of the MLP over the width", above=0.0),
+        "norm": field("rms", "what is normalised before attention and MLP: the root mean square, or mean and deviation", choices=("rms", "layer")),
+        "positions": field("rotary", "how a position is told: by turning queries and keys, or by a learned vector", choices=("rotary", "learned")),
+        "mlp": field("gated", "SwiGLU, or a single map with GELU", choices=("gated", "plain")),
+        "qk_norm": field(True, "normalise queries and keys"),
+        "bias": field(False, "biases in the maps of attention and MLP"),
         "dropout": field(0.0, "dropout after attention and MLP", at_least=0.0, at_most=0.9),
         "dtype": field("float32", "dtype of the computation; parameters stay float32", choices=("float32", "bfloat16")),
         "scan_layers": field(False, "compile one block and loop over the layers"),
@@ -258,6 +263,9 @@ FIELDS = {
     },
     "train": {
         "duration": field(Duration("1000 steps"), "how long to train", at_least=0),
+        "init_from": field(
+            None, "a folder of scripts/export.py, or of a GPT-2 in Hugging Face's layout, whose parameters training begins with", kind=str
+        ),
         "accumulation": field(1, "micro-batches a step", at_least=1),
         "steps_per_dispatch": field(8, "optimizer steps compiled into one program", at_least=1),
         "log_every": field(Duration("50 steps"), "between rows of metrics.jsonl and of the terminal", above=0),

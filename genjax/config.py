@@ -342,6 +342,10 @@ def validate(config: Any) -> None:
         model.kv_heads is None or model.heads % model.kv_heads == 0,
         f"model.heads={model.heads} is not divisible by model.kv_heads={model.kv_heads}: each head of keys serves as many heads of queries",
     )
+    require(
+        config.optimizer.base_width is None or model.qk_norm,
+        "optimizer.base_width needs scores of attention that do not grow with the width: set model.qk_norm=true",
+    )
     low, high = diffusion.guidance_logsnr_min, diffusion.guidance_logsnr_max
     require(
         low is None or high is None or low < high,

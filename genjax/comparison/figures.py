@@ -28,7 +28,7 @@ MARKERS = "os^Dvp*"
 
 
 def bits_figure(arms: Sequence[Arm], floor: Sequence[Baseline]) -> bytes:
-    """Bits per dimension of every arm and baseline on one axis: the 95 % interval, every seed as a point; an upper bound has an arrow to the left."""
+    """Bits a unit of every arm and baseline on one axis: the 95 % interval, every seed as a point; an upper bound has an arrow to the left."""
     rows = len(arms) + len(floor)
     figure, axes = plt.subplots(figsize=(8, 0.55 * rows + 1.0), dpi=140)
     for position, arm in enumerate(arms):
@@ -50,7 +50,7 @@ def bits_figure(arms: Sequence[Arm], floor: Sequence[Baseline]) -> bytes:
     axes.set_yticks(range(rows), labels)
     axes.set_ylim(rows - 0.5, -0.7)
     over = "examples" if len(arms[0].cells) == 1 else f"{len(arms[0].cells)} seeds (ticks) and examples"
-    axes.set_xlabel(f"held-out bits per dimension, 95 % over {over}")
+    axes.set_xlabel(f"held-out bits a {arms[0].unit}, 95 % over {over}")
     return finish(figure, axes)
 
 
@@ -63,13 +63,12 @@ def curves_figure(arms: Sequence[Arm]) -> bytes:
             first = cell is arm.cells[0]
             held_out = [row for row in cell.history if row["split"] == "held_out"]
             label = f"{arm.name} ({arm.kind.replace('_', ' ')})" if first else None
-            left.plot(
-                [row["step"] * step for row in held_out], [row["bits_per_dim"] for row in held_out], "o-", color=colour, markersize=4, label=label
-            )
+            bits = [row[f"bits_per_{arm.unit}"] for row in held_out]
+            left.plot([row["step"] * step for row in held_out], bits, "o-", color=colour, markersize=4, label=label)
             rows = [row for row in cell.history if row["split"] == "train"]
             right.plot([row["step"] * step for row in rows], [row["loss"] / np.log(2) for row in rows], color=colour)
-    left.set(xlabel="training FLOPs", ylabel="bits per dimension", title="held-out split")
-    right.set(xlabel="training FLOPs", ylabel="bits per dimension", title="training loss (each objective's own)")
+    left.set(xlabel="training FLOPs", ylabel=f"bits a {arms[0].unit}", title="held-out split")
+    right.set(xlabel="training FLOPs", ylabel="loss / ln 2", title="training loss (each objective's own)")
     left.legend(frameon=False)
     return finish(figure, left, right)
 

@@ -32,9 +32,10 @@ PACKAGES = ("genjax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "gra
 
 def write(path: Path, plan: Plan, command: str, arms: Sequence[Arm], floor: Sequence[Baseline], seconds: float) -> dict[str, Any]:
     """Writes the record of a comparison and returns it."""
+    unit = arms[0].unit
     metrics = [row for arm in arms for cell in arm.cells for row in cell_metrics(arm, cell)]
     metrics += [row for arm in arms for row in arm_metrics(arm)]
-    metrics += [metric(baseline.name, "bits_per_dim", baseline.value, "bits/dim", None, stderr=baseline.stderr, kind="exact") for baseline in floor]
+    metrics += [metric(each.name, f"bits_per_{unit}", each.value, f"bits/{unit}", None, stderr=each.stderr, kind="exact") for each in floor]
     record = {
         "name": path.parent.name,
         "title": plan.config.title,
@@ -45,7 +46,7 @@ def write(path: Path, plan: Plan, command: str, arms: Sequence[Arm], floor: Sequ
         "metrics": metrics,
         "intervals": {arm.name: interval(arm.effect) for arm in arms},
         "differences": [
-            {"first": first, "second": second, "metric": "bits_per_dim", **interval(effect), "says": order(effect, first, second)}
+            {"first": first, "second": second, "metric": f"bits_per_{unit}", **interval(effect), "says": order(effect, first, second)}
             for first, second, effect in differences(arms)
         ],
         "originality": {arm.name: arm.originality for arm in arms},

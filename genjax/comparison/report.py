@@ -60,6 +60,7 @@ def write_report(folder: Path, plan: Plan, record: dict[str, Any], arms: Sequenc
         frontier_figure=base64.b64encode(frontier_figure(swept)).decode() if swept else "",
         frontier_rows=frontier.text(frontier.read(swept)) if swept else [],
         examples=arms[0].items,
+        unit=arms[0].unit,
         bits=bits,
         reading=[READING[pair] for pair in READING if set(pair) <= set(kinds)] + [TWO_BOUNDS] * (kinds.count("upper_bound") > 1),
         matched=[people(name) for name in plan.rules.match],
@@ -120,7 +121,7 @@ def print_table(record: dict[str, Any], bits: Sequence[dict[str, Any]], table: S
     """The report's tables as text."""
     wide = max(len(name) for name in [*(row["name"] for row in bits), *(row.name for row in table)]) + 2
     print(f"\n{record['title']}\n")
-    print(f"{'bits/dim on the held-out split':<{wide}}{'':>12}{'':>10}  kind")
+    print(f"{record['metrics'][0]['unit'] + ' on the held-out split':<{wide}}{'':>12}{'':>10}  kind")
     for row in bits:
         print(f"{row['name']:<{wide}}{row['value']:>12}{row['stderr']:>10}  {row['kind']}")
     for pair in record["differences"]:

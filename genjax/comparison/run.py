@@ -54,6 +54,11 @@ class Arm:
         return self.cells[0].likelihoods.kind
 
     @property
+    def unit(self) -> str:
+        """What bits are counted by."""
+        return self.cells[0].bits.unit
+
+    @property
     def values(self) -> np.ndarray:
         """Bits a unit [seeds, items] of every example."""
         return np.stack([cell.likelihoods.bits for cell in self.cells])

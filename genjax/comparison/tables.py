@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,8 @@ def rewrite_pages(root: Path) -> None:
 
 def comparison(record: dict[str, Any]) -> list[str]:
     """A comparison's record as the lines of a table."""
-    rows = [row for row in record["metrics"] if row["metric"] == "bits_per_dim"]
-    lines = ["| | bits/dim | kind | training FLOPs | network evaluations a sample | samples a second |", "|---|---|---|---|---|---|"]
+    rows = [row for row in record["metrics"] if re.fullmatch(r"bits_per_[^_]+", row["metric"])]
+    lines = [f"| | {rows[0]['unit']} | kind | training FLOPs | network evaluations a sample | samples a second |", "|---|---|---|---|---|---|"]
     for _, mine in itertools.groupby(rows, key=lambda row: row["arm"]):
         row, *others = mine
         value = {m["metric"]: m["value"] for m in record["metrics"] if m["arm"] == row["arm"]}
@@ -53,6 +54,22 @@ def comparison(record: dict[str, Any]) -> list[str]:
         bits = "≤ " * (row["kind"] == "upper_bound") + figure
         costs = [f"{value[name]:{form}}" if name in value else "" for name, form in COSTS.items()]
         lines.append("| " + " | ".join([row["arm"], bits, row["kind"].replace("_", " "), *costs]) + " |")
+    return lines
+
+
+def text(record: dict[str, Any]) -> list[str]:
+    """A comparison of models of text, in bits and in nats: an arm by the mean and interval of its seeds, then the baselines."""
+    rows = {row["arm"]: row for row in record["metrics"] if re.fullmatch(r"bits_per_[^_]+", row["metric"])}
+    unit = next(iter(rows.values()))["unit"].removeprefix("bits/")
+    lines = [f"| | bits/{unit} | nats/{unit} | kind | parameters | training FLOPs |", "|---|---|---|---|---|---|"]
+    for arm, row in rows.items():
+        bound, nats = "≤ " * (row["kind"] == "upper_bound"), row["value"] * math.log(2)
+        bits, costs = f"{row['value']:.3f}", ["", ""]
+        if arm in record["intervals"]:
+            seeds, value = record["intervals"][arm], {m["metric"]: m["value"] for m in record["metrics"] if m["arm"] == arm}
+            bits, nats = "{value:.3f} [{low:.3f}, {high:.3f}]".format(**seeds), seeds["value"] * math.log(2)
+            costs = [f"{value['parameters']:,}", f"{value['train_flops']:.3g}"]
+        lines.append("| " + " | ".join([arm, bound + bits, f"{bound}{nats:.3f}", row["kind"].replace("_", " "), *costs]) + " |")
     return lines
 
 
@@ -114,7 +131,15 @@ def frontiers(record: dict[str, Any]) -> list[str]:
     return [*lines, f"| held-out data | {record['held_out'][by]:.3f} |" + " |" * (len(names) + 1)]
 
 
-FORMS = {"comparison": comparison, "biases": biases, "samplers": samplers, "bounds": bounds, "excess": excess, "frontier": frontiers}
+FORMS = {
+    "comparison": comparison,
+    "biases": biases,
+    "samplers": samplers,
+    "bounds": bounds,
+    "excess": excess,
+    "frontier": frontiers,
+    "text": text,
+}
 
 
 def _protocol(record: dict[str, Any]) -> str:

@@ -1,8 +1,9 @@
 """Answers to prompts: what a model says, and how near that is to what was expected.
 
 BLEU (Papineni et al., 2002) and chrF (Popović, 2015) are those of sacrebleu with its own settings (arXiv:1804.08771), over the whole split, on a
-scale of 100; so is the share of answers that are right to the letter. Beside them stand two translators without a network: the prompt itself, and
-the prompt word by word, each word t of an answer for the word s that it goes with most often,
+scale of 100; so is the share of answers that are right to the letter, and ROUGE (Lin, 2004), for summaries: the F measure of the shared words,
+pairs of words, and longest common subsequence of words, lowercased and not stemmed, as a mean over answers. Beside them stand two translators
+without a network: the prompt itself, and the prompt word by word, each word t of an answer for the word s that it goes with most often,
 
     t(s) = argmax_t 2 n(s, t) / (n(s) + n(t))                                                       (1)
 
@@ -30,6 +31,7 @@ from genjax.data.tokenizers import Tokenizer
 from genjax.decoding.generate import make_step, stream
 from genjax.decoding.prompts import pad
 from genjax.evaluation.evaluator import Drawn
+from genjax.evaluation.texts import Completes, Completions
 from genjax.training.setup import Run
 from genjax.types import Params
 
@@ -42,31 +44,23 @@ class Scores(NamedTuple):
     bleu: float
     chrf: float
     exact_match: float
+    rouge_1: float
+    rouge_2: float
+    rouge_l: float
 
 
 class Answers:
     """What the model of a run answers."""
 
     def __init__(self, run: Run) -> None:
-        complete: Any = getattr(run.objective, "complete", None)
-        require(complete is not None, f"prompts are answered by objective=next_token, not by {run.config.objective}")
         self.run, self.tokenizer = run, _tokenizer(run.source)
         self.stop = ((pairs.end_of(self.tokenizer),),)
         self.length = run.config.sample.length or run.config.data.length
-        self._complete = jax.jit(functools.partial(complete, length=self.length, stop=self.stop))
+        self._completions = Completions(run, self.length, self.stop)
 
     def __call__(self, params: Params, prompts: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The answer to each prompt (`pairs.ask`), as tokens without those that follow it. Answer i depends on prompt i and on i alone."""
-        size, key, found = self.run.config.data.eval_batch_size, rng.stream(self.run.config.seed, "sample"), {}
-        order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))  # prompts of a batch are about as long as each other
-        for start in range(0, len(prompts), size):
-            here = order[start : start + size]
-            filled = here + here[:1] * (min(size, len(prompts)) - len(here))  # so that the last batch compiles nothing new
-            tokens, real = pad([prompts[i].tolist() for i in filled])
-            drawn = self._complete(params, tokens, real, {"id": np.array(filled, np.uint32)}, key)
-            for row, length, i in zip(np.asarray(drawn.tokens), np.asarray(drawn.lengths), here, strict=False):
-                found[i] = row[:length]
-        return [found[i] for i in range(len(prompts))]
+        return self._completions(params, prompts)
 
     def stream(self, params: Params, prompt: np.ndarray, turn: int) -> Iterator[str]:
         """One answer, as it is written; another `turn` draws with other numbers."""
@@ -98,7 +92,7 @@ class Answers:
 
 def can(run: Run) -> bool:
     """Whether a run's objective answers prompts."""
-    return hasattr(run.objective, "complete")
+    return isinstance(run.objective, Completes)
 
 
 def draw(run: Run, params: Params, count: int, prompt: str) -> Drawn:
@@ -126,7 +120,34 @@ def score(given: Sequence[str], expected: Sequence[str]) -> Scores:
     from sacrebleu.metrics import BLEU, CHRF
 
     right = sum(mine.strip() == theirs.strip() for mine, theirs in zip(given, expected, strict=True))
-    return Scores(BLEU(force=True).corpus_score(given, [expected]).score, CHRF().corpus_score(given, [expected]).score, 100 * right / len(expected))
+    shared = np.mean([rouge(*pair) for pair in zip(given, expected, strict=True)], axis=0)
+    bleu, chrf = (metric.corpus_score(given, [expected]).score for metric in (BLEU(force=True), CHRF()))
+    return Scores(bleu, chrf, 100 * right / len(expected), *map(float, 100 * shared))
+
+
+def rouge(given: str, expected: str) -> tuple[float, float, float]:
+    """ROUGE-1, ROUGE-2 and ROUGE-L of one answer, F measures in [0, 1]; 0 where one of the two has nothing to share."""
+    mine, theirs = ([word.lower() for word in re.findall(r"\w+", side)] for side in (given, expected))
+
+    def f_measure(shared: int, mine: int, theirs: int) -> float:
+        return 2 * shared / (mine + theirs) if mine and theirs else 0.0
+
+    def of_grams(n: int) -> float:
+        counts = [collections.Counter(zip(*(words[i:] for i in range(n)), strict=False)) for words in (mine, theirs)]
+        return f_measure((counts[0] & counts[1]).total(), counts[0].total(), counts[1].total())
+
+    return of_grams(1), of_grams(2), f_measure(_common(mine, theirs), len(mine), len(theirs))
+
+
+def _common(first: Sequence[str], second: Sequence[str]) -> int:
+    """The length of the longest common subsequence."""
+    row = [0] * (len(second) + 1)
+    for word in first:
+        before = row
+        row = [0]
+        for place, other in enumerate(second):
+            row.append(before[place] + 1 if word == other else max(before[place + 1], row[-1]))
+    return row[-1]
 
 
 def baselines(source: Source, prompts: Sequence[str]) -> dict[str, list[str]]:

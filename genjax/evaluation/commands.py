@@ -22,6 +22,7 @@ from genjax.evaluation.answers import Answers
 from genjax.evaluation.evaluator import Evaluator
 from genjax.evaluation.judge import Judge
 from genjax.evaluation.trained import Trained, load
+from genjax.registry import pick
 from genjax.training import exported
 from genjax.training.setup import Run
 from genjax.training.workdir import Workdir, writing
@@ -50,7 +51,7 @@ def sample(path: str, overrides: Mapping[str, str], *, out: str | None, label: i
         shown = [tokenizer.decode(row) for row in drawn.data]
     elif tokenizer is not None:
         length = trained.run.config.sample.length or trained.run.config.data.length
-        drawn = texts.write(evaluator, trained.params, count, tokenizer.encode(prompt), length)
+        drawn = texts.go_on(evaluator, trained.params, count, tokenizer.encode(prompt), length)
         shown = [prompt + tokenizer.decode(row) for row in drawn.data]
     else:
         given = None if caption is None else {"caption": np.tile(caption, (count, 1))}
@@ -266,15 +267,16 @@ def evaluate(path: str, overrides: Mapping[str, str], *, step: int | None, weigh
     return record
 
 
-def export(path: str, overrides: Mapping[str, str], *, out: str, step: int | None, weights: str) -> Path:
-    """Writes a run's parameters and config into the folder `out`; returns the parameters' file."""
+def export(path: str, overrides: Mapping[str, str], *, out: str, layout: str, step: int | None, weights: str) -> Path:
+    """Writes a run's parameters and config into the folder `out`, in a layout of `exported.LAYOUTS`; returns the parameters' file."""
+    write = pick(exported.LAYOUTS, layout, "--layout")
     trained, folder = load(path, overrides, weights=weights, step=step), Path(out).expanduser().resolve()
     require(trained.run.config.sample.guide is None, "sample.guide is another model: export each of them")
     require(
         not (folder / "checkpoints").exists() and folder != Workdir(path).path,
         f"--out={out} is a run's directory: name a new folder for what is exported",
     )
-    written = exported.write(folder, to_json(trained.run.config), trained.params, trained.step)
+    written = write(folder, trained.run.config, trained.params, trained.step)
     print(f"parameters of step {trained.step} ({weights} weights), {written.stat().st_size:,} bytes\n  written  {written}")
     return written
 

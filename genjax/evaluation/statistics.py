@@ -52,7 +52,7 @@ class Bits(NamedTuple):
       kind: "exact", "upper_bound" or "estimate".
       examples: how many there were.
       terms: name -> bits a unit, the parts that the value is the sum of.
-      unit: what the units are, "dim" or "label".
+      unit: what the units are, "dim", "byte" or "label".
       excess: where -log p of every example is known, mean bits an example above it and the standard error of that mean, example by example.
     """
 

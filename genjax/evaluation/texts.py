@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+import jax
 import numpy as np
 
+from genjax import rng
 from genjax.config import require
 from genjax.data.loader import eval_batches
 from genjax.data.sources import Source
+from genjax.decoding.generate import Stop
+from genjax.decoding.prompts import bucket, pad
 from genjax.errors import UsageError
 from genjax.evaluation.evaluator import Drawn, Evaluator
 from genjax.evaluation.statistics import Bits
+from genjax.training.setup import Run
 from genjax.types import Params
 
 
@@ -65,6 +71,53 @@ def write(evaluator: Evaluator, params: Params, count: int, prompt: np.ndarray, 
         text = np.concatenate([text, drawn.data[:, seen:]], axis=1)
         nfe, depth, turn = nfe + drawn.nfe, depth + drawn.sequential_depth, turn + 1
     return Drawn(text[:, len(prompt) : len(prompt) + length], None, nfe, depth)
+
+
+@runtime_checkable
+class Completes(Protocol):
+    """An objective that decodes with a cache."""
+
+    complete: Callable[..., Any]
+
+    def holds(self, room: int) -> bool:
+        """Whether a row may have so many positions."""
+        raise NotImplementedError
+
+
+class Completions:
+    """What a model that decodes with a cache writes after prompts of any lengths: each is read once.
+
+    Beyond the length of a row attention reaches back as far as it was trained to.
+    """
+
+    def __init__(self, run: Run, length: int, stop: Stop = ()) -> None:
+        objective = run.objective
+        require(isinstance(objective, Completes), f"prompts are answered by objective=next_token, not by {run.config.objective}")
+        assert isinstance(objective, Completes)
+        self.run = run
+        self._complete = jax.jit(functools.partial(objective.complete, length=length, stop=stop))
+
+    def __call__(self, params: Params, prompts: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """What follows each prompt, as tokens, without those behind a stop. That of prompt i depends on prompt i and on i alone."""
+        size, key, found = self.run.config.data.eval_batch_size, rng.stream(self.run.config.seed, "sample"), {}
+        order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))  # prompts of a batch are about as long as each other
+        for start in range(0, len(prompts), size):
+            here = order[start : start + size]
+            filled = here + here[:1] * (min(size, len(prompts)) - len(here))  # so that the last batch compiles nothing new
+            tokens, real = pad([prompts[i].tolist() or [0] for i in filled])
+            real &= np.array([len(prompts[i]) > 0 for i in filled])[:, None]
+            drawn = self._complete(params, tokens, real, {"id": np.array(filled, np.uint32)}, key)
+            for row, length, i in zip(np.asarray(drawn.tokens), np.asarray(drawn.lengths), here, strict=False):
+                found[i] = row[:length]
+        return [found[i] for i in range(len(prompts))]
+
+
+def go_on(evaluator: Evaluator, params: Params, count: int, prompt: np.ndarray, length: int) -> Drawn:
+    """`write` by a model that decodes with a cache, where the positions that it has learned allow it, or else row by row."""
+    run, objective = evaluator.run, evaluator.run.objective
+    if not isinstance(objective, Completes) or not objective.holds(bucket(max(1, len(prompt))) + length):
+        return write(evaluator, params, count, prompt, length)
+    return Drawn(np.stack(Completions(run, length)(params, [prompt] * count)), None, length, length)
 
 
 def sheet(texts: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""The layers of the trunk: normalisation, rotary positions, attention, gated MLP.
+"""The layers of the trunk: normalisation, rotary positions, attention, the MLP, each in the kinds that there are a table of.
 
 Every parameter is created with logical axis names ("embed", "heads", "mlp", "norm", ...). Sharding, weight decay and the optimizer's
 rules go by these names; nothing in genjax looks at a parameter's rank or path to decide what it is.
@@ -9,7 +9,7 @@ Shapes: B rows, T positions, S positions that are attended to, D width, H heads,
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import flax.linen as nn
@@ -88,6 +88,26 @@ class RMSNorm(nn.Module):
         return y.astype(x.dtype)
 
 
+class LayerNorm(nn.Module):
+    """(x - mean(x)) / std(x) * scale + bias over the last axis, in float32 (arXiv:1607.06450); arguments as in RMSNorm, and the bias is learned."""
+
+    learned: bool = True
+    epsilon: float = 1e-5
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        x32 = x.astype(jnp.float32)
+        centred = x32 - jnp.mean(x32, axis=-1, keepdims=True)
+        y = centred * jax.lax.rsqrt(jnp.mean(jnp.square(centred), axis=-1, keepdims=True) + self.epsilon)
+        if self.learned:
+            vector = lambda name, init: self.param(name, named(init, "norm"), (x.shape[-1],), jnp.float32)
+            y = y * vector("scale", nn.initializers.ones) + vector("bias", nn.initializers.zeros)
+        return y.astype(x.dtype)
+
+
+NORMS: dict[str, Callable[..., nn.Module]] = {"rms": RMSNorm, "layer": LayerNorm}
+
+
 def rotary(x: Array, coordinates: Array, base: float = 10_000.0) -> Array:
     """Rotary positions (arXiv:2104.09864) in any number of axes: each axis turns its own share of the head's pairs.
 
@@ -105,13 +125,16 @@ def rotary(x: Array, coordinates: Array, base: float = 10_000.0) -> Array:
 
 
 class Attention(nn.Module):
-    """Attention with normalised queries and keys (arXiv:2302.05442), rotary positions and an optional cache.
+    """Attention with an optional cache.
 
     Attributes:
       heads: heads of the queries.
       kv_heads: heads of keys and values, each shared by heads / kv_heads query heads (arXiv:2305.13245); None is one for each.
       window: how far attention reaches, see `models.masks`; None is everywhere.
       backend: "xla" or "cudnn", the kernel. Both are given the whole mask.
+      rotary: whether queries and keys are turned by their coordinates.
+      qk_norm: whether they are normalised (arXiv:2302.05442).
+      bias: whether the linear maps have one.
     """
 
     heads: int
@@ -119,6 +142,9 @@ class Attention(nn.Module):
     kv_heads: int | None = None
     window: int | None = None
     backend: Literal["xla", "cudnn"] = "xla"
+    rotary: bool = True
+    qk_norm: bool = True
+    bias: bool = False
 
     @nn.compact
     def __call__(
@@ -135,10 +161,12 @@ class Attention(nn.Module):
         stored: keys and values of this layer's cache, written at `slots` [B, T], or None; `keys` are the ids of all S positions that may be seen.
         """
         head_size, kv_heads = x.shape[-1] // self.heads, self.kv_heads or self.heads
-        project = lambda name, heads: Dense((heads, head_size), ("embed", "heads", "head"), dtype=self.dtype, name=name)(x)
-        q = rotary(RMSNorm(name="query_norm")(project("query", self.heads)), coordinates)
-        k = rotary(RMSNorm(name="key_norm")(project("key", kv_heads)), coordinates)
-        v = project("value", kv_heads)
+        project = lambda name, heads: Dense((heads, head_size), ("embed", "heads", "head"), self.bias, dtype=self.dtype, name=name)(x)
+        turned = lambda x: rotary(x, coordinates) if self.rotary else x
+        q, k, v = project("query", self.heads), project("key", kv_heads), project("value", kv_heads)
+        if self.qk_norm:
+            q, k = RMSNorm(name="query_norm")(q), RMSNorm(name="key_norm")(k)
+        q, k = turned(q), turned(k)
         kept = None
         if stored is not None:
             assert slots is not None, "a cache is written at slots"
@@ -147,12 +175,12 @@ class Attention(nn.Module):
         if self.backend == "cudnn":  # it reads a mask of every head
             mask = jnp.broadcast_to(mask, (mask.shape[0], self.heads, *mask.shape[2:]))
         y = jax.nn.dot_product_attention(q, k, v, mask=mask, implementation=self.backend)
-        out = Dense((x.shape[-1],), ("heads", "head", "embed"), num_input_axes=2, dtype=self.dtype, name="out")(y)
+        out = Dense((x.shape[-1],), ("heads", "head", "embed"), self.bias, num_input_axes=2, dtype=self.dtype, name="out")(y)
         return out, kept
 
 
 class CrossAttention(nn.Module):
-    """Attention to the positions of a context, with normalised queries and keys and no positions: what is asked for is found by what it is.
+    """Attention to the positions of a context, without coordinates: what is asked for is found by what it is.
 
     Attributes as in Attention. A query sees the whole of its own segment of the context.
     """
@@ -160,6 +188,8 @@ class CrossAttention(nn.Module):
     heads: int
     dtype: jnp.dtype
     kv_heads: int | None = None
+    qk_norm: bool = True
+    bias: bool = False
 
     @nn.compact
     def __call__(
@@ -170,14 +200,15 @@ class CrossAttention(nn.Module):
         context [B, S, D], or its keys and values from an earlier call; ids: those of its S positions.
         """
         head_size, kv_heads = x.shape[-1] // self.heads, self.kv_heads or self.heads
-        project = lambda name, heads, x: Dense((heads, head_size), ("embed", "heads", "head"), dtype=self.dtype, name=name)(x)
-        q = RMSNorm(name="query_norm")(project("query", self.heads, x))
+        project = lambda name, heads, x: Dense((heads, head_size), ("embed", "heads", "head"), self.bias, dtype=self.dtype, name=name)(x)
+        normed = lambda name, x: RMSNorm(name=name)(x) if self.qk_norm else x
+        q = normed("query_norm", project("query", self.heads, x))
         if memory is None:
             assert context is not None, "cross-attention needs a context, or what it kept of one"
-            memory = RMSNorm(name="key_norm")(project("key", kv_heads, context)), project("value", kv_heads, context)
+            memory = normed("key_norm", project("key", kv_heads, context)), project("value", kv_heads, context)
         mask = (queries.segment_ids[:, :, None] == ids.segment_ids[:, None, :]) & (ids.segment_ids != 0)[:, None, :]
         y = jax.nn.dot_product_attention(q, *memory, mask=mask[:, None])
-        return Dense((x.shape[-1],), ("heads", "head", "embed"), num_input_axes=2, dtype=self.dtype, name="out")(y), memory
+        return Dense((x.shape[-1],), ("heads", "head", "embed"), self.bias, num_input_axes=2, dtype=self.dtype, name="out")(y), memory
 
 
 class GatedMLP(nn.Module):
@@ -185,9 +216,26 @@ class GatedMLP(nn.Module):
 
     hidden: int
     dtype: jnp.dtype
+    bias: bool = False
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        gate = Dense((self.hidden,), ("embed", "mlp"), dtype=self.dtype, name="gate")(x)
-        value = Dense((self.hidden,), ("embed", "mlp"), dtype=self.dtype, name="value")(x)
-        return Dense((x.shape[-1],), ("mlp", "embed"), dtype=self.dtype, name="out")(jax.nn.silu(gate) * value)
+        gate = Dense((self.hidden,), ("embed", "mlp"), self.bias, dtype=self.dtype, name="gate")(x)
+        value = Dense((self.hidden,), ("embed", "mlp"), self.bias, dtype=self.dtype, name="value")(x)
+        return Dense((x.shape[-1],), ("mlp", "embed"), self.bias, dtype=self.dtype, name="out")(jax.nn.silu(gate) * value)
+
+
+class PlainMLP(nn.Module):
+    """gelu(x W1) W2, with the approximation of GELU by tanh (arXiv:1606.08415)."""
+
+    hidden: int
+    dtype: jnp.dtype
+    bias: bool = False
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        hidden = Dense((self.hidden,), ("embed", "mlp"), self.bias, dtype=self.dtype, name="hidden")(x)
+        return Dense((x.shape[-1],), ("mlp", "embed"), self.bias, dtype=self.dtype, name="out")(jax.nn.gelu(hidden, approximate=True))
+
+
+MLPS: dict[str, Callable[..., nn.Module]] = {"gated": GatedMLP, "plain": PlainMLP}

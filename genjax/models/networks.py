@@ -20,15 +20,18 @@ from genjax.types import Array, Key
 
 
 class PlaceEmbed(nn.Module):
-    """A learned vector for every cell of a grid, as the sum of one per row, per column, ...; a sequence has no places, only order."""
+    """A learned vector for every cell of a grid, as the sum of one per row, per column, ...; a sequence has no places, only order, unless its
+    positions are `learned`, since a trunk is told of them in no other way then.
+    """
 
     shape: tuple[int, ...]
     width: int
+    learned: bool = False
 
     @nn.compact
     def __call__(self, coordinates: Array) -> Array | float:
         """int32 [B, T, A] -> [B, T, width]."""
-        if len(self.shape) == 1:
+        if len(self.shape) == 1 and not self.learned:
             return 0.0
         return sum(
             adapters.Embed(size, self.width, axis="place", scale=0.02, name=f"axis_{axis}")(coordinates[..., axis])
@@ -62,7 +65,7 @@ class TokenNetwork(nn.Module):
     def setup(self) -> None:
         width = self.trunk.width
         self.embed = adapters.Embed(self.vocab + 1, width)
-        self.place = PlaceEmbed(self.grid, width)
+        self.place = PlaceEmbed(self.grid, width, self.trunk.positions == "learned")
         self.label = adapters.Embed(self.num_classes + 1, width, axis="class") if self.num_classes else None
         self.head = adapters.TokenHead(self.vocab, self.logit_softcap)
 
@@ -199,7 +202,7 @@ class VectorNetwork(nn.Module):
     ) -> Array:
         """x float32 [B, T, d], logsnr [B], coordinates int32 [B, T, A], label int32 [B] -> float32 [B, T, V]."""
         width = self.trunk.width
-        h = adapters.PatchIn(width, name="embed")(x) + PlaceEmbed(self.grid, width, name="place")(coordinates)
+        h = adapters.PatchIn(width, name="embed")(x) + PlaceEmbed(self.grid, width, self.trunk.positions == "learned", name="place")(coordinates)
         cond = adapters.NoiseLevelEmbed(width, name="noise_level")(logsnr)
         if self.num_classes:
             assert label is not None, "a model with classes needs a label for every row"

@@ -14,13 +14,16 @@ and the gates are 1. With a context, such as the features of another trunk, ever
 
 between (1) and (2): two trunks, of which one is the context of the other, are an encoder and a decoder (arXiv:1706.03762).
 
+norm, mlp, the way in which a position is told and whether maps have biases are choices that do not depend on each other. The defaults are RMSNorm,
+a gated MLP, rotary positions and no biases; LayerNorm, a plain MLP, learned positions and biases are GPT-2.
+
 The parameters of all blocks are stacked along the axis "layers", whether the blocks are compiled one by one or as one loop: a
 checkpoint does not know which.
 """
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -30,7 +33,7 @@ from genjax import rng
 from genjax.errors import UsageError
 from genjax.models import cache as caches
 from genjax.models.cache import Cache, Memory
-from genjax.models.layers import Attention, CrossAttention, Dense, GatedMLP, RMSNorm, by_rows
+from genjax.models.layers import MLPS, NORMS, Attention, CrossAttention, Dense, by_rows
 from genjax.models.masks import AttentionIds
 from genjax.types import Array, Key
 
@@ -47,7 +50,8 @@ class Block(nn.Module):
 
     attention: Attention
     cross_attention: CrossAttention
-    mlp_hidden: int
+    mlp: nn.Module
+    norm: str
     dropout: float
     dtype: jnp.dtype
 
@@ -80,7 +84,7 @@ class Block(nn.Module):
             modulation = [m[:, None, :] for m in jnp.unstack(maps(cond), axis=1)]
 
         def normalise(name, h, scale, shift):
-            return RMSNorm(learned=cond is None, name=name)(h) * (1 + scale) + shift
+            return NORMS[self.norm](learned=cond is None, name=name)(h) * (1 + scale) + shift
 
         def drop(h, number):
             if dropout_keys is None:
@@ -91,9 +95,9 @@ class Block(nn.Module):
         h, kept = self.attention(normalise("attention_norm", x, scale_1, shift_1), coordinates, queries, keys, stored, slots)
         x = by_rows(x + gate_1 * drop(h, 2 * layer))
         if context is not None:
-            h, memory = self.cross_attention(RMSNorm(name="cross_attention_norm")(x), queries, context.features, memory, context.ids)
+            h, memory = self.cross_attention(NORMS[self.norm](name="cross_attention_norm")(x), queries, context.features, memory, context.ids)
             x = by_rows(x + drop(h, 2**16 + layer))
-        h = GatedMLP(self.mlp_hidden, self.dtype, name="mlp")(normalise("mlp_norm", x, scale_2, shift_2))
+        h = self.mlp(normalise("mlp_norm", x, scale_2, shift_2))
         return by_rows(x + gate_2 * drop(h, 2 * layer + 1)), (kept, memory)
 
 
@@ -114,6 +118,11 @@ class Trunk(nn.Module):
     kv_heads: int | None = None
     window: int | None = None
     attention: Literal["xla", "cudnn"] = "xla"
+    norm: Literal["rms", "layer"] = "rms"
+    positions: Literal["rotary", "learned"] = "rotary"
+    mlp: Literal["gated", "plain"] = "gated"
+    qk_norm: bool = True
+    bias: bool = False
 
     def __post_init__(self) -> None:
         if self.kv_heads is not None and self.heads % self.kv_heads:
@@ -151,7 +160,10 @@ class Trunk(nn.Module):
           [B, T, D] in the computation's dtype, and the cache with the T positions added (None when none was given).
         """
         dtype = jnp.dtype(self.dtype)
-        attention = Attention(self.heads, dtype, self.kv_heads, self.window, self.attention, parent=None)
+        rotary = self.positions == "rotary"
+        attention = Attention(self.heads, dtype, self.kv_heads, self.window, self.attention, rotary, self.qk_norm, self.bias, parent=None)
+        cross_attention = CrossAttention(self.heads, dtype, self.kv_heads, self.qk_norm, self.bias, parent=None)
+        mlp: Any = MLPS[self.mlp](self.mlp_hidden, dtype, self.bias, parent=None)
         block = nn.remat(Block, prevent_cse=not self.scan_layers) if self.remat else Block
         blocks = nn.scan(
             block,
@@ -161,7 +173,7 @@ class Trunk(nn.Module):
             length=self.depth,
             unroll=1 if self.scan_layers else self.depth,
             metadata_params={nn.PARTITION_NAME: "layers"},
-        )(attention, CrossAttention(self.heads, dtype, self.kv_heads, parent=None), self.mlp_hidden, self.dropout, dtype, name="blocks")
+        )(attention, cross_attention, mlp, self.norm, self.dropout, dtype, name="blocks")
         x, layers = by_rows(x.astype(self.dtype)), jnp.arange(self.depth)
         if cache is None:
             x, _ = blocks(x, layers, None, None, context, coordinates, ids, ids, None, cond, dropout_keys)
@@ -174,7 +186,7 @@ class Trunk(nn.Module):
             x, (kept, memory) = blocks(x, layers, (cache.keys, cache.values), memory, context, coordinates, ids, keys, slots, cond, dropout_keys)
             assert kept is not None, "with a cache, every block keeps its keys and values"
             cache = Cache(*kept, keys, index, None if context is None or memory is None else Memory(memory[0], memory[1], context.ids))
-        return by_rows(RMSNorm(name="final_norm")(x)), cache
+        return by_rows(NORMS[self.norm](name="final_norm")(x)), cache
 
     @property
     def mlp_hidden(self) -> int:

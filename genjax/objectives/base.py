@@ -93,6 +93,9 @@ def captions_from(config: Any, spec: DataSpec, *, causal: bool) -> Captions | No
     if text == NO_TEXT:
         return None
     require(spec.words > 0, f"conditioning.text={text}, but {spec.name} has no captions: set it to {NO_TEXT}")
+    require(
+        text == POOLED or config.model.positions == "rotary", f"conditioning.text={text}: words have no learned positions; set model.positions=rotary"
+    )
     require(text == POOLED or config.model.window is None, f"model.window hides a prefix from what is far from it: set it to None, or text={POOLED}")
     return Captions(spec.words, config.model.width, text == POOLED, causal, parent=None)
 

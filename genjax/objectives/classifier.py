@@ -37,6 +37,7 @@ class Classifier:
     def build(cls, config: Any, spec: DataSpec) -> Classifier:
         require(spec.num_classes > 1, f"objective=classifier needs classes, and {spec.name} has none")
         require(spec.key == "image", f"objective=classifier needs images, and data.source='{spec.name}' holds tokens")
+        require(config.model.positions == "rotary", "a classifier has no learned positions: set model.positions=rotary")
         size = config.classifier.patch_size
         require(
             spec.shape[0] % size == 0 and spec.shape[1] % size == 0,

@@ -180,6 +180,10 @@ class NextToken:
         _, cache = apply(none, none[..., None], masks.AttentionIds(none, none, none), given.label, cache=cache, context=context)
         return cache
 
+    def holds(self, room: int) -> bool:
+        """Whether a row may have so many positions: more than in training only where they are told by differences, along one axis."""
+        return room <= self.spec.num_dims or (len(self.network.grid) == 1 and self.network.trunk.positions == "rotary")
+
     def decoder(self, params: Params, room: int) -> tuple[Apply, Callable[[PyTree, Array], PyTree]]:
         """The model as `decoding` wants it, for at most `room` positions a row: `apply`, and how to take rows of its state.
 
@@ -188,6 +192,7 @@ class NextToken:
         guided, grid = self.guidance_scale != 1.0, self.network.grid
         require(len(grid) == 1 or room <= self.spec.num_dims, f"{room} positions do not fit into a grid of {self.spec.num_dims}")
         network, reach = self.network, self.spec.num_dims
+        require(self.holds(room), f"{room} positions, and the model has learned {reach}: shorten the prompt or sample.length")
         if room > reach:  # beyond the length of training, attention reaches as far as it was trained to, and rotary positions are relative
             trunk = network.trunk
             network = network.clone(trunk=trunk.clone(window=min(trunk.window or reach, reach)))

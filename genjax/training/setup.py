@@ -18,7 +18,7 @@ from genjax.config import Choice, Duration
 from genjax.data.sources import Source, TextFormat, open_source
 from genjax.errors import CheckpointError
 from genjax.objectives.base import NO_TEXT, Inherits, Objective
-from genjax.training import ema, optimizer, state, step
+from genjax.training import ema, exported, optimizer, state, step
 from genjax.training.checkpoint import Checkpoints
 from genjax.training.parallel import Parallel
 from genjax.training.workdir import Workdir
@@ -124,6 +124,8 @@ class Run:
     @cached_property
     def inherited(self) -> PyTree:
         """The parameters that come from elsewhere; only a training that begins has need of them."""
+        if (folder := self.config.train.init_from) is not None:
+            return exported.start(Path(folder).expanduser(), self.config, self.abstract_state.params)
         return self.objective.inherit(load_average, self._spread) if isinstance(self.objective, Inherits) else {}
 
     def compile_step(self) -> step.Step:

@@ -78,3 +78,19 @@ def test_a_frontier_is_a_row_a_setting():
         "| a, steps=8 | 0.500 | 9 | 1e+06 |",
         "| held-out data | 0.250 | | |",
     ]
+
+
+def test_text_is_shown_in_bits_and_nats(tmp_path):
+    metric = {"metric": "bits_per_byte", "stderr": 0.01, "unit": "bits/byte", "seed": 0}
+    rows = [metric | {"arm": "a", "value": value, "kind": "upper_bound", "seed": seed} for seed, value in enumerate((1.0, 3.0))]
+    costs = {"parameters": 1234, "train_flops": 2e9}
+    rows += [metric | {"arm": "a", "metric": name, "value": value, "unit": "", "kind": None} for name, value in costs.items()]
+    rows += [metric | {"arm": "a", "metric": "bits_per_byte_prior", "value": 9.0, "kind": "upper_bound"}]
+    rows += [metric | {"arm": "gzip", "value": 4.0, "kind": "exact", "seed": None}]
+    intervals = {"a": {"value": 2.0, "low": 1.5, "high": 2.5}}
+    assert tables.text({"metrics": rows, "intervals": intervals}) == [
+        "| | bits/byte | nats/byte | kind | parameters | training FLOPs |",
+        "|---|---|---|---|---|---|",
+        "| a | ≤ 2.000 [1.500, 2.500] | ≤ 1.386 | upper bound | 1,234 | 2e+09 |",
+        "| gzip | 4.000 | 2.773 | exact |  |  |",
+    ]

@@ -1,5 +1,7 @@
 """Scores of answers against published values, baselines by hand, and a model that has learnt a rule."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -11,8 +13,8 @@ HELLO = "the cat is on the mat"
 
 
 def test_scores_of_the_answer_itself_are_100_and_of_another_alphabet_0():
-    assert answers.score([HELLO, "a b c d e"], [HELLO, "a b c d e"]) == pytest.approx((100, 100, 100))
-    assert answers.score(["zzz qqq"], [HELLO]) == pytest.approx((0, 0, 0))
+    assert answers.score([HELLO, "a b c d e"], [HELLO, "a b c d e"]) == pytest.approx((100,) * 6)
+    assert answers.score(["zzz qqq"], [HELLO]) == pytest.approx((0,) * 6)
 
 
 def test_bleu_is_the_geometric_mean_of_its_precisions_with_the_brevity_penalty():
@@ -26,6 +28,29 @@ def test_bleu_is_the_geometric_mean_of_its_precisions_with_the_brevity_penalty()
 
 def test_exact_match_is_a_share_and_ignores_blanks_around():
     assert answers.score([" 42 ", "7", "no"], ["42", "8", "no"]).exact_match == pytest.approx(200 / 3)
+
+
+def test_rouge_of_the_sentences_that_it_was_proposed_with():
+    """Lin (2004), section 3: what ROUGE-L tells apart and pairs of words do not; of equally long sentences, precision, recall and F are one."""
+    expected = "Police killed the gunman."
+    kill, order, both = (answers.rouge(given, expected) for given in ("police kill the gunman", "the gunman kill police", "the gunman police killed"))
+    assert [pair[1] for pair in (kill, order)] == [pytest.approx(1 / 3)] * 2
+    assert (kill[2], order[2], both[2]) == (3 / 4, 2 / 4, 2 / 4)
+    assert (kill[0], both[0]) == (3 / 4, 1)
+    assert both[1] == pytest.approx(2 / 3)
+
+
+def test_the_longest_common_subsequence_is_that_of_all_subsequences():
+    random = np.random.default_rng(0)
+    for _ in range(20):
+        first, second = (["abc."[i] for i in random.integers(0, 4, random.integers(0, 7))] for _ in range(2))
+        parts = [{part for n in range(len(words) + 1) for part in itertools.combinations(words, n)} for words in (first, second)]
+        assert answers._common(first, second) == max(map(len, parts[0] & parts[1]))
+
+
+def test_rouge_without_words_is_nothing():
+    assert answers.rouge("", "a b") == answers.rouge("a b", "...") == (0, 0, 0)
+    assert answers.rouge("one", "one") == (1, 0, 1)
 
 
 def test_the_dictionary_has_the_word_that_goes_with_each_most_often(tmp_path):

@@ -14,9 +14,11 @@ from genjax.data.sources import open_source
 from genjax.data.text import TextFormat
 from genjax.errors import UsageError
 from genjax.evaluation import baselines, texts
-from genjax.evaluation.evaluator import Drawn
+from genjax.evaluation.evaluator import Drawn, Evaluator
 from genjax.evaluation.statistics import bits_per_unit
+from genjax.training.setup import Run
 from tests.data.conftest import source_of
+from tests.helpers import config, random_params
 
 WIDTH = 8
 
@@ -48,6 +50,31 @@ def test_what_is_written_goes_on_from_the_prompt_however_long_it_is(prompt, leng
     assert model.shown[0] == begun.tolist()[-(prompt if prompt < WIDTH else WIDTH // 2) :] * (prompt > 0)
     assert all(len(shown) == WIDTH // 2 for shown in model.shown[1:])
     assert (drawn.nfe, drawn.sequential_depth) == (10 * len(model.turns), 5 * len(model.turns))
+
+
+@pytest.fixture(scope="module")
+def decoder():
+    """A run of a tiny model with random parameters, whose rows are 8 characters long."""
+    options = {"data__source": "markov", "data__tokenizer": "char", "data__length": WIDTH, "data__eval_batch_size": 2, "conditioning__label": False}
+    run = Run.build(config("next_token", **options))
+    return Evaluator(run), random_params(run.objective.init)
+
+
+@pytest.mark.parametrize("prompt", [0, 3])
+def test_a_prompt_that_is_read_once_goes_on_as_a_row_that_is_filled_in(prompt, decoder):
+    """With as many samples as fill a batch and a half: the same random numbers wherever a row lies."""
+    (model, params), begun = decoder, np.array([1, 3, 0], np.int32)[:prompt]
+    read, filled = (write(model, params, 3, begun, WIDTH - prompt) for write in (texts.go_on, texts.write))
+    np.testing.assert_array_equal(read.data, filled.data)
+    assert read.data.shape == (3, WIDTH - prompt)
+    assert len(np.unique(read.data, axis=0)) > 1
+
+
+def test_text_beyond_a_row_begins_as_the_row_does(decoder):
+    (model, params), begun = decoder, np.array([1, 3, 0], np.int32)
+    longer = texts.go_on(model, params, 2, begun, 3 * WIDTH)
+    assert longer.data.shape == (2, 3 * WIDTH)
+    np.testing.assert_array_equal(longer.data[:, : WIDTH - 3], texts.write(model, params, 2, begun, WIDTH - 3).data)
 
 
 def test_a_sheet_numbers_its_texts():

@@ -21,19 +21,25 @@ TOKENS, AT = RANDOM.integers(0, V, (B, T)), RANDOM.integers(0, 9, (B, T, 1))
 
 
 class Model:
-    def __init__(self, *, window, tied_head, logit_softcap):
+    def __init__(self, *, window=None, tied_head=False, logit_softcap=None, **trunk):
         options = {"mlp_ratio": 2.0, "dropout": 0.0, "dtype": "float32", "scan_layers": True, "remat": False}
-        self.trunk = Trunk(16, depth=2, heads=2, **options, kv_heads=1, window=window)
-        network = TokenNetwork(self.trunk, V, (T,), 0, tied_head, logit_softcap)
+        self.trunk = Trunk(16, depth=2, heads=2, **options, kv_heads=1, window=window, **trunk)
+        network = TokenNetwork(self.trunk, V, (9,), 0, tied_head, logit_softcap)
         params = random_params(lambda key: network.init(key, TOKENS, AT, masks.causal(B, T), None)["params"])
         self.whole = jit(lambda tokens, at, ids: network.apply({"params": params}, tokens, at, ids, None)[0])
         self.chunk = jit(lambda tokens, at, ids, cache: network.apply({"params": params}, tokens, at, ids, None, cache=cache))
 
 
-@pytest.fixture(scope="module", params=["everywhere", "window"])
+MODELS = {
+    "everywhere": {},
+    "window": {"window": 3, "tied_head": True, "logit_softcap": 2.0},
+    "of other layers": {"norm": "layer", "positions": "learned", "mlp": "plain", "qk_norm": False, "bias": True},
+}
+
+
+@pytest.fixture(scope="module", params=MODELS)
 def model(request):
-    local = request.param == "window"
-    return Model(window=3 if local else None, tied_head=local, logit_softcap=2.0 if local else None)
+    return Model(**MODELS[request.param])
 
 
 def rows_of(kinds: list[AttentionIds]) -> AttentionIds:
