@@ -12,7 +12,7 @@ from genjax.training.loop import train
 
 pytestmark = pytest.mark.faults
 
-# No kill lets a run get further than about 40 steps, so that all ten of them find it alive.
+# No kill lets a run get further than about 50 steps, so that all ten of them find it alive.
 SETTINGS = {
     "train.duration": "480 steps",
     "train.checkpoint_every": "16 steps",
@@ -21,24 +21,33 @@ SETTINGS = {
 }
 
 
+def restarts(run):
+    """How often a training was taken up, as it says itself once it trains; -1 before the first time."""
+    return run.status["restarts"] if (run.path / "status.json").exists() else -1
+
+
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("objective", ["next_token", "noise_prediction"])
 def test_ten_random_kills_end_in_the_state_of_no_kill(objective, toy_run, start_script, tmp_path):
     """Whenever they come, the run is readable, goes on from its newest verified checkpoint, and never goes back behind it.
 
-    Two kills come while Python loads, restores or compiles, the others while it trains and saves.
+    Two kills come while Python loads, restores or compiles, three after some steps, five after a checkpoint.
     """
     whole, killed = toy_run(objective, tmp_path / "whole", SETTINGS), toy_run(objective, tmp_path / "killed", SETTINGS)
     uninterrupted = start_script("train", *whole.flags)
     moments, saved = random.Random(0), 0
     for number in range(10):
+        before = restarts(killed)
         process = start_script("train", *killed.flags)
         if number in (3, 6):
             time.sleep(moments.uniform(1.0, 5.0))
-        else:
+        elif number % 2:
             beyond = saved + moments.randrange(24)
-            process.wait_for(lambda beyond=beyond: killed.last_step > beyond and killed.status["state"] == "running", f"step {beyond}")
-            time.sleep(moments.uniform(0.0, 0.2))
+            process.wait_for(lambda before=before, beyond=beyond: restarts(killed) > before and killed.last_step > beyond, f"step {beyond}")
+            time.sleep(moments.uniform(0.0, 0.1))
+        else:
+            process.wait_for(lambda saved=saved: killed.saved > saved, f"a checkpoint after {saved}")
+            time.sleep(moments.uniform(0.0, 0.3))
         ended = process.end(signal.SIGKILL)
         assert ended.code == -signal.SIGKILL, ended
         assert killed.saved >= saved
