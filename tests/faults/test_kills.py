@@ -27,18 +27,19 @@ def restarts(run):
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("objective", ["next_token", "noise_prediction"])
-def test_ten_random_kills_end_in_the_state_of_no_kill(objective, toy_run, start_script, tmp_path):
+@pytest.mark.parametrize(("objective", "devices"), [("next_token", 1), ("noise_prediction", 2)])
+def test_ten_random_kills_end_in_the_state_of_no_kill(objective, devices, toy_run, start_script, tmp_path):
     """Whenever they come, the run is readable, goes on from its newest verified checkpoint, and never goes back behind it.
 
     Two kills come while Python loads, restores or compiles, three after some steps, five after a checkpoint.
     """
-    whole, killed = toy_run(objective, tmp_path / "whole", SETTINGS), toy_run(objective, tmp_path / "killed", SETTINGS)
-    uninterrupted = start_script("train", *whole.flags)
+    settings = SETTINGS | {"parallel.fsdp": devices}
+    whole, killed = toy_run(objective, tmp_path / "whole", settings), toy_run(objective, tmp_path / "killed", settings)
+    uninterrupted = start_script("train", *whole.flags, devices=devices)
     moments, saved = random.Random(0), 0
     for number in range(10):
         before = restarts(killed)
-        process = start_script("train", *killed.flags)
+        process = start_script("train", *killed.flags, devices=devices)
         if number in (3, 6):
             time.sleep(moments.uniform(1.0, 5.0))
         elif number % 2:
@@ -53,7 +54,7 @@ def test_ten_random_kills_end_in_the_state_of_no_kill(objective, toy_run, start_
         assert killed.saved >= saved
         saved = killed.saved
     assert 0 < saved < 480
-    last = start_script("train", *killed.flags).end()
+    last = start_script("train", *killed.flags, devices=devices).end()
     assert f"from step {saved}\n" in last.out
     assert last.digest == uninterrupted.end().digest
     assert killed.rows == whole.rows

@@ -51,7 +51,7 @@ SLOW = str(Path(__file__).with_name("slow_train"))
 
 
 @pytest.mark.parametrize(("objective", "fsdp"), [("next_token", 4), ("noise_prediction", 2)])
-def test_two_processes_train_what_one_does(objective, fsdp, toy_run, start_script, start_two, tmp_path):
+def test_two_processes_train_what_one_does(objective, fsdp, toy_run, run_script, start_script, start_two, tmp_path):
     """Parameters are split over both processes; the second is slower with its data, which changes nothing and is said."""
     settings = {"parallel.fsdp": fsdp, "train.check_replicas": True}
     one, two = toy_run(objective, tmp_path / "one", settings), toy_run(objective, tmp_path / "two", settings)
@@ -68,6 +68,9 @@ def test_two_processes_train_what_one_does(objective, fsdp, toy_run, start_scrip
                 assert a[name] == pytest.approx(b[name], rel=1e-4), (a, b)
     assert two.saved == one.saved == 24
     assert ends[1].out.count("process 1 is the slowest") == 3, "at every checkpoint"
+
+    alone = two._replace(overrides=two.overrides | {"parallel.fsdp": "1"})
+    assert run_script("train", *alone.flags, "--force").digest == ends[1].digest, "one process with one device restores the very same state"
 
 
 def test_two_processes_measure_and_draw_what_one_does(toy_run, run_script, start_two, tmp_path):
