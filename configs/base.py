@@ -272,9 +272,13 @@ FIELDS = {
         "evaluate_every": field(Duration("25 percent"), "between measurements on the held-out split", above=0),
         "sample_every": field(Duration("50 percent"), "between sample sheets", above=0),
         "checkpoint_every": field(Duration("10 percent"), "between checkpoints", above=0),
-        "max_bad_steps": field(
-            0, "steps in a row whose loss or gradient is not finite and that are left out; one more ends the training", at_least=0
+        "max_bad_steps": field(0, "steps in a row whose loss or gradient is not finite and that are left out; one more is too many", at_least=0),
+        "after_bad_steps": field(
+            "stop",
+            "after too many bad steps: stop, or roll_back to the newest checkpoint and go on without the data since",
+            choices=("stop", "roll_back"),
         ),
+        "check_replicas": field(False, "before each checkpoint, compare bit by bit what several devices hold of the same"),
         "profile_steps": field((), "record steps from,to with JAX's profiler into profile/, for example 100,110", at_least=0),
         "hang_minutes": field(None, "end the process, with its stacks, when no step ends for so long; None: never", kind=float, above=0.0),
         "snapshot_every": field(Duration("5 percent"), "between snapshots of optimizer.tracked; all of them are kept", above=0),

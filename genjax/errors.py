@@ -42,6 +42,12 @@ class NonFiniteError(GenjaxError):
     exit_code = 70
 
 
+class DriftError(GenjaxError):
+    """Devices that hold the same part of the state hold different numbers."""
+
+    exit_code = 70
+
+
 class LockedError(GenjaxError):
     """Another process is writing to the run directory."""
 

@@ -11,19 +11,25 @@ Prints a table and writes it into the run's directory, as evaluation_step<step>_
 """
 
 from genjax import cli
+from genjax.config import require
+from genjax.training import processes, signals
 
 FLAGS = [
     cli.Flag("workdir", "the trained run's directory", required=True),
     cli.Flag("classifier", "the run of a trained classifier that judges samples of the model"),
     cli.Flag("step", "which checkpoint; default: the newest", kind=int),
     cli.WEIGHTS,
+    cli.Flag("processes", processes.HELP, default="one"),
 ]
 
 
 def main(args):
-    from genjax.evaluation.commands import evaluate
+    processes.parse(args.processes)  # refused before jax is loaded
+    require(args.classifier is None or args.processes == "one", "--classifier judges in one process: leave out --processes")
+    with signals.ended_at_once(), processes.joined(args.processes):
+        from genjax.evaluation.commands import evaluate
 
-    evaluate(args.workdir, args.overrides, step=args.step, weights=args.weights, classifier=args.classifier)
+        evaluate(args.workdir, args.overrides, step=args.step, weights=args.weights, classifier=args.classifier)
 
 
 if __name__ == "__main__":

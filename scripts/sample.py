@@ -23,6 +23,7 @@ import sys
 
 from genjax import cli
 from genjax.config import require
+from genjax.training import processes, signals
 
 FLAGS = [
     cli.Flag("workdir", "the trained run's directory", required=True),
@@ -37,10 +38,19 @@ FLAGS = [
     cli.Flag("film", "show how the model works: strips and GIFs of noising and denoising, or of writing", kind=bool),
     cli.Flag("step", "which checkpoint; default: the newest", kind=int),
     cli.WEIGHTS,
+    cli.Flag("processes", processes.HELP, default="one"),
 ]
 
 
 def main(args):
+    processes.parse(args.processes)  # refused before jax is loaded
+    alone = args.chat or args.film or args.image is not None or args.interpolate is not None
+    require(args.processes == "one" or not alone, "--processes is for samples: chat, films and edits are made in one process")
+    with signals.ended_at_once(), processes.joined(args.processes):
+        run(args)
+
+
+def run(args):
     require(args.image is not None or args.redraw is None, "--redraw is a part of --image: give both")
     require(
         not args.film or (args.image is None and args.label is None), "--film shows the model at work on held-out data: give no --image or --label"

@@ -25,7 +25,7 @@ from genjax.evaluation.trained import Trained, load
 from genjax.registry import pick
 from genjax.training import exported
 from genjax.training.setup import Run
-from genjax.training.workdir import Workdir, writing
+from genjax.training.workdir import Workdir, is_primary, writing
 from genjax.types import Params
 
 _SHOWN = 5  # answers in the record of an evaluation
@@ -59,6 +59,8 @@ def sample(path: str, overrides: Mapping[str, str], *, out: str | None, label: i
     seconds = time.monotonic() - started
 
     target = _named(out) if out else Workdir(path).samples / f"samples_step{trained.step}"
+    if not is_primary():
+        return target
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         arrays: dict[str, Any] = {spec.key: drawn.data} | ({} if drawn.label is None else {"label": drawn.label})

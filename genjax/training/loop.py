@@ -19,11 +19,11 @@ import numpy as np
 from genjax import __version__
 from genjax.config import base_fields, difference, require, to_json
 from genjax.data.loader import train_batches
-from genjax.errors import GenjaxError, NonFiniteError, Preempted, UsageError
+from genjax.errors import DriftError, GenjaxError, NonFiniteError, Preempted, UsageError
 from genjax.training import planning, snapshots
 from genjax.training.checkpoint import Checkpoints, digest
 from genjax.training.logging import Logger
-from genjax.training.processes import agree
+from genjax.training.processes import agree, each, slowest
 from genjax.training.setup import Run
 from genjax.training.signals import Stopper, Watchdog
 from genjax.training.state import TrainState
@@ -61,6 +61,7 @@ def train(config: Any, path: Path, monitors: Callable[[Run], Sequence[Monitor]],
       UsageError: the directory holds a run of another config.
       Preempted: a signal asked for a stop; everything is saved.
       NonFiniteError: the loss is not a number.
+      DriftError: devices differ in what they should hold alike.
     """
     require(config.sample.guide is None, "sample.guide is a trained model: give it to sample.py and evaluate.py, a training knows none")
     workdir = Workdir(path)
@@ -146,6 +147,16 @@ def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stoppe
     before, waiting, last = step, None, {}
     bad, profile = _Bad(config.train.max_bad_steps), _Profile(config.train.profile_steps, workdir.path / "profile")
     measured_from, timed_from = step, 0.0
+    drifted = run.parallel.compile_drifted(run.state_shardings) if config.train.check_replicas else None
+    fetched, fetched_at = seconds["data"], step
+
+    def read() -> None:
+        # Writes the rows of the dispatch that waits. With too many bad steps in a row the state is another from here on, or the training is over.
+        nonlocal state, last, waiting
+        if waiting is not None:
+            last, waiting = _log(log, waiting, every["log"], total, clock, bad), None
+            if bad.error is not None:
+                state = _rolled_back(run, checkpoints, step, bad, log)
 
     def due(name: str) -> bool:
         # What is due at a step is done at the first step boundary at or after it: dispatches do not depend on what is measured.
@@ -154,8 +165,8 @@ def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stoppe
     try:
         while True:
             # 2. Evaluate.
-            if waiting is not None and any(due(monitor.name) for monitor in monitors):
-                last, waiting = _log(log, waiting, every["log"], total, clock, bad), None
+            if any(due(monitor.name) for monitor in monitors):
+                read()
             clock.lap("train")
             with log.pause():
                 for monitor in monitors:
@@ -166,9 +177,13 @@ def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stoppe
                 # 3. Save. The stopper is asked once: a signal that comes later waits for the next step, and is saved there.
                 stopping = stopper.asked(agree)
                 if due("save") or stopping or total == 0:  # a step that is saved already is left as it is
-                    if waiting is not None:
-                        last, waiting = _log(log, waiting, every["log"], total, clock, bad), None
+                    read()
                     log.rows.flush()
+                    if drifted is not None:
+                        _refuse_drift(drifted(state), step)
+                    if step > fetched_at and jax.process_count() > 1:
+                        log.line(slowest(each((seconds["data"] - fetched) / (step - fetched_at))))
+                        fetched, fetched_at = seconds["data"], step
                     checkpoints.save(step, state, _meta(config, step, seconds))
                 checkpoints.poll()
                 clock.lap("save")
@@ -197,8 +212,7 @@ def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stoppe
                 log.start_step = step
 
             # 6. Log the dispatch before this one.
-            if waiting is not None:
-                last = _log(log, waiting, every["log"], total, clock, bad)
+            read()
             waiting = (before, metrics)
         checkpoints.wait()
     except GenjaxError as error:
@@ -246,19 +260,55 @@ class _Profile:
 
 
 class _Bad:
-    """Counts the steps in a row that were not finite, and changed nothing; one more than `limit` ends the training."""
+    """Counts the steps in a row that were not finite, and changed nothing; one more than `limit` are too many, and `error` says so."""
 
     def __init__(self, limit: int) -> None:
         self.limit, self.row = limit, 0
+        self.error: NonFiniteError | None = None
+        self.forgiven, self.learnt = 0, True  # steps that do not count; whether a later one was good
 
     def count(self, step: int, finite: bool) -> None:
-        self.row = 0 if finite else self.row + 1
-        if self.row > self.limit:
-            raise NonFiniteError(
+        if step <= self.forgiven:
+            return
+        self.row, self.learnt = (0, True) if finite else (self.row + 1, self.learnt)
+        if self.row > self.limit and self.error is None:
+            self.error = NonFiniteError(
                 f"the loss of step {step} is not a finite number"
                 + (f", as in the {self.limit} steps before it" if self.limit else "")
                 + ": lower optimizer.learning_rate, or look at the data of that step"
             )
+
+    def forgive(self, step: int) -> None:
+        """Begins anew after a step."""
+        self.row, self.error, self.forgiven, self.learnt = 0, None, step, False
+
+
+def _rolled_back(run: Run, checkpoints: Checkpoints, step: int, bad: _Bad, log: Logger) -> TrainState:
+    """The state of the newest checkpoint, taken for that of `step`: the steps since then have changed nothing but the count.
+
+    So the state still is a function of the step and of the steps that were bad, and the data in between, which may be to blame, are not seen again.
+    The error that led here is raised where no one asked for this, and where not one step was good since the last time.
+    """
+    assert bad.error is not None
+    wanted = run.config.train.after_bad_steps == "roll_back" and bad.learnt
+    if wanted:
+        checkpoints.wait()
+    newest = checkpoints.latest() if wanted else None
+    if newest is None:
+        raise bad.error
+    log.line(f"  {str(bad.error).partition(':')[0]}: rolled back to step {newest}, without the data since")
+    bad.forgive(step)
+    state = checkpoints.restore(newest, run.abstract_state)
+    return state.replace(step=jax.device_put(np.asarray(step, state.step.dtype), state.step.sharding))
+
+
+def _refuse_drift(drifted: dict[str, jax.Array], step: int) -> None:
+    names = [name for name, differs in drifted.items() if differs]
+    if names:
+        raise DriftError(
+            f"after step {step}, devices hold different numbers of the same {', '.join(names[:3])}{' ...' if len(names) > 3 else ''}: "
+            "look for a faulty device; the newest checkpoint is from before"
+        )
 
 
 def _log(log: Logger, waiting: tuple[int, dict[str, Any]], every: int, total: int, clock: _Clock, bad: _Bad) -> dict[str, float]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding
@@ -57,6 +58,12 @@ def _check_rows(rows: int, batch_size: int, accumulation: int) -> None:
         f"a micro-batch of {micro} rows (data.batch_size / train.accumulation) does not split over {rows} devices: "
         f"use data.batch_size={max(1, micro // rows) * rows * accumulation}",
     )
+
+
+def _bits(x: Array) -> Array:
+    """A fingerprint of an array's bits that any single flip changes: their sum modulo 2^32, and their sum weighted by odd numbers."""
+    raw = jax.lax.bitcast_convert_type(x, {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32}[x.dtype.itemsize]).astype(jnp.uint32).ravel()
+    return jnp.stack([raw.sum(), (raw * (2 * jnp.arange(raw.size, dtype=jnp.uint32) + 1)).sum()])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,6 +172,26 @@ class Parallel:
     def compile(self, function: Callable[..., PyTree]) -> Callable[..., PyTree]:
         """A function of arrays laid out by this object, compiled; its results are whole on every device."""
         return self._laid_out(jax.jit(function, out_shardings=self.replicated))
+
+    def compile_drifted(self, shardings: PyTree) -> Callable[[PyTree], dict[str, Array]]:
+        """A function of a tree of these shardings: leaf -> whether devices that hold the same part of it differ in any bit."""
+
+        def drifted(tree: PyTree) -> dict[str, Array]:
+            pairs = zip(jax.tree.leaves_with_path(tree), jax.tree.leaves(shardings), strict=True)
+            return {jax.tree_util.keystr(path, simple=True, separator="/"): self._differs(leaf, own.spec) for (path, leaf), own in pairs}
+
+        return jax.jit(drifted, out_shardings=self.replicated)
+
+    def _differs(self, x: Array, spec: P) -> Array:
+        split = [axis for axis in spec if axis is not None]
+        alike = tuple(axis for axis in self.mesh.axis_names if axis not in split)
+
+        def differs(part: Array) -> Array:
+            bits = _bits(part)
+            here = jnp.any(jax.lax.pmax(bits, alike) != jax.lax.pmin(bits, alike))
+            return jax.lax.pmax(here.astype(jnp.int32), tuple(self.mesh.axis_names)) > 0
+
+        return jax.shard_map(differs, mesh=self.mesh, in_specs=spec, out_specs=P(), check_vma=False)(x)
 
     def _laid_out(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """The function with the rows of every activation split as the batch's are (`models.layers.by_rows`)."""

@@ -8,6 +8,7 @@ others, which wait for it in a collective, are ended by JAX's heartbeat instead 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -46,7 +47,8 @@ def joined(processes: str) -> Iterator[None]:
     except (ValueError, RuntimeError) as error:
         require(False, f"--processes={processes}: the processes did not find each other ({' '.join(str(error).split())})")
     try:
-        yield
+        with contextlib.nullcontext() if jax.process_index() == 0 else contextlib.redirect_stdout(io.StringIO()):  # process 0 speaks
+            yield
     except Preempted:
         jax.distributed.shutdown()  # all of them have stopped here: they part in peace
         raise
@@ -70,6 +72,22 @@ def parse(processes: str) -> tuple[str, int, int] | None:
         f"--processes='{processes}' names no job: use {HELP}, for example 10.0.0.1:1234,0,2",
     )
     return parts[0], numbers[0], numbers[1]
+
+
+def each(value: float) -> list[float]:
+    """Every process's value, in the order of the processes, on all of them."""
+    import numpy as np
+    from jax.experimental import multihost_utils
+
+    return np.asarray(multihost_utils.process_allgather(np.array(value, np.float32))).ravel().tolist()
+
+
+def slowest(seconds: list[float]) -> str:
+    """A line on the work that processes do on their own, between two steps of all: it alone shows who keeps whom waiting."""
+    worst = max(range(len(seconds)), key=seconds.__getitem__)
+    others = sorted(seconds[:worst] + seconds[worst + 1 :])
+    middle = others[len(others) // 2]
+    return f"  data       process {worst} is the slowest with {1000 * seconds[worst]:.1f} ms a step, others take {1000 * middle:.1f} ms"
 
 
 def agree(number: int) -> int:

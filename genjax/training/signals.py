@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
@@ -58,6 +58,22 @@ class Stopper:
         if self.received is not None:
             os._exit(FORCED_EXIT)
         self.received = number
+
+
+@contextlib.contextmanager
+def ended_at_once() -> Iterator[None]:
+    """A context in which SIGTERM and SIGUSR1 end a command that has nothing to save, with the exit code of a preemption."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        print(f"stopped by {signal.Signals(number).name}: run the same command again", file=sys.stderr, flush=True)
+        raise SystemExit(Preempted.exit_code)
+
+    previous = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGUSR1)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 class Watchdog:

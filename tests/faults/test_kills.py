@@ -4,37 +4,59 @@ import json
 import random
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
+from genjax.training.loop import train
+
 pytestmark = pytest.mark.faults
 
+# No kill lets a run get further than about 50 steps, so that all ten of them find it alive.
 SETTINGS = {
-    "train.duration": "120 steps",
+    "train.duration": "480 steps",
     "train.checkpoint_every": "16 steps",
-    "train.evaluate_every": "64 steps",
+    "train.evaluate_every": "160 steps",
     "train.sample_every": "100 percent",
 }
 
 
+def restarts(run):
+    """How often a training was taken up, as it says itself once it trains; -1 before the first time."""
+    return run.status["restarts"] if (run.path / "status.json").exists() else -1
+
+
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("objective", ["next_token", "noise_prediction"])
-def test_ten_random_kills_end_in_the_state_of_no_kill(objective, toy_run, start_script, tmp_path):
-    """Whenever they come, the run is readable, goes on from its newest verified checkpoint, and never goes back behind it."""
-    whole, killed = toy_run(objective, tmp_path / "whole", SETTINGS), toy_run(objective, tmp_path / "killed", SETTINGS)
-    began = time.monotonic()
-    expected = start_script("train", *whole.flags).end().digest
-    lasts = time.monotonic() - began
+@pytest.mark.parametrize(("objective", "devices"), [("next_token", 1), ("noise_prediction", 2)])
+def test_ten_random_kills_end_in_the_state_of_no_kill(objective, devices, toy_run, start_script, tmp_path):
+    """Whenever they come, the run is readable, goes on from its newest verified checkpoint, and never goes back behind it.
+
+    Two kills come while Python loads, restores or compiles, three after some steps, five after a checkpoint.
+    """
+    settings = SETTINGS | {"parallel.fsdp": devices}
+    whole, killed = toy_run(objective, tmp_path / "whole", settings), toy_run(objective, tmp_path / "killed", settings)
+    uninterrupted = start_script("train", *whole.flags, devices=devices)
     moments, saved = random.Random(0), 0
-    for _ in range(10):
-        process = start_script("train", *killed.flags)
-        time.sleep(moments.uniform(0.3, 1.0) * lasts)
+    for number in range(10):
+        before = restarts(killed)
+        process = start_script("train", *killed.flags, devices=devices)
+        if number in (3, 6):
+            time.sleep(moments.uniform(1.0, 5.0))
+        elif number % 2:
+            beyond = saved + moments.randrange(24)
+            process.wait_for(lambda before=before, beyond=beyond: restarts(killed) > before and killed.last_step > beyond, f"step {beyond}")
+            time.sleep(moments.uniform(0.0, 0.1))
+        else:
+            process.wait_for(lambda saved=saved: killed.saved > saved, f"a checkpoint after {saved}")
+            time.sleep(moments.uniform(0.0, 0.3))
         ended = process.end(signal.SIGKILL)
-        assert ended.code in (0, -signal.SIGKILL), ended
+        assert ended.code == -signal.SIGKILL, ended
         assert killed.saved >= saved
         saved = killed.saved
-    last = start_script("train", *killed.flags).end()
-    assert last.digest == expected
+    assert 0 < saved < 480
+    last = start_script("train", *killed.flags, devices=devices).end()
+    assert f"from step {saved}\n" in last.out
+    assert last.digest == uninterrupted.end().digest
     assert killed.rows == whole.rows
     assert not list((killed.path / "checkpoints").glob("corrupt-*"))
 
@@ -47,3 +69,30 @@ def test_a_signal_while_the_step_is_compiled_is_a_saved_stop(toy_run, start_scri
     assert ended.code == 75, ended
     status = json.loads((run.path / "status.json").read_text())
     assert (status["state"], status["exit_code"], status["step"]) == ("preempted", 75, run.saved)
+
+
+def catches_sigterm(pid):
+    """Whether a process has a handler of its own."""
+    (mask,) = [line.split()[1] for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigCgt")]
+    return int(mask, 16) >> (signal.SIGTERM - 1) & 1
+
+
+@pytest.fixture(scope="module")
+def trained(toy_run, tmp_path_factory):
+    """A trained run, not to be changed."""
+    run = toy_run("noise_prediction", tmp_path_factory.mktemp("trained") / "run", {"train.duration": "4 steps"})
+    train(run.config, run.path, lambda run: [])
+    return run
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="sees in /proc that a process is ready for signals")
+@pytest.mark.parametrize(("script", "flag"), [("evaluate", "noise_prediction.eval_times=100000"), ("sample", "sample.count=1000000")])
+@pytest.mark.parametrize("seconds", [0, 6], ids=["while it begins", "while it computes"])
+def test_a_signal_ends_a_measurement_with_75_and_writes_nothing(script, flag, seconds, trained, start_script):
+    before = trained.files
+    process = start_script(script, f"--workdir={trained.path}", f"--config.{flag}")
+    process.wait_for(lambda: catches_sigterm(process.popen.pid), "a handler")
+    time.sleep(seconds)
+    ended = process.end(signal.SIGTERM)
+    assert (ended.code, ended.err) == (75, "stopped by SIGTERM: run the same command again\n"), ended
+    assert trained.files == before

@@ -5,7 +5,9 @@ import os
 import signal
 import socket
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.conftest import Process
@@ -21,12 +23,12 @@ def free_port():
 
 @pytest.fixture
 def start_two():
-    """start_two(run, ...) starts two processes of one training."""
+    """start_two(*flags) starts two processes of one training, or of the scripts that are named."""
     started = []
 
-    def start(run):
+    def start(*flags, scripts=("train", "train")):
         address = f"127.0.0.1:{free_port()}"
-        started.extend(Process("train", *run.flags, f"--processes={address},{index},2", devices=2) for index in range(2))
+        started.extend(Process(script, *flags, f"--processes={address},{index},2", devices=2) for index, script in enumerate(scripts))
         return started[-2:]
 
     yield start
@@ -45,15 +47,19 @@ LONG = {
 }
 
 
-@pytest.mark.parametrize("objective", ["next_token", "noise_prediction"])
-@pytest.mark.parametrize("fsdp", [1, 4])
-def test_two_processes_train_what_one_does(objective, fsdp, toy_run, start_script, start_two, tmp_path):
-    settings = {"parallel.fsdp": fsdp}
+SLOW = str(Path(__file__).with_name("slow_train"))
+
+
+@pytest.mark.parametrize(("objective", "fsdp"), [("next_token", 4), ("noise_prediction", 2)])
+def test_two_processes_train_what_one_does(objective, fsdp, toy_run, run_script, start_script, start_two, tmp_path):
+    """Parameters are split over both processes; the second is slower with its data, which changes nothing and is said."""
+    settings = {"parallel.fsdp": fsdp, "train.check_replicas": True}
     one, two = toy_run(objective, tmp_path / "one", settings), toy_run(objective, tmp_path / "two", settings)
-    single, pair = start_script("train", *one.flags, devices=4), start_two(two)
+    single, pair = start_script("train", *one.flags, devices=4), start_two(*two.flags, scripts=("train", SLOW))
     ends = [process.end() for process in (single, *pair)]
     assert [ended.code for ended in ends] == [0, 0, 0], ends
-    assert ends[2].out == "", "process 0 speaks for both"
+    spoken = [line for line in ends[2].out.splitlines() if not line.startswith("[Gloo]")]  # its library prints to stdout
+    assert spoken == [], "process 0 speaks for both"
     got, expected = (list(map(json.loads, run.rows)) for run in (two, one))
     assert [(row["step"], row["split"]) for row in got] == [(row["step"], row["split"]) for row in expected]
     for a, b in zip(got, expected, strict=True):
@@ -61,12 +67,38 @@ def test_two_processes_train_what_one_does(objective, fsdp, toy_run, start_scrip
             if name in b:
                 assert a[name] == pytest.approx(b[name], rel=1e-4), (a, b)
     assert two.saved == one.saved == 24
+    assert ends[1].out.count("process 1 is the slowest") == 3, "at every checkpoint"
+
+    alone = two._replace(overrides=two.overrides | {"parallel.fsdp": "1"})
+    assert run_script("train", *alone.flags, "--force").digest == ends[1].digest, "one process with one device restores the very same state"
+
+
+def test_two_processes_measure_and_draw_what_one_does(toy_run, run_script, start_two, tmp_path):
+    run = toy_run("noise_prediction", tmp_path / "run", {"train.duration": "8 steps"})
+    assert run_script("train", *run.flags).code == 0
+    assert run_script("evaluate", f"--workdir={run.path}").code == 0
+    (written,) = run.path.glob("evaluation_*.json")
+    expected = json.loads(written.read_text())
+    written.unlink()
+    ends = [process.end() for process in start_two(f"--workdir={run.path}", scripts=("evaluate", "evaluate"))]
+    assert [ended.code for ended in ends] == [0, 0], ends
+    (written,) = run.path.glob("evaluation_*.json")
+    got = json.loads(written.read_text())
+    assert got["bits_per_dim"]["value"] == pytest.approx(expected["bits_per_dim"]["value"], rel=1e-5)
+    assert got["bits_per_dim"]["examples"] == 10
+
+    assert run_script("sample", f"--workdir={run.path}", f"--out={tmp_path / 'one'}").code == 0
+    ends = [process.end() for process in start_two(f"--workdir={run.path}", f"--out={tmp_path / 'two'}", scripts=("sample", "sample"))]
+    assert [ended.code for ended in ends] == [0, 0], ends
+    one, two = (np.load(tmp_path / f"{name}.npz")["image"] for name in ("one", "two"))
+    assert one.shape == (9, 4, 4, 1)
+    np.testing.assert_array_equal(two, one)
 
 
 @pytest.mark.parametrize("signalled", [0, 1])
 def test_a_signal_to_one_stops_both_at_the_same_step(signalled, toy_run, start_two, tmp_path):
     run = toy_run("next_token", tmp_path / "run", LONG)
-    pair = start_two(run)
+    pair = start_two(*run.flags)
     pair[signalled].wait_for(lambda: run.saved > 0, "a checkpoint")
     pair[signalled].popen.send_signal(signal.SIGTERM)
     ends = [process.end() for process in pair]
@@ -87,7 +119,7 @@ def test_a_signal_to_one_stops_both_at_the_same_step(signalled, toy_run, start_t
 @pytest.mark.parametrize("killed", [0, 1])
 def test_a_killed_peer_ends_the_job(killed, toy_run, start_two, tmp_path):
     run = toy_run("next_token", tmp_path / "run", LONG | {"train.duration": "100000 steps"})
-    pair = start_two(run)
+    pair = start_two(*run.flags)
     pair[killed].wait_for(lambda: run.saved > 0, "a checkpoint")
     started = time.monotonic()
     assert pair[killed].end(signal.SIGKILL).code == -signal.SIGKILL
@@ -96,6 +128,17 @@ def test_a_killed_peer_ends_the_job(killed, toy_run, start_two, tmp_path):
     assert other.code != 0
     assert any(word in other.err.lower() for word in ("heartbeat", "connection reset", "unavailable", "closed", "gloo")), other.err
     assert run.saved > 0
+
+
+def test_a_process_that_hangs_ends_the_job_with_the_stacks(toy_run, start_two, tmp_path):
+    run = toy_run("next_token", tmp_path / "run", LONG | {"train.duration": "100000 steps", "train.hang_minutes": 0.4})
+    pair = start_two(*run.flags)
+    pair[1].wait_for(lambda: run.saved > 0, "a checkpoint")
+    pair[1].popen.send_signal(signal.SIGSTOP)
+    ended = pair[0].end()
+    assert ended.code == 124, ended
+    assert "nothing has ended for" in ended.err
+    assert "_train" in (run.path / "logs" / "hang_process0.txt").read_text()
 
 
 def test_a_failing_process_says_why_and_ends_the_job(toy_run, start_two, tmp_path):

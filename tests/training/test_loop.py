@@ -20,6 +20,7 @@ from genjax.training.checkpoint import Checkpoints
 from genjax.training.loop import train
 from genjax.training.setup import Run
 from genjax.training.workdir import Workdir
+from tests.helpers import assert_trees_equal
 
 OBJECTIVES = ("next_token", "noise_prediction")
 
@@ -293,6 +294,47 @@ def test_a_few_bad_steps_are_left_out(trained, toy_run, tmp_path, monkeypatch):
     run = toy_run("next_token", tmp_path / "one", {"train.max_bad_steps": 1})
     with pytest.raises(NonFiniteError, match="the loss of step 10 is not a finite number, as in the 1 steps before it"):
         train_toy(run)
+
+
+def poison(monkeypatch, first, last):
+    """Makes the loss of the steps from first to last not a number."""
+    loss = NextToken.loss
+
+    def poisoned_loss(self, params, batch, key, *, train):
+        sums = loss(self, params, batch, key, train=train)
+        bad = (batch["id"][0] >= (first - 1) * 16) & (batch["id"][0] < last * 16) & train
+        return sums._replace(loss=jnp.where(bad, jnp.nan, sums.loss))
+
+    monkeypatch.setattr(NextToken, "loss", poisoned_loss)
+
+
+def test_too_many_bad_steps_are_rolled_back_and_their_data_left_out(toy_run, run_script, tmp_path, monkeypatch):
+    """Steps 9 to 12 are bad, which is noticed when step 16 is on its way: its state is that of step 8, and step 17 goes on from there."""
+    poison(monkeypatch, 9, 12)
+    settings = {"train.max_bad_steps": 1, "train.after_bad_steps": "roll_back", "train.sample_every": "24 steps", "checkpoint.keep": 3}
+    run = toy_run("next_token", tmp_path / "run", settings)
+    ended = run_script("train", *run.flags)
+    assert "the loss of step 10 is not a finite number, as in the 1 steps before it: rolled back to step 8, without the data since" in ended.out
+    rows = [row for row in map(json.loads, run.rows) if row["split"] == "train"]
+    assert [row["step"] for row in rows] == list(range(1, 25)), "every step has its row"
+    assert [row["step"] for row in rows if row["loss"] == "nan"] == [9, 10, 11, 12]
+    checkpoints = Checkpoints(run.path / "checkpoints", keep=None)
+    before, after, last = (checkpoints.restore(step, Run.build(run.config).abstract_state) for step in (8, 16, 24))
+    assert int(after.step) == 16
+    assert_trees_equal(after.replace(step=before.step), before)
+    assert int(last.opt_state[1].count) == 16, "Adam has seen 1 to 8 and 17 to 24"
+
+    for part in (run.path / "checkpoints" / "24", run.path / "checkpoints" / "integrity" / "24.json"):
+        shutil.rmtree(part) if part.is_dir() else part.unlink()
+    assert run_script("train", *run.flags).digest == ended.digest, "the state after it is a checkpoint like any other"
+
+
+def test_a_roll_back_that_helps_nothing_is_the_last(toy_run, run_script, tmp_path, monkeypatch):
+    poison(monkeypatch, 9, 24)
+    settings = {"train.max_bad_steps": 1, "train.after_bad_steps": "roll_back"}
+    ended = run_script("train", *toy_run("next_token", tmp_path / "run", settings).flags)
+    assert ended.code == 70
+    assert ended.out.count("rolled back to step 8") == 1
 
 
 def test_a_training_of_no_steps_saves_the_model_it_begins_with(toy_run, tmp_path):

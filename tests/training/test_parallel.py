@@ -119,7 +119,23 @@ def report(folder: Path) -> dict:
             kernel, moment = (tree["trunk"]["blocks"]["mlp"]["gate"]["kernel"] for tree in (state.params, moments(state)))  # layers, embed, mlp
             shards = [kernel.addressable_shards[0].data.shape, moment.addressable_shards[0].data.shape]
             told[f"{arm} {layout}"] |= {"kernel": kernel.shape, "shards": shards, "count": len(kernel.addressable_shards)}
-    return told
+    return told | {"drift": drift(make_run("next_token", "mesh"))}
+
+
+def drift(run: Run) -> list[list[str]]:
+    """Leaves that are said to differ among devices: in a sound state; after one flipped bit in a whole leaf, and in a part of a split one."""
+    state, drifted = start(run), run.parallel.compile_drifted(run.state_shardings)
+    flipped = state.replace(params=jax.tree.map(flip_the_last_copy, state.params), step=flip_the_last_copy(state.step))
+    return [[name for name, differs in drifted(each).items() if differs] for each in (state, flipped)]
+
+
+def flip_the_last_copy(x: jax.Array) -> jax.Array:
+    """x with the lowest bit of the first number flipped on the last device only."""
+    parts = [np.array(shard.data) for shard in x.addressable_shards]
+    parts[-1].view(np.uint32).reshape(-1)[0] ^= 1
+    return jax.make_array_from_single_device_arrays(
+        x.shape, x.sharding, [jax.device_put(part, shard.device) for part, shard in zip(parts, x.addressable_shards, strict=True)]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +183,14 @@ def test_a_mesh_splits_parameters_and_what_the_optimizer_keeps_for_them(eight):
     assert mesh["shards"] == [[layers, embed // 2, mlp // 2]] * 2
     assert mesh["count"] == 8
     assert rows["shards"] == [rows["kernel"]] * 2
+
+
+def test_one_flipped_bit_on_one_device_is_found(eight):
+    sound, flipped = eight[0]["drift"]
+    assert sound == []
+    params = {name for name in np.load(eight[1] / "fresh mesh.npz").files if name.startswith(".params")}
+    assert len(flipped) == 1 + len(params), "each parameter and the step, and nothing else"
+    assert {name.split("/")[0] for name in flipped} == {"step", "params"}
 
 
 # ---- layouts, without devices --------------------------------------------------------------------------------------

@@ -3,7 +3,9 @@
 import json
 import os
 import re
+import resource
 import runpy
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -112,6 +114,25 @@ def test_the_script_knows_all_hardware():
     flags = runpy.run_path(str(Path(__file__).parents[2] / "scripts" / "plan.py"))["FLAGS"]
     (hardware,) = [flag for flag in flags if flag.name == "hardware"]
     assert set(hardware.choices) == set(planning.HARDWARE)
+
+
+RUNNING = (Path(__file__).parents[2] / "docs" / "running.md").read_text().replace("\\\n", " ")
+LARGE = [line for line in RUNNING.splitlines() if line.startswith("python scripts/plan.py") and "model.width" in line]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("billions", "command"), zip((6.7, 0.675), LARGE, strict=True), ids=["7B", "DiT-XL/2"])
+def test_large_models_are_planned_in_under_a_minute(billions, command):
+    """Commands of docs/running.md. Parameters: LLaMA 7B has 6.7 billion, DiT-XL/2 675 million, up to what conditions them."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    ended = subprocess.run([sys.executable, *shlex.split(command)[1:]], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert ended.returncode == 0, ended.stderr
+    assert "1,024 x " in ended.stdout
+    parameters = int(re.search(r"([\d,]+) parameters", ended.stdout)[1].replace(",", ""))
+    assert parameters == pytest.approx(1e9 * billions, rel=0.05)
+    assert "It fits" in ended.stdout
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 60.0, "seconds of computing"
 
 
 # ---- XLA's own analysis of the step, compiled for eight fake devices -----------------------------------------------

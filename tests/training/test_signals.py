@@ -61,6 +61,23 @@ with Watchdog(0.01, pathlib.Path(sys.argv[1])) as watchdog:
     assert "waits_for_ever" in (tmp_path / "logs" / "hang.txt").read_text()
 
 
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1"])
+def test_a_command_with_nothing_to_save_ends_at_once(name):
+    code = """
+import os, signal, sys
+from genjax.training.signals import ended_at_once
+with ended_at_once():
+    os.kill(os.getpid(), getattr(signal, sys.argv[1]))
+    print("not reached")
+"""
+    ended = run(code, name)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (75, "", f"stopped by {name}: run the same command again\n")
+
+
+def test_the_slowest_process_is_named():
+    assert processes.slowest([0.001, 0.031, 0.002]) == "  data       process 1 is the slowest with 31.0 ms a step, others take 2.0 ms"
+
+
 @pytest.mark.parametrize("text", ["one", "auto", "slurm", "kubernetes", "mpi"])
 def test_clusters_by_name(text):
     assert processes.parse(text) is None
