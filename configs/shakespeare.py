@@ -1,9 +1,9 @@
 """Tiny Shakespeare, character by character, with nanoGPT's CPU setting: 4 layers, 4 heads, width 128, context 64, batch 12, 2000 steps.
 
-python scripts/train.py --config=configs/shakespeare.py:next_token --workdir=runs/shakespeare
-python scripts/sample.py --workdir=runs/shakespeare --prompt='ROMEO:' --config.sample.length=500
-python scripts/evaluate.py --workdir=runs/shakespeare
-python scripts/evaluate.py --workdir=runs/shakespeare --config.data.eval_stride=32
+  python scripts/train.py --config=configs/shakespeare.py:next_token --workdir=runs/shakespeare
+  python scripts/sample.py --workdir=runs/shakespeare --prompt='ROMEO:' --config.sample.length=500
+  python scripts/evaluate.py --workdir=runs/shakespeare
+  python scripts/evaluate.py --workdir=runs/shakespeare --config.data.eval_stride=32
 
 The text is the file that TFDS calls tiny_shakespeare (1,115,394 bytes), wherever it lies: --config.data.source=text:input.txt. Its last tenth
 is held out and measured whole. Hardware: 2 CPU cores, 5 minutes of CPU time. Expected of next_token, seed 0: a loss of 2.37 after 100 steps, 1.95
