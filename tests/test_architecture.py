@@ -58,7 +58,7 @@ ARROWS = {
     "diffusion": MATHS,
     "decoding": MATHS,
     "objectives": {"models", "diffusion", "decoding", "config", *MATHS},
-    "training": {"objectives", *LEARNING},
+    "training": {"objectives", "models", *LEARNING},
     "evaluation": {"training", "objectives", "diffusion", "decoding", *LEARNING},
     "comparison": {"evaluation", "training", "objectives", "diffusion", *LEARNING},
     "sweeps": {"training", "config", "errors"},

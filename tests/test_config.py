@@ -369,6 +369,7 @@ CLASHES = [
     ({"model.width": 16, "model.heads": 4}, "model.width / model.heads = 4: rotary positions need an even head size of at least 6"),
     ({"model.kv_heads": 3}, "model.heads=4 is not divisible by model.kv_heads=3"),
     ({"optimizer.base_width": 32, "noise_prediction.network": "unet"}, "optimizer.base_width is about model.width, which a U-Net does not have"),
+    ({"optimizer.base_width": 32, "model.qk_norm": False}, "optimizer.base_width needs scores of attention that do not grow with the width"),
     ({"train.accumulation": 3}, "data.batch_size=64 is not divisible by train.accumulation=3"),
     (
         {"noise_prediction.logsnr_min": 9, "noise_prediction.logsnr_max": 9},

@@ -4,7 +4,7 @@
       config.json          as in a run's directory
       model.safetensors    parameters by path, such as trunk/blocks/mlp/gate/kernel; the header's metadata say of which step
 
-sample.py and evaluate.py take such a folder as --workdir. With `layout=gpt2` both files are those of Hugging Face's GPT-2 (`training.gpt2`),
+sample.py and evaluate.py take such a folder as --workdir. With `layout=gpt2` both files are those of Hugging Face's GPT-2 (`models.gpt2`),
 for other programs. A training may begin with the parameters of either (`train.init_from`).
 """
 
@@ -22,9 +22,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.flax import save as to_bytes
 
 from genjax import __version__
-from genjax.config import to_json
+from genjax.config import leaves, to_json
 from genjax.errors import CheckpointError
-from genjax.training import gpt2
+from genjax.models import gpt2
 from genjax.training.checkpoint import compare, describe, leaves_by_path
 from genjax.training.workdir import dumps, replace, writing
 from genjax.types import Params
@@ -41,7 +41,7 @@ def write(folder: Path, config: dict[str, Any], params: Params, step: int) -> Pa
 def write_gpt2(folder: Path, config: Any, params: Params, step: int) -> Path:
     """The same in the layout of GPT-2; UsageError where the model is not GPT-2."""
     ours = {name: jnp.asarray(leaf) for name, leaf in leaves_by_path(params).items()}
-    gpt2.refuse_others(config, ours, gpt2.NEEDED, "the layout")
+    gpt2.refuse_others(dict(leaves(config)), ours, gpt2.NEEDED, "the layout")
     theirs = {gpt2.PREFIX + name: array for name, array in gpt2.to_theirs(ours).items()}
     return _write(folder, gpt2.config_json(ours), theirs, {"format": "pt", "genjax": __version__, "step": str(step)})
 
@@ -75,7 +75,7 @@ def start(folder: Path, config: Any, abstract_params: Params) -> Params:
     if not theirs:
         return read(folder, abstract_params)[0]
     wanted = leaves_by_path(abstract_params)
-    gpt2.refuse_others(config, wanted, gpt2.NETWORK, f"train.init_from={folder}")
+    gpt2.refuse_others(dict(leaves(config)), wanted, gpt2.NETWORK, f"train.init_from={folder}")
     arrays, _ = _read(folder / FILE, jax.eval_shape(gpt2.to_theirs, wanted), gpt2.known)
     return _placed(gpt2.from_theirs(arrays, {name: leaf.shape for name, leaf in wanted.items()}), abstract_params)
 

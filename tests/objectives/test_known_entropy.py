@@ -13,29 +13,28 @@ from genjax.evaluation.evaluator import Evaluator
 from genjax.training.setup import Run
 
 VALUES = {
-    "objective": "next_token",
     "data.source": "markov",
     "data.tokenizer": "char",
     "data.length": 64,
-    "data.batch_size": 64,
+    "data.batch_size": 32,
     "data.eval_batch_size": 256,
     "model.width": 32,
-    "model.depth": 2,
+    "model.depth": 1,
     "model.heads": 4,
-    "optimizer.learning_rate": 4e-3,
+    "optimizer.learning_rate": 8e-3,
     "optimizer.weight_decay": 0.0,
     "optimizer.warmup": "50 steps",
     "optimizer.ema": "constant(decay=0.98)",
-    "train.duration": "700 steps",
-    "train.steps_per_dispatch": 10,
+    "train.duration": "600 steps",
+    "train.steps_per_dispatch": 20,
 }
 
 
-@pytest.mark.slow
-def test_next_token_reaches_the_entropy_of_its_source_and_never_less():
-    """Within 0.01 bits a symbol of the ideal code for the very same fresh text, and not below it beyond the error of the difference."""
+def excess(**overrides) -> tuple[float, float]:
+    """Bits a symbol above the ideal code for the very same fresh text, and the standard error of this difference, after a training."""
     fields = configs.base_fields()
-    config = configs.check(configs.apply(configs.defaults(fields), fields, {name: str(value) for name, value in VALUES.items()}), fields)
+    values = VALUES | {name.replace("__", "."): value for name, value in overrides.items()}
+    config = configs.check(configs.apply(configs.defaults(fields), fields, {name: str(value) for name, value in values.items()}), fields)
     run = Run.build(config)
     state, step, batches = run.create_state(), run.compile_step(), train_batches(run.source, config.data.batch_size, config.seed)
     for _ in range(run.total_steps // config.train.steps_per_dispatch):
@@ -43,6 +42,7 @@ def test_next_token_reaches_the_entropy_of_its_source_and_never_less():
     batches.close()
 
     rows = run.source.splits["eval"].rows(np.arange(run.source.spec.eval_size))
+    assert run.source.tokenizer is not None
     chain, alphabet = markov.transitions(0), run.source.tokenizer.learnt
     symbols = np.array([markov.LETTERS.index(letter) for letter in alphabet])[rows["tokens"]]
     ideal = np.zeros(rows["tokens"].shape)
@@ -50,8 +50,22 @@ def test_next_token_reaches_the_entropy_of_its_source_and_never_less():
     rows["loss_mask"][:, :2] = 0  # of the first window, whose first two symbols nothing is known of
     batch = rows | {"id": np.arange(len(ideal), dtype=np.uint32), "weight": np.ones(len(ideal), np.float32)}
     nats = np.asarray(Evaluator(run).likelihood(state.ema, batch, jax.random.key(0)).nats, np.float64)
-    count = rows["loss_mask"].sum()
-    excess = (nats - (rows["loss_mask"] * ideal).sum(axis=1)) / math.log(2)
-    value, stderr = excess.sum() / count, excess.std() * math.sqrt(len(excess)) / count
+    count, best = rows["loss_mask"].sum(), (rows["loss_mask"] * ideal).sum(axis=1)
+    assert abs(best.sum() / count / math.log(2) - markov.entropy_rate(chain)) < 0.02
+    above = (nats - best) / math.log(2)
+    return above.sum() / count, above.std() * math.sqrt(len(above)) / count
+
+
+def test_next_token_reaches_the_entropy_of_its_source_and_never_less():
+    """Within 0.01 bits a symbol, and not below beyond the error."""
+    value, stderr = excess(objective="next_token")
+    print(f"excess of next_token: {value:.4f} ± {stderr:.4f} bits a symbol")
     assert -3 * stderr < value < 0.01
-    assert abs((rows["loss_mask"] * ideal).sum() / count / math.log(2) - markov.entropy_rate(chain)) < 0.02
+
+
+@pytest.mark.slow
+def test_the_bound_of_masked_diffusion_lies_above_the_entropy_of_its_source():
+    """It approaches the entropy from above, from the 2 bits of four letters or the little less that their frequencies leave."""
+    value, stderr = excess(objective="masked_diffusion", model__depth=2, train__duration="1500 steps")
+    print(f"excess of masked_diffusion: {value:.4f} ± {stderr:.4f} bits a symbol")
+    assert 3 * stderr < value < 0.1

@@ -10,7 +10,7 @@
 Our tied head has a scale of its own, diag(s): (diag(s) (g x + b)) E^T is their ln_f with gain s g and bias s b, so nothing is lost. They give
 one logit more, that of the start token, which we never predict; the others are equal.
 
-Only a network that is GPT-2 can be written so, and NEEDED says what that is.
+Only a model that is GPT-2 can be written so, and NEEDED says what that is.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from genjax.config import leaves, require
+from genjax.errors import UsageError
 from genjax.types import Array
 
 # Fields of a config that make its model GPT-2, and those that make it a language model besides.
@@ -60,13 +60,12 @@ PREFIX = "transformer."
 DERIVED = (".attn.bias", ".attn.masked_bias", "lm_head.weight")
 
 
-def refuse_others(config: Any, params: Iterable[str], needed: Mapping[str, Any], what: str) -> None:
-    """UsageError with all fields of a config that are not as `needed`, or with what there is among the parameters, by path, that GPT-2 has not."""
-    values = dict(leaves(config))
-    wrong = [f"{name}={value}" for name, value in needed.items() if values[name] != value]
-    require(not wrong, f"{what} is GPT-2, and this model is not: it would have to have {', '.join(wrong)}")
-    odd = sorted(OURS.symmetric_difference(params))
-    require(not odd, f"{what} is GPT-2, a model of sequences without classes, and this model is not: {', '.join(odd[:3])}")
+def refuse_others(fields: Mapping[str, Any], params: Iterable[str], needed: Mapping[str, Any], what: str) -> None:
+    """UsageError where fields of a config, by dotted path, are not as `needed`, or where the parameters, by path, are not those of GPT-2."""
+    if wrong := [f"{name}={value}" for name, value in needed.items() if fields[name] != value]:
+        raise UsageError(f"{what} is GPT-2, and this model is not: it would have to have {', '.join(wrong)}")
+    if odd := sorted(OURS.symmetric_difference(params)):
+        raise UsageError(f"{what} is GPT-2, a model of sequences without classes, and this model is not: {', '.join(odd[:3])}")
 
 
 def known(name: str) -> str | None:

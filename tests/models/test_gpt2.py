@@ -10,8 +10,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from genjax.errors import CheckpointError, UsageError
-from genjax.models import masks
-from genjax.training import exported, gpt2
+from genjax.models import gpt2, masks
+from genjax.training import exported
 from genjax.training.checkpoint import leaves_by_path
 from genjax.types import DataSpec
 from tests.helpers import assert_trees_equal, build, config, jit, random_params
