@@ -8,6 +8,7 @@ Each folder of golden/ is a run as its version wrote it, with what was true of i
 import json
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -54,11 +55,13 @@ def test_a_run_of_an_earlier_version_is_read_and_means_the_same(name):
 def make(path: Path) -> None:
     """Writes a run of next-token prediction on the embedded digits, of what is needed to read it."""
     config = configs.load("configs/digits.py:next_token", configs.base_fields(), SETTINGS)
-    train(config, path, lambda run: [])
-    (path / "expected.json").write_text(json.dumps(truths(path), indent=2) + "\n")
-    for file in path.iterdir():
-        if file.name not in ("config.json", "expected.json", "checkpoints"):
-            shutil.rmtree(file) if file.is_dir() else file.unlink()
+    folder = Path(tempfile.gettempdir()) / "golden"  # its name is in what orbax writes
+    train(config, folder, lambda run: [])
+    (folder / "expected.json").write_text(json.dumps(truths(folder), indent=2) + "\n")
+    path.mkdir()
+    for name in ("config.json", "expected.json", "checkpoints"):
+        shutil.move(folder / name, path / name)
+    shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

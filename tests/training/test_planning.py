@@ -155,8 +155,8 @@ def compiled(objective, spec, mesh, overrides):
     run = planning.Run.of(made, planning.Source(spec, dict.fromkeys(("train", "eval"), range(1))), parallel)
     rows = jax.sharding.NamedSharding(parallel.mesh, jax.sharding.PartitionSpec(planning.ROWS))
     batch = {name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=rows) for name, leaf in run.abstract_batch.items()}
+    step = jax.jit(run.make_step(), donate_argnums=0, out_shardings=(run.state_shardings, parallel.replicated))
     with parallel.layout():
-        step = jax.jit(run.make_step(), donate_argnums=0, out_shardings=(run.state_shardings, parallel.replicated))
         memory = step.lower(run.abstract_state, batch).compile().memory_analysis()
     return memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes + memory.temp_size_in_bytes
 
