@@ -162,11 +162,11 @@ class Attention(nn.Module):
         """
         head_size, kv_heads = x.shape[-1] // self.heads, self.kv_heads or self.heads
         project = lambda name, heads: Dense((heads, head_size), ("embed", "heads", "head"), self.bias, dtype=self.dtype, name=name)(x)
-        turned = lambda x: rotary(x, coordinates) if self.rotary else x
         q, k, v = project("query", self.heads), project("key", kv_heads), project("value", kv_heads)
         if self.qk_norm:
             q, k = RMSNorm(name="query_norm")(q), RMSNorm(name="key_norm")(k)
-        q, k = turned(q), turned(k)
+        if self.rotary:
+            q, k = rotary(q, coordinates), rotary(k, coordinates)
         kept = None
         if stored is not None:
             assert slots is not None, "a cache is written at slots"
