@@ -365,7 +365,7 @@ def test_a_saved_config_that_is_wrong_names_its_file(trained, run_script, tmp_pa
 
 def test_a_run_goes_on_with_other_devices(toy_run, run_script, start_script, tmp_path):
     """Eight devices that split parameters too, stopped by Ctrl-C, then four, then one."""
-    whole = {"train.duration": "80 steps", "train.evaluate_every": "80 steps", "train.sample_every": "80 steps"}
+    whole = {"train.duration": "40 steps", "train.evaluate_every": "40 steps", "train.sample_every": "40 steps"}
     split = whole | {"parallel.fsdp": 2}
     eight = toy_run("next_token", tmp_path / "run", split)
     process = start_script("train", *eight.flags, devices=8)
@@ -381,7 +381,7 @@ def test_a_run_goes_on_with_other_devices(toy_run, run_script, start_script, tmp
     assert "4 cpu device(s)" in four.out
     for run in (eight, one):
         got, expected = ([row for row in map(json.loads, made.rows) if row["split"] == "train"] for made in (run, reference))
-        assert len(got) == 80
+        assert len(got) == 40
         for a, b in zip(got, expected, strict=True):
             assert a["loss"] == pytest.approx(b["loss"], rel=1e-3), a["step"]
 
