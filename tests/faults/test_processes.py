@@ -57,7 +57,7 @@ def test_two_processes_train_what_one_does(objective, fsdp, toy_run, run_script,
     one, two = toy_run(objective, tmp_path / "one", settings), toy_run(objective, tmp_path / "two", settings)
     single, pair = start_script("train", *one.flags, devices=4), start_two(*two.flags, scripts=("train", SLOW))
     ends = [process.end() for process in (single, *pair)]
-    assert [ended.code for ended in ends] == [0, 0, 0], ends
+    assert [ended.code for ended in ends] == [0, 0, 0], "\n\n".join(ended.err[-3000:] for ended in ends)
     spoken = [line for line in ends[2].out.splitlines() if not line.startswith("[Gloo]")]  # its library prints to stdout
     assert spoken == [], "process 0 speaks for both"
     got, expected = (list(map(json.loads, run.rows)) for run in (two, one))
