@@ -89,7 +89,9 @@ FIELDS = {
         "shift": field(0.0, "added to the curve before it is cut to its ends, for example 2 log(64 / side) on large images"),
         "logsnr_min": field(-10.0, "log-SNR at the noise end", at_least=-40.0, at_most=40.0),
         "logsnr_max": field(9.0, "log-SNR at the data end", at_least=-40.0, at_most=40.0),
-        "data_std": field(0.6, "standard deviation of the data on [-1, 1], for the edm prediction and the start of sampling (latents: 1)", above=0.0),
+        "data_std": field(
+            0.6, "root mean square of the data on [-1, 1], roughly: for the edm prediction and the start of sampling (latents: 1)", above=0.0
+        ),
         "weighting": field(
             Choice("elbo"),
             "weight of the squared noise error over log-SNR; elbo makes the loss a likelihood bound",

@@ -33,6 +33,7 @@ def get_config(config, variant):
     config.train.duration = "1200 steps"
     config.model.width = 96
     diffusion.prediction = "edm"
+    diffusion.data_std = 0.7
     diffusion.autoencoder = "runs/fashion_autoencoder" if latent else None
     diffusion.patch_size = 1 if latent else 4
     # 256 levels are 1/128 apart on [-1, 1], and the data end must resolve them; latents are as fine as the noise that the encoder adds.

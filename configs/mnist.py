@@ -25,6 +25,6 @@ def get_config(config, variant):
     diffusion = config.noise_prediction
     diffusion.patch_size = 4
     diffusion.prediction = "edm"
-    diffusion.data_std = 0.6
+    diffusion.data_std = 0.9
     diffusion.logsnr_min, diffusion.logsnr_max = -10.0, 13.0  # 256 levels are 1/128 apart on [-1, 1]: the data end must resolve them
     return config

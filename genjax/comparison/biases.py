@@ -71,10 +71,10 @@ def cases() -> Iterator[Case]:
             scale * log_asked + (1 - scale) * log_every,
         )
 
-    def log_class(x0: Array) -> Array:
+    def log_class(x0: Array, logsnr: Array) -> Array:
         return jax.nn.log_softmax(CLASSES.terms(x0, jnp.zeros((x0.shape[0], 1)))[0], axis=1)[:, 1]
 
-    yield Case("classifier of x0_hat, scale 1", 1, guidance.classifier_of_estimates(every, log_class, 1.0, "vp"), solvers.heun(), log_asked)
+    yield Case("classifier of x0_hat, scale 1", 1, guidance.by_estimate(every, log_class, 1.0, "vp"), solvers.heun(), log_asked)
 
     log_pairs = np.asarray(PAIRS.log_prob(jnp.concatenate([jnp.full_like(here, KNOWN), here], axis=1)), np.float64)
     model = PAIRS.denoiser("vp")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
+from matplotlib.ticker import NullLocator
 
 COLOURS = ("#2563a8", "#c2571a", "#3a7d44", "#7b4b94", "#8a6d1d", "#555555")
 MARKERS = "os^Dvp*"
@@ -96,10 +97,11 @@ def frontier_figure(written: dict[str, Any]) -> bytes:
 
 def _cost_panel(points: Sequence[Point], by: str, held_out: float, colours: Mapping[str, str], cost: str, name: str, axes: Any) -> None:
     for arm, colour in colours.items():
-        for kind, marker in zip(dict.fromkeys(point.kind for point in points if point.arm == arm), MARKERS, strict=False):
+        kinds = dict.fromkeys(point.kind for point in points if point.arm == arm)
+        for kind, marker, shade in zip(kinds, MARKERS, COLOURS if len(colours) == 1 else [colour] * len(MARKERS), strict=False):
             mine = [point for point in points if (point.arm, point.kind) == (arm, kind)]
             at = [point.timings[0].milliseconds if cost == "milliseconds" else getattr(point, cost) for point in mine]
-            axes.plot(at, [point.quality[by] for point in mine], marker, color=colour, alpha=0.6, markersize=5, label=f"{arm} {kind}".strip())
+            axes.plot(at, [point.quality[by] for point in mine], marker, color=shade, alpha=0.7, markersize=6, label=f"{arm} {kind}".strip())
         if cost != "milliseconds":
             best = frontier.pareto([point for point in points if point.arm == arm], cost, by)
             axes.plot([getattr(p, cost) for p in best], [p.quality[by] for p in best], "-", color=colour, linewidth=1.5)
@@ -107,6 +109,10 @@ def _cost_panel(points: Sequence[Point], by: str, held_out: float, colours: Mapp
     axes.set(xlabel=name, ylabel=frontier.QUALITIES[by], xscale="log", yscale="log")
     axes.xaxis.set_minor_formatter("")  # its labels would overlap
     if cost == "nfe":
+        values = sorted({point.nfe for point in points})
+        axes.set_xticks(values if len(values) <= 8 else [values[0], values[-1]], minor=False)
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.legend(frameon=False, title="dotted: held-out data", fontsize=8)
 
 

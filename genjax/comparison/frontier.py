@@ -129,9 +129,9 @@ def at_equal_quality(points: Sequence[Point], by: str) -> dict[str, Point]:
 
 
 def pareto(points: Sequence[Point], cost: str, by: str) -> list[Point]:
-    """The points that no other is at least as good and as cheap as, from cheap to dear; `cost` is an attribute of a point."""
+    """The points that no other is at least as good and as cheap as (to 1 %), from cheap to dear; `cost` is an attribute of a point."""
     kept, best = [], math.inf
-    for point in sorted(points, key=lambda point: (getattr(point, cost), point.quality[by])):
+    for point in sorted(points, key=lambda point: (round(100 * math.log(getattr(point, cost))), point.quality[by])):
         if point.quality[by] < best:
             kept.append(point)
             best = point.quality[by]

@@ -88,13 +88,13 @@ def dps(
       scale: 1 is the posterior, 0 ignores the measurement.
     """
 
-    def log_prob(x, logsnr):
+    def log_prob(x0, logsnr):
         ratio = jnp.exp(-logsnr)  # s^2
         variance = noise_std**2 + data_std**2 * ratio / (data_std**2 + ratio)
-        error = (measurement - measure(denoise(x, logsnr))) ** 2
+        error = (measurement - measure(x0)) ** 2
         return -jnp.sum(error / bcast(2 * variance, error), axis=inner(error))
 
-    return guidance.classifier(denoise, log_prob, scale, scaling)
+    return guidance.by_estimate(denoise, log_prob, scale, scaling)
 
 
 def slerp(a: Array, b: Array, weight: ArrayLike) -> Array:

@@ -76,13 +76,20 @@ def classifier(denoise: Denoise, log_prob: Callable[[Array, Array], Array], scal
     return guided
 
 
-def classifier_of_estimates(denoise: Denoise, log_prob: Callable[[Array], Array], scale: float, scaling: str) -> Denoise:
-    """Equation (2) with log p(c | x0_hat(x)) for log p(c | x): guidance by a classifier of clean data (universal guidance, arXiv:2302.07121).
+def by_estimate(denoise: Denoise, log_prob: Callable[[Array, Array], Array], scale: float, scaling: str) -> Denoise:
+    """Equation (2) with log p(c | x0_hat(x)) for log p(c | x): guidance by what is known of clean data (universal guidance, arXiv:2302.07121).
 
     It is exact in the limit of no noise and where p(c | x0) is linear in x0, and overconfident where x0 given x is spread: docs/diffusion.md
-    has the bias on a mixture. One call costs an evaluation of the network and its gradient. log_prob: x0 [B, ...] -> [B] in nats.
+    has the bias on a mixture. One call costs an evaluation of the network and its gradient. log_prob: (x0 [B, ...], logsnr [B]) -> [B] in nats.
     """
-    return classifier(denoise, lambda x, logsnr: log_prob(denoise(x, logsnr)), scale, scaling)
+
+    def guided(x: Array, logsnr: Array) -> Array:
+        alpha, sigma = alpha_sigma(logsnr, scaling)
+        x0, pull_back = jax.vjp(lambda x: denoise(x, logsnr), x)
+        (gradient,) = pull_back(jax.grad(lambda x0: jnp.sum(log_prob(x0, logsnr)))(x0))
+        return x0 + scale * bcast(sigma**2 / alpha, x) * gradient
+
+    return guided
 
 
 def clip(denoise: Denoise, low: float, high: float) -> Denoise:

@@ -102,14 +102,21 @@ PREDICTIONS: dict[str, Callable] = {
 }
 
 _LARGEST_SKIP = 1e5  # c_skip/c_in at which a float32 x0_hat has 2 digits left
+_LARGEST_LOGSNR = 27.0  # where float32 rounds x by a twentieth of its noise: 2^-24 alpha/sigma = .04
 
 
 def check(prediction: str, process: Process) -> None:
-    """Refuse an unknown target, and one that cannot recover the data at the noise end of this process ("zero terminal SNR").
+    """Refuse an unknown target, one that cannot recover the data at the noise end of this process ("zero terminal SNR"), and a data end at which
+    float32 cannot hold the noise.
 
     Raises:
       UsageError: with the targets that work there.
     """
+    if process.logsnr_max > _LARGEST_LOGSNR:
+        raise UsageError(
+            f"logsnr_max={process.logsnr_max:g} is noise that float32 rounds away: set it to {_LARGEST_LOGSNR:g} or less "
+            "(at 13.3, 256 levels are told apart)."
+        )
     with jax.ensure_compile_time_eval():  # a refusal needs numbers, also under jit
         c = coefficients(prediction, process.logsnr_min, process.scaling, 1.0)
         amplification = float(c.c_skip / c.c_in)

@@ -189,7 +189,10 @@ def interpolate(path: str, overrides: Mapping[str, str], *, ends: str, out: str 
     require(label is not None or labels is not None or trained.run.classes == 0, "--interpolate=FILE,FILE needs --label, their class")
     fraction = np.linspace(0.0, 1.0, count, dtype=np.float32)
     given = {name: np.broadcast_to(image, (count, *spec.shape)) for name, image in zip(("image", "towards"), images, strict=True)}
-    classes = label if labels is None or label is not None else labels[(fraction > 0.5).astype(int)]
+    classes = label
+    if label is None and labels is not None and trained.run.classes:
+        classes = labels[(fraction > 0.5).astype(int)]
+        given |= {f"{name}_label": np.full(count, end, np.int32) for name, end in zip(("image", "towards"), labels, strict=True)}
     drawn = Evaluator(trained.run).draw(trained.params, count, label=classes, given=given | {"fraction": fraction})
 
     target = _named(out) if out else Workdir(path).samples / f"interpolated_step{trained.step}"

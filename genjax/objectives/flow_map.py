@@ -24,7 +24,7 @@ from genjax.models.networks import PatchNetwork
 from genjax.models.unet import UNet
 from genjax.objectives import spaces
 from genjax.objectives.base import Given, Load, Rows, classes_from, hide, refuse_captions
-from genjax.objectives.noise_prediction import NETWORKS
+from genjax.objectives.noise_prediction import LEARNED, NETWORKS
 from genjax.registry import bind
 from genjax.types import Array, Batch, Cost, DataSpec, Key, Likelihood, LossSums, Params, Samples, Work
 
@@ -56,6 +56,14 @@ class FlowMap(abc.ABC):
         require(
             config.sample.guidance_scale == 1.0,
             f"objective={config.objective} has no classifier-free guidance: set sample.guidance_scale=1, or use objective=noise_prediction",
+        )
+        require(
+            options.curve != LEARNED,
+            f"objective={config.objective} maps the flow of one curve: set noise_prediction.curve to another than {LEARNED}",
+        )
+        require(
+            Choice(options.grid).parts[0] != "trailing",
+            f"noise_prediction.grid=trailing stops short of the data, and objective={config.objective} has to reach them: use another",
         )
         process = Process(options.curve, scaling, options.logsnr_min, options.logsnr_max, options.shift)
         name, numbers = Choice(options.time_sampler).parts
@@ -89,7 +97,7 @@ class FlowMap(abc.ABC):
 
     @abc.abstractmethod
     def walk(self, params: Params, x: Array, label: Array | None, keys: Key) -> Array:
-        """Estimates of the clean image after every step [N, B, ...], from the noise end x [B, ...]; the last are the samples."""
+        """Where the image is after every step [N, B, ...], from the noise end x [B, ...]; the last are the samples."""
 
     def init(self, key: Key) -> Params:
         levels = jnp.zeros((1, self.levels))

@@ -95,6 +95,11 @@ class NoisePrediction:
         curve = "linear" if learns_curve else options.curve
         process = Process(curve, options.scaling, options.logsnr_min, options.logsnr_max, options.shift)
         prediction.check(options.prediction, process)
+        require(
+            options.logsnr_min <= options.edit_logsnr < options.logsnr_max,
+            f"noise_prediction.edit_logsnr={options.edit_logsnr:g} is a noise level that the model does not know: "
+            f"give one from {options.logsnr_min:g} to below {options.logsnr_max:g}",
+        )
         low, high = options.guidance_logsnr_min, options.guidance_logsnr_max
         classes, space = classes_from(config, spec), spaces.build(config, spec)
         objective = cls(
@@ -190,8 +195,8 @@ class NoisePrediction:
 
     def sample(self, params: Params, request: Batch, key: Key) -> Samples:
         """New rows; with `image` and `mask` in the request, rows that keep the image where the mask is true (`inpaint`); with `image`,
-        `towards` and `fraction`, rows that lie that far on the way from one image to the other; with `image` alone, rows that begin from it
-        at `edit_logsnr` (SDEdit).
+        `towards` and `fraction`, rows that lie that far on the way from one image to the other, whose own classes are `image_label` and
+        `towards_label`; with `image` alone, rows that begin from it at `edit_logsnr` (SDEdit).
         """
         found, evaluations = self._solve(params, request, key)
         image = self.space.decode(params, found.x)
@@ -216,7 +221,8 @@ class NoisePrediction:
     def _solve(self, params: Params, request: Batch, key: Key) -> tuple[solvers.Solution | adaptive.AdaptiveSolution, int]:
         """The solver's solution for a request as in `sample`, and the network evaluations of one call of its denoiser."""
         keys = rng.rows(key, request["id"])
-        denoise, evaluations = GUIDES[self.guide and self.guide[0]](self, params, Given.of(request))
+        given, bent = Given.of(request), bind(THRESHOLDS, Choice(self.threshold).parts, "threshold")
+        denoise, evaluations = GUIDES[self.guide and self.guide[0]](self, params, given)
         process, solver, inverted = self._process(params), self._solver(), 0
         start = solvers.initial(process, keys, self.space.shape, self.data_std)
         known = self._known(params, request["image"], keys) if "image" in request else None
@@ -224,12 +230,14 @@ class NoisePrediction:
             paint = bind(INPAINTERS, Choice(self.inpaint).parts, "way of inpainting")
             denoise, solver, factor = paint(self.data_std, process.scaling, denoise, solver, known, self.space.mask(request["mask"]))
             evaluations *= factor
-        denoise = bind(THRESHOLDS, Choice(self.threshold).parts, "threshold")(denoise)
+        denoise = bent(denoise)
 
         if known is not None and "towards" in request:
             solver, back = solvers.heun(), grid.reverse(self._grid(process))
-            there = self._known(params, request["towards"], keys)
-            ends = [solvers.sample(denoise, solver, back, x, keys) for x in (known, there)]
+            ends = []
+            for x0, of in ((known, "image_label"), (self._known(params, request["towards"], keys), "towards_label")):
+                told, _ = GUIDES[self.guide and self.guide[0]](self, params, given._replace(label=request.get(of, given.label)))
+                ends.append(solvers.sample(bent(told), solver, back, back.alpha[0] * x0, keys))
             start, inverted = editing.slerp(ends[0].x, ends[1].x, request["fraction"]), ends[0].nfe + ends[1].nfe
         elif known is not None and "mask" not in request:
             process, start = editing.sdedit(process, known, self.edit_logsnr, jax.vmap(partial(rng.fold_name, name="edit"))(keys))
@@ -245,6 +253,10 @@ class NoisePrediction:
         UsageError where the guide does not fit.
         """
         require(name in GUIDES, f"sample.guide cannot be a model of objective={name}: give a weaker noise_prediction model, or a classifier")
+        require(
+            name == "classifier" or self.guidance_scale != 1.0,
+            "sample.guide is a weaker model, and with sample.guidance_scale=1 it would do nothing: set that to 2, for instance",
+        )
         mine, other = ((spec.shape, spec.levels, spec.num_classes) for spec in (self.spec, getattr(guide, "spec", self.spec)))
         require(mine == other, "sample.guide was trained on other data: its images must have the same size, levels and classes")
         here, there = (space.frame for space in (self.space, getattr(guide, "space", self.space)))
@@ -314,6 +326,11 @@ def _by_level(objective: NoisePrediction, params: Params, logsnr: Array, inverse
     return weighting.weight(name, logsnr, **options) * inverse_density * error
 
 
+def _edm(objective: NoisePrediction, params: Params, logsnr: Array, inverse_density: Array, error: Array) -> Array:
+    name, options = Choice(objective.weighting).parts  # the data's deviation is that of the model, unless another is asked for
+    return weighting.weight(name, logsnr, **({"data_std": objective.data_std} | options)) * inverse_density * error
+
+
 def _target_mse(objective: NoisePrediction, params: Params, logsnr: Array, inverse_density: Array, error: Array) -> Array:
     o = objective
     return weighting.implied(o.prediction, logsnr, 1 / inverse_density, o.process.scaling, o.data_std) * inverse_density * error
@@ -325,7 +342,7 @@ def _uncertainty(objective: NoisePrediction, params: Params, logsnr: Array, inve
 
 
 UNCERTAINTY = "uncertainty"
-WEIGHERS = dict.fromkeys(weighting.WEIGHTINGS, _by_level) | {"target_mse": _target_mse, UNCERTAINTY: _uncertainty}
+WEIGHERS = dict.fromkeys(weighting.WEIGHTINGS, _by_level) | {"edm": _edm, "target_mse": _target_mse, UNCERTAINTY: _uncertainty}
 WEIGHTINGS: dict[str, Callable] = weighting.WEIGHTINGS | {"target_mse": weighting.implied, UNCERTAINTY: weighting.uncertainty}
 
 

@@ -18,6 +18,7 @@ that (1) holds of w as it is.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
@@ -42,6 +43,12 @@ from genjax.types import Array, DataSpec, Key, Params
 BoundOf = Callable[[Quantizer | Continuous, Array, Key], Bound | OdeNats]
 
 
+_MEASURED = 2048  # training images that shift and scale are measured on
+_ROUGHLY = 1.5  # a data_std that is so many times too large or too small costs nothing that can be measured
+
+_log = logging.getLogger(__name__)
+
+
 class Nats(NamedTuple):
     """A bound of -log p(x) of each row: nats [B], standard error [B], and the terms [B] that it is the sum of, by name."""
 
@@ -55,7 +62,7 @@ class Space(Protocol):
 
     Attributes:
       shape: of a clean point x0.
-      data_std: standard deviation of clean points.
+      data_std: root mean square of clean points.
       frame: equal in two models whose points mean the same.
     """
 
@@ -104,6 +111,12 @@ class Pixels:
         return {}
 
     def inherit(self, load: Load, rows: Rows) -> Params:
+        """Nothing; but a `data_std` that is far from the data's is told of, since no run would tell by itself."""
+        measured = float(jnp.sqrt(jnp.mean(jnp.square(self.quantizer.encode(rows(_MEASURED)["image"])))))
+        if not 1 / _ROUGHLY < self.data_std / max(measured, 1e-6) < _ROUGHLY:
+            _log.warning(
+                "noise_prediction.data_std=%g, and the root mean square of the training images is %.2f: set it to that", self.data_std, measured
+            )
         return {}
 
     def encode(self, params: Params, image: Array, keys: Key) -> Array:
@@ -122,9 +135,6 @@ class Pixels:
         found = bound(self.quantizer, image, keys)
         terms = {name: getattr(found, name) for name in ("prior", "reconstruction", "diffusion") if hasattr(found, name)}
         return Nats(found.nats, found.stderr, terms)
-
-
-_MEASURED = 2048  # training images that shift and scale are measured on
 
 
 @dataclasses.dataclass(frozen=True)

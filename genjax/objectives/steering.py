@@ -53,10 +53,10 @@ def _by_classifier(objective: NoisePrediction, params: Params, given: Given) -> 
     assert label is not None, "a classifier's data have labels"
     base = objective.denoiser(params, given.instead(objective.network.num_classes))
 
-    def log_prob(x0: Array) -> Array:
+    def log_prob(x0: Array, logsnr: Array) -> Array:
         return guide.log_prob(params["guide"], objective.space.image(params, x0), label)
 
-    told = guidance.classifier_of_estimates(base, log_prob, 1.0, objective.process.scaling)
+    told = guidance.by_estimate(base, log_prob, 1.0, objective.process.scaling)
     return _away_from(base, told, objective), 2
 
 

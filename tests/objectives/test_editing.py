@@ -1,5 +1,7 @@
 """Editing and filming through the objectives: what is kept is kept, to the level, by both families."""
 
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -97,6 +99,9 @@ def test_what_cannot_be_edited_is_said():
         ("threshold", "dynamic(quantile=99)", "at most 1, not 99"),
         ("inpaint", "repaint(resamples=0)", "a whole number at least 1, not 0"),
         ("likelihood", "ode(probes=0.5)", "a whole number at least 0, not 0.5"),
+        ("edit_logsnr", "20", "edit_logsnr=20 is a noise level that the model does not know: give one from -10 to below 9"),
+        ("edit_logsnr", "-30", "edit_logsnr=-30 is a noise level that the model does not know"),
+        ("logsnr_max", "40", "logsnr_max=40 is noise that float32 rounds away"),
     ],
 )
 def test_options_that_do_not_exist_are_refused_at_construction(field, text, says):
@@ -149,3 +154,29 @@ def test_an_interpolation_begins_and_ends_at_its_images_and_its_ends_do_not_see_
     np.testing.assert_array_equal(last, BATCH["image"][::-1])
     assert (middle != first).any() and (middle != last).any()
     assert int(sample(0.0).cost.nfe) == 3 * 2 * 32 + 1, "two inversions and one sample by heun, and the end"
+
+
+def test_an_interpolation_begins_at_its_image_where_signal_is_lost_at_the_data_end():
+    """In flow coordinates alpha is 0.989 at log-SNR 9: an image taken for x instead of x/alpha would come back 1.4 of 256 levels too strong."""
+    spec = dataclasses.replace(IMAGES, levels=256)
+    image = make_batch(spec, 6)["image"]
+    objective = build("noise_prediction", spec, noise_prediction__prediction="v", noise_prediction__scaling="flow", noise_prediction__steps=64)
+    request = REQUEST | {"image": image, "towards": image[::-1], "fraction": np.zeros(6, np.float32)}
+    np.testing.assert_array_equal(jit(objective.sample)(fresh_params(objective), request, KEY).data, image)
+
+
+def test_the_ends_of_an_interpolation_are_inverted_under_their_own_classes():
+    objective = build("noise_prediction", IMAGES)
+    params = random_params(objective.init)
+    sample = jit(lambda request: objective.sample(params, request, KEY).data)
+    one, other = np.zeros(6, np.int32), np.ones(6, np.int32)
+    request = {"id": BATCH["id"], "image": BATCH["image"], "towards": BATCH["image"][::-1], "label": other}
+
+    def at(fraction, image_label, towards_label):
+        return np.asarray(
+            sample(request | {"fraction": np.full(6, fraction, np.float32), "image_label": image_label, "towards_label": towards_label})
+        )
+
+    np.testing.assert_array_equal(at(0.0, one, one), at(0.0, one, other))
+    np.testing.assert_array_equal(at(1.0, one, one), at(1.0, other, one))
+    assert (at(0.0, one, one) != at(0.0, other, one)).any() and (at(1.0, one, one) != at(1.0, one, other)).any()

@@ -123,6 +123,10 @@ def test_what_a_flow_map_cannot_do_is_said(name):
         objective.sample({}, make_batch(IMAGES, 1), jax.random.key(0))
     with pytest.raises(UsageError, match="no classifier-free guidance"):
         build(name, IMAGES, sample__guidance_scale=2.0)
+    with pytest.raises(UsageError, match="maps the flow of one curve"):
+        build("mean_flow", IMAGES, noise_prediction__curve="learned")
+    with pytest.raises(UsageError, match="grid=trailing stops short of the data"):
+        build("consistency", IMAGES, noise_prediction__grid="trailing")
     with pytest.raises(UsageError, match="needs images"):
         build(name, TOKENS)
     with pytest.raises(UsageError, match="has no option 'radius'"):

@@ -110,7 +110,7 @@ def test_a_classifier_of_estimates_is_exact_where_its_logarithm_is_linear_and_th
     x, logsnr, b = np.linspace(-2, 2, 5, dtype=np.float32)[:, None], np.linspace(-3, 3, 5, dtype=np.float32), 0.7
     alpha, sigma = np.sqrt(1 / (1 + np.exp(-logsnr)))[:, None], np.sqrt(1 / (1 + np.exp(logsnr)))[:, None]
     denoise = lambda x, logsnr: jnp.asarray(alpha) * x  # of N(0, 1) under vp
-    told = guidance.classifier_of_estimates(denoise, lambda x0: b * x0[:, 0], 1.0, "vp")
+    told = guidance.by_estimate(denoise, lambda x0, logsnr: b * x0[:, 0], 1.0, "vp")
     np.testing.assert_allclose(told(x, logsnr), alpha * x + b * sigma**2, rtol=1e-5, atol=1e-6)
 
 
@@ -118,6 +118,9 @@ def test_guides_that_do_not_fit_are_refused(strong):
     objective, _ = strong
     with pytest.raises(UsageError, match="cannot be a model of objective=next_token"):
         objective.guided_by("next_token", build("next_token", TOKENS))
+    with pytest.raises(UsageError, match="it would do nothing"):
+        objective.guided_by("noise_prediction", objective)
+    objective = dataclasses.replace(objective, guidance_scale=2.0)
     with pytest.raises(UsageError, match="other data"):
         other = dataclasses.replace(IMAGES, levels=7)
         objective.guided_by("classifier", build("classifier", other, classifier__patch_size=2))

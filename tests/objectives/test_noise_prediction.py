@@ -2,6 +2,7 @@
 whose entropy and whose perfect denoiser are known."""
 
 import dataclasses
+import functools
 import math
 from typing import Any
 
@@ -180,17 +181,19 @@ def test_expected_loss_is_the_integral_of_the_weight_whatever_the_sampler():
     low, high, rows = -4.0, 4.0, 4096
     batch = make_batch(IMAGES, rows)
     pairs = [(name, "stratified") for name in weighting.WEIGHTINGS] + [("sigmoid", sampler) for sampler in CHOICES["time_sampler"]]
+    pairs = [(name.replace("edm", "edm(data_std=0.5)"), sampler) for name, sampler in pairs]
+    weight = lambda name, logsnr: weighting.weight(name.partition("(")[0], logsnr)  # the default of `edm` is 0.5
 
     def one(name, sampler):
         objective = linear(prediction="eps", weighting=name, time_sampler=sampler, logsnr_min=low, logsnr_max=high)
         sums = dataclasses.replace(objective, network=_Says(0.0)).loss({}, batch, KEY, train=False)
         logsnr, density = time_sampling.draw(sampler, objective.process, KEY, batch["id"])
-        return sums.loss / sums.weight, 0.5 * weighting.weight(name, logsnr) / density
+        return sums.loss / sums.weight, 0.5 * weight(name, logsnr) / density
 
     at = jnp.linspace(low, high, 4001)
     at = (at[1:] + at[:-1]) / 2
     for (name, sampler), (loss, values) in zip(pairs, jit(lambda: [one(*pair) for pair in pairs])(), strict=True):
-        expected = 0.5 * (high - low) * float(jnp.mean(weighting.weight(name, at)))
+        expected = 0.5 * (high - low) * float(jnp.mean(weight(name, at)))
         # The variance of as many independent draws, of the noise level and of |eps|^2; even draws of the level do better.
         stderr = math.sqrt((np.var(values) + 2 / IMAGES.num_dims * np.mean(values**2)) / rows)
         assert abs(float(loss) - expected) < 4 * stderr, (name, sampler)
@@ -381,3 +384,13 @@ def test_a_weighted_loss_is_not_read_as_a_likelihood():
         losses.append(float(sums.loss / sums.weight))
     np.testing.assert_array_equal(*bounds)
     assert abs(losses[0] - losses[1]) > 0.05 * losses[0]
+
+
+def test_the_edm_weighting_has_the_deviation_of_the_model_unless_another_is_asked_for():
+    def loss(**choices):
+        objective = build("noise_prediction", IMAGES, **{f"noise_prediction__{name}": value for name, value in choices.items()})
+        measure = jit(functools.partial(objective.loss, train=False))
+        return float(measure(random_params(objective.init), make_batch(IMAGES, 4), rng.stream(0, "loss")).loss)
+
+    asked, own, other = (loss(weighting=weighting, data_std=0.9) for weighting in ("edm(data_std=0.9)", "edm", "edm(data_std=0.5)"))
+    assert asked == own != other

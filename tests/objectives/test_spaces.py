@@ -154,6 +154,7 @@ def test_a_classifier_that_guides_is_asked_about_the_decoded_image_and_another_m
     guided = dataclasses.replace(objective, guidance_scale=2.0).guided_by("classifier", classifier)
     guide = jax.eval_shape(lambda: nn.unbox(classifier.init(KEY)))
     assert jax.eval_shape(guided.sample, params | {"guide": guide}, REQUEST, KEY).data.shape == BATCH["image"].shape
+    objective = dataclasses.replace(objective, guidance_scale=2.0)
     assert objective.guided_by("noise_prediction", build("noise_prediction", IMAGES, **SMALL)).guide is not None
     with pytest.raises(UsageError, match="the latents of the same autoencoder"):
         objective.guided_by("noise_prediction", build("noise_prediction", IMAGES))
@@ -218,3 +219,17 @@ def test_what_is_inherited_takes_the_place_of_what_init_makes_and_is_scaled_to_u
     for tree in (state.params, state.ema):
         assert_trees_equal(tree["autoencoder"], jax.tree.map(np.asarray, inherited["autoencoder"]))
     assert jax.tree.structure(nn.unbox(jax.eval_shape(objective.init, jax.random.key(0)))) == jax.tree.structure(state.params)
+
+
+def test_a_data_std_that_is_far_off_is_told_of(caplog):
+    """Levels 0 and 4 of five are -1 and 1: a root mean square of 1."""
+    rows = lambda n: {"image": np.where(np.arange(n)[:, None, None, None] % 2, 4, 0) * np.ones((1, 4, 4, 1), np.int32)}
+    for data_std, said in (
+        (0.7, ""),
+        (1.4, ""),
+        (0.6, "data_std=0.6, and the root mean square of the training images is 1.00"),
+        (1.6, "data_std=1.6"),
+    ):
+        caplog.clear()
+        assert build("noise_prediction", IMAGES, noise_prediction__data_std=data_std).inherit(lambda *_: {}, rows) == {}
+        assert said in caplog.text and bool(said) == bool(caplog.records)
