@@ -145,7 +145,10 @@ def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stoppe
     every |= {"log": max(1, run.steps(config.train.log_every)), "save": max(1, run.steps(config.train.checkpoint_every))}
     workdir.status("running", step)
     before, waiting, last = step, None, {}
-    bad, profile = _Bad(config.train.max_bad_steps), _Profile(config.train.profile_steps, workdir.path / "profile")
+    bad, profile = (
+        _Bad(config.train.max_bad_steps, config.train.after_bad_steps == "roll_back"),
+        _Profile(config.train.profile_steps, workdir.path / "profile"),
+    )
     measured_from, timed_from = step, 0.0
     drifted = run.parallel.compile_drifted(run.state_shardings) if config.train.check_replicas else None
     fetched, fetched_at = seconds["data"], step
@@ -262,8 +265,8 @@ class _Profile:
 class _Bad:
     """Counts the steps in a row that were not finite, and changed nothing; one more than `limit` are too many, and `error` says so."""
 
-    def __init__(self, limit: int) -> None:
-        self.limit, self.row = limit, 0
+    def __init__(self, limit: int, rolls_back: bool) -> None:
+        self.limit, self.rolls_back, self.row = limit, rolls_back, 0
         self.error: NonFiniteError | None = None
         self.forgiven, self.learnt = 0, True  # steps that do not count; whether a later one was good
 
@@ -290,7 +293,7 @@ def _rolled_back(run: Run, checkpoints: Checkpoints, step: int, bad: _Bad, log: 
     The error that led here is raised where no one asked for this, and where not one step was good since the last time.
     """
     assert bad.error is not None
-    wanted = run.config.train.after_bad_steps == "roll_back" and bad.learnt
+    wanted = bad.rolls_back and bad.learnt
     if wanted:
         checkpoints.wait()
     newest = checkpoints.latest() if wanted else None

@@ -274,19 +274,13 @@ def test_a_diverging_training_ends_with_a_sentence(toy_run, run_script, tmp_path
 
 def test_a_few_bad_steps_are_left_out(trained, toy_run, tmp_path, monkeypatch):
     """Steps 9 and 10 are poisoned. Two in a row are allowed for; with one, the second of them is the end."""
-    loss = NextToken.loss
-
-    def poisoned_loss(self, params, batch, key, *, train):
-        sums = loss(self, params, batch, key, train=train)
-        bad = (batch["id"][0] >= 8 * 16) & (batch["id"][0] < 10 * 16) & train
-        return sums._replace(loss=jnp.where(bad, jnp.nan, sums.loss))
-
-    monkeypatch.setattr(NextToken, "loss", poisoned_loss)
+    healthy = trained("next_token")[1].digest
+    poison(monkeypatch, 9, 10)
     run = toy_run("next_token", tmp_path / "two", {"train.max_bad_steps": 2})
     summary = train_toy(run)
     rows = [row for row in map(json.loads, run.rows) if row["split"] == "train"]
     assert [row["step"] for row in rows if row["loss"] == "nan"] == [9, 10]
-    assert summary.digest != trained("next_token")[1].digest
+    assert summary.digest != healthy
     assert np.isfinite(summary.metrics["loss"])
     state = Checkpoints(run.path / "checkpoints", keep=None).restore(24, Run.build(run.config).abstract_state)
     assert int(state.opt_state[1].count) == 22, "Adam has seen all steps but two"
