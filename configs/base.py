@@ -24,8 +24,8 @@ FIELDS = {
     "data": {
         "source": field(
             "digits",
-            "digits (embedded) | shapes:<tier> | shapes_codes:<tier> | tfds:<name> | npz:<file> | text:<file or folder> | pairs:<files> | "
-            "python_stdlib (embedded) | tfds_text:<name> | markov (made up)",
+            "digits (embedded) | shapes:<tier> | shapes_codes:<tier> | shapes_answers:<tier> | tfds:<name> | npz:<file> | text:<file or folder> | "
+            "pairs:<files> | python_stdlib (embedded) | tfds_text:<name> | markov (made up)",
         ),
         "dir": field(None, "folder of prepared tensorflow-datasets; None: GENJAX_DATA_DIR, then the library's own", kind=str, late=True),
         "batch_size": field(64, "examples a step, over all devices and micro-batches", at_least=1),

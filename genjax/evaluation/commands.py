@@ -17,7 +17,7 @@ from PIL import Image
 from genjax.config import require, to_json
 from genjax.data import pairs
 from genjax.data.base import Dialogue, Turn
-from genjax.evaluation import answers, baselines, edits, following, pictures, texts
+from genjax.evaluation import answers, baselines, edits, following, pictures, questions, texts
 from genjax.evaluation.answers import Answers
 from genjax.evaluation.evaluator import Evaluator
 from genjax.evaluation.judge import Judge
@@ -129,6 +129,35 @@ def film(path: str, overrides: Mapping[str, str], *, out: str | None, step: int 
             written += [strip, moving]
             print(f"  {name:<10} {strip}  {moving.name}")
     return written
+
+
+def look(
+    path: str,
+    overrides: Mapping[str, str],
+    *,
+    image: str,
+    question: str | None,
+    redraw: str | None,
+    out: str | None,
+    label: int | None,
+    step: int | None,
+    weights: str,
+) -> str | Path:
+    """Answers a question about an image, or describes it, with the model of a run that does so, and returns what it says; or edits it (`edit`).
+
+    question: in the language of the data; None has the image described. (The others as in `edit`.)
+    """
+    trained = load(path, overrides, weights=weights, step=step)
+    source = trained.run.source
+    if source.questions is None:
+        require(question is None, f"--question: the model of {path} was not trained on questions about images")
+        return edit(path, overrides, image=image, redraw=redraw, out=out, label=label, step=step, weights=weights)
+    require(redraw is None and label is None and out is None, f"the model of {path} speaks about images: give no --redraw, --label or --out")
+    shown = dataclasses.replace(source.spec, key="image", shape=source.questions.shape, levels=256)
+    row = source.questions.ask(edits.read_image(image, shown), question or "")
+    said = source.questions.decode(questions.answer(Evaluator(trained.run), trained.params, row)[0])
+    print(said)
+    return said
 
 
 def edit(
@@ -247,6 +276,10 @@ def evaluate(path: str, overrides: Mapping[str, str], *, step: int | None, weigh
         found = following.measure(Evaluator(run), trained.params, run.config.sample.count)
         record["following"] = following.record(found)
         print(*following.lines(found), sep="\n")
+    if run.source.questions is not None:
+        answered = questions.measure(Evaluator(run), trained.params, run.config.sample.count)
+        record["questions"] = questions.record(answered)
+        print(*questions.lines(answered), sep="\n")
     if judge is not None:
         drawn = Evaluator(run).draw(trained.params, run.config.sample.count)
         record["judged"] = {

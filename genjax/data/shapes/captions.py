@@ -225,6 +225,12 @@ class Speaker:
     without: str = ""
     number: int | None = None
 
+    @property
+    def longest(self) -> int:
+        """Words of the longest caption: clauses, separators, background and full stop."""
+        clause = max(language.longest(kind) for kind in range(len(TYPES)))
+        return LENGTH if self.number is None else min(LENGTH, self.number * clause + self.number - 1 + 3)
+
     def allowed(self, kind: int, seen: Objects) -> np.ndarray:
         """bool [B, I]: the statements of a type that may be made of the scenes."""
         return true_clauses(self.tier, kind, seen) & ~held_out(self.without, kind)
