@@ -1,12 +1,14 @@
 """What a model draws in a hidden cell of a scene of `shapes`, beside the posterior that is known exactly.
 
-The fill-in of a cell is one of 225 contents: whether an object is there, its shape, its colour, its offset. In the posterior these parts are independent,
-and only the probability of the first depends on the other cells, by how many objects k they show. So with q(.) the shares of what was drawn,
+The fill-in of a cell is one of 225 contents: whether an object is there, its shape, its colour, its offset. In the posterior these parts are
+independent, and only the probability of the first depends on the other cells, by how many objects k they show. So with q(.) the shares of what
+was drawn,
 
     KL(occupied) = sum_k q(k) KL(q(occupied | k) || p(occupied | k)),    KL(part) = KL(q(part | occupied) || uniform)       (1)
 
-add up to the divergence of the whole (the parts weighted by q(occupied)) if q has them independent too; else it is larger. A share of N draws of m values is off by itself by
-about (m - 1) / 2N nats: the same figure of as many exact draws stands beside. Fill-ins that show nothing that there is are counted, and left out.
+add up to the divergence of the whole (the parts weighted by q(occupied)) if q has them independent too; else that is larger. A share of N draws
+of m values is off by itself by about (m - 1) / 2N nats: the same figure of as many exact draws stands beside. Fill-ins that show nothing that
+there is are counted, and left out.
 """
 
 from __future__ import annotations

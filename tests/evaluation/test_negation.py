@@ -45,5 +45,5 @@ def test_who_draws_nothing_obeys():
 
 
 def test_who_is_told_nothing_is_not_asked():
-    with pytest.raises(UsageError, match="conditioning.text"):
+    with pytest.raises(UsageError, match="train on them"):
         negation.measure(Painter(None, captioned=False), {}, 10)

@@ -159,7 +159,8 @@ class SceneQuestions:
         return self.layout.rows(codes, asked, np.zeros((1, 0), np.int32))
 
     def decode(self, answer: np.ndarray) -> str:
-        return language.to_text([language.ID_OF["<null>"] if token >= FIRST_CODE else token for token in answer])
+        words = [token if token != PAD and token in language.NAME_OF else language.ID_OF["<null>"] for token in answer.tolist()]
+        return language.to_text(np.array(words, int))
 
     def groups(self, rows: Arrays) -> list[tuple[str, ...]]:
         objects = scenes.objects_shown(self.tier, self.layout.pictures(rows))
