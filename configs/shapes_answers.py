@@ -20,7 +20,6 @@ def get_config(config, variant):
     config.optimizer.learning_rate = 3e-3
     config.train.duration = "3000 steps"
     config.evaluate.examples = 1024
-    if config.objective == "next_token":  # masked diffusion always reads the prompt in both directions
-        config.next_token.attention = "prefix"
+    config.next_token.attention = "prefix"  # as masked diffusion always reads a prompt
     config.masked_diffusion.steps = {"questions": 2, "captions": 25}[task]  # one a token of the longest answer with its end
     return config
