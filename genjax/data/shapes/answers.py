@@ -164,7 +164,7 @@ class SceneQuestions:
 
     def groups(self, rows: Arrays) -> list[tuple[str, ...]]:
         objects = scenes.objects_shown(self.tier, self.layout.pictures(rows))
-        return [(kind, f"{count} object{'s' * (count != 1)}") for kind, count in zip(self._kinds(rows), objects, strict=True)]
+        return [(kind, "1 object" if count == 1 else f"{count} objects") for kind, count in zip(self._kinds(rows), objects, strict=True)]
 
     def judge(self, rows: Arrays, answers: list[np.ndarray]) -> Mapping[str, tuple[np.ndarray, np.ndarray]]:
         return JUDGES[self.task](self, rows, answers)

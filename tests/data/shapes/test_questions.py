@@ -103,7 +103,7 @@ def test_by_enumeration_no_answer_is_right_more_than_half_of_the_time():
 
 @pytest.mark.parametrize("tier", [S8, S16], ids=["s8", "s16"])
 def test_questions_are_drawn_as_the_closed_form_says(tier):
-    drawn = some(tier, 3000)
+    drawn = some(tier, 800)
     asked = questions.draw(tier, drawn, counter.fold(counter.start(5), np.arange(len(drawn.background))))
     chance = of_equation_1(tier, drawn)
     counts, expected, spread = np.zeros(chance.shape[1:]), chance.sum(axis=0), np.sqrt((chance * (1 - chance)).sum(axis=0))
@@ -120,8 +120,8 @@ def test_questions_are_drawn_as_the_closed_form_says(tier):
 def test_each_question_with_the_same_answer_is_as_likely():
     """One scene, thousands of questions: those of existence with the answer yes are even over the phrases that fit."""
     contents = scenes.content(2, 3, 1)
-    drawn = scenes.Scenes(np.zeros(20_000, int), np.full((20_000, 1), contents))
-    asked = questions.draw(S8, drawn, counter.fold(counter.start(6), np.arange(20_000)))
+    drawn = scenes.Scenes(np.zeros(2_000, int), np.full((2_000, 1), contents))
+    asked = questions.draw(S8, drawn, counter.fold(counter.start(6), np.arange(2_000)))
     yes = (asked.kind == questions.EXISTENCE) & (asked.answer == language.ID_OF["yes"])
     texts, counts = np.unique([language.to_text(row) for row in asked.question[yes]], return_counts=True)
     assert set(texts) == {f"is there a {phrase}" for phrase in ("yellow triangle", "triangle", "yellow shape", "shape")}
