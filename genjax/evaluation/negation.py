@@ -40,9 +40,8 @@ class Row(NamedTuple):
 def measure(evaluator: Evaluator, params: Params, count: int) -> dict[str, Row]:
     """Of `count` pictures for each kind of thing, its phrases in turn."""
     prompts = evaluator.run.source.prompts
-    require(
-        isinstance(prompts, ScenePrompts) and evaluator.run.captioned, "--negation asks for scenes of shapes: train with conditioning.text=tokens"
-    )
+    told = isinstance(prompts, ScenePrompts) and evaluator.run.captioned
+    require(told, "--negation asks for scenes of shapes: train on them with conditioning.text=tokens")
     assert isinstance(prompts, ScenePrompts)
     table = {}
     for kind, (phrases, part) in KINDS.items():
