@@ -33,11 +33,12 @@ from genjax.errors import UsageError
 
 
 class Type(NamedTuple):
-    """Its name, the words that answer it, and how many of them must be possible so that it is asked of a scene."""
+    """Its name, the words that answer it, how many of them must be possible so that it is asked of a scene, and how many objects that takes."""
 
     name: str
     answers: tuple[str, ...]
     least: int
+    objects: int = 1
 
 
 YES_NO = ("yes", "no")
@@ -47,7 +48,7 @@ TYPES = (
     Type("negated existence", YES_NO, 2),
     Type("colour", COLOUR_NAMES, 1),
     Type("shape", SHAPE_NAMES, 1),
-    Type("relation", YES_NO, 2),
+    Type("relation", YES_NO, 2, objects=2),
 )
 COUNT, EXISTENCE, NEGATED, COLOUR, SHAPE, RELATION = range(len(TYPES))
 LENGTH = 9  # words of the longest question
@@ -135,16 +136,22 @@ def draw(tier: Tier, drawn: Scenes, state: np.ndarray) -> Asked:
 
 
 def _draw(tier: Tier, seen: Objects, words: np.ndarray) -> Asked:
-    right = [answers(tier, kind, seen) for kind in range(len(TYPES))]
-    found = [ways(kind, table) for kind, table in enumerate(right)]
-    kind = _one_of(np.stack([each.asked for each in found], axis=1), words[:, 0])
+    objects, found = (seen.shape < SHAPES).sum(axis=1), []
+    possible = np.zeros((len(words), len(TYPES)), bool)
+    for kind, of in enumerate(TYPES):
+        rows = np.flatnonzero(objects >= of.objects)  # of the others it cannot be asked, and need not be tried
+        right = answers(tier, kind, Objects(*(part[rows] for part in seen)))
+        number, possible[rows, kind] = ways(kind, right)
+        found.append((rows, right, number))
+    chosen = _one_of(possible, words[:, 0])
     question, answer = np.zeros((len(words), LENGTH), np.int32), np.zeros(len(words), np.int32)
-    for number, (table, (count, _)) in enumerate(zip(right, found, strict=True)):
-        rows = np.flatnonzero(kind == number)
-        chosen = _one_of(count[rows] > 0, words[rows, 1])
-        question[rows] = question_tokens(number)[_one_of(table[rows] == chosen[:, None], words[rows, 2])]
-        answer[rows] = np.array([language.ID_OF[word] for word in TYPES[number].answers])[chosen]
-    return Asked(question, answer, kind)
+    for kind, (rows, right, number) in enumerate(found):
+        here = chosen[rows] == kind
+        rows, right = rows[here], right[here]
+        says = _one_of(number[here] > 0, words[rows, 1])
+        question[rows] = question_tokens(kind)[_one_of(right == says[:, None], words[rows, 2])]
+        answer[rows] = np.array([language.ID_OF[word] for word in TYPES[kind].answers])[says]
+    return Asked(question, answer, chosen)
 
 
 def _one_of(possible: np.ndarray, words: np.ndarray) -> np.ndarray:
