@@ -17,6 +17,7 @@ FIELDS = {
             "embedding_diffusion",
             "consistency",
             "mean_flow",
+            "hybrid",
             "autoencoder",
             "classifier",
         ),
@@ -24,8 +25,8 @@ FIELDS = {
     "data": {
         "source": field(
             "digits",
-            "digits (embedded) | shapes:<tier> | shapes_codes:<tier> | tfds:<name> | npz:<file> | text:<file or folder> | pairs:<files> | "
-            "python_stdlib (embedded) | tfds_text:<name> | markov (made up)",
+            "digits (embedded) | shapes:<tier> | shapes_codes:<tier> | shapes_answers:<tier> | tfds:<name> | npz:<file> | text:<file or folder> | "
+            "pairs:<files> | python_stdlib (embedded) | tfds_text:<name> | markov (made up)",
         ),
         "dir": field(None, "folder of prepared tensorflow-datasets; None: GENJAX_DATA_DIR, then the library's own", kind=str, late=True),
         "batch_size": field(64, "examples a step, over all devices and micro-batches", at_least=1),
@@ -150,6 +151,9 @@ FIELDS = {
     "mean_flow": {
         "apart": field(0.25, "share of the rows with two different times; the others learn the flow's velocity", at_least=0.0, at_most=1.0),
         "distance": field(Choice("adaptive"), "between velocity and target", choices=("squared", "pseudo_huber", "adaptive")),
+    },
+    "hybrid": {
+        "words_weight": field(1.0, "weight of the caption's nats in the loss; 1 makes it a bound of caption and picture together", at_least=0.0),
     },
     "unet": {
         "channels": field(32, "features at the image's own resolution", at_least=4),

@@ -13,14 +13,21 @@ what it is asked for:
 
   python scripts/train.py --config=configs/shapes.py:next_token --config.conditioning.text=tokens --workdir=runs/text
   python scripts/sample.py --workdir=runs/text --prompt='a red circle'
+
+hybrid learns the captions as well, by next-token prediction in the same trunk as the noise prediction of the pictures:
+
+  python scripts/train.py --config=configs/shapes.py:hybrid --workdir=runs/hybrid
 """
 
-VARIANTS = ("next_token", "masked_diffusion", "noise_prediction")
+VARIANTS = ("next_token", "masked_diffusion", "noise_prediction", "hybrid")
+SOURCES = {"next_token": "shapes_codes:s16", "masked_diffusion": "shapes_codes:s16", "noise_prediction": "shapes:s16", "hybrid": "shapes:s16"}
 
 
 def get_config(config, variant):
     config.objective = variant
-    config.data.source = {"next_token": "shapes_codes:s16", "masked_diffusion": "shapes_codes:s16", "noise_prediction": "shapes:s16"}[variant]
+    config.data.source = SOURCES[variant]
+    if variant == "hybrid":  # its words are the captions
+        config.conditioning.text = "tokens"
     config.model.depth = 3
     config.evaluate.examples = 1024
     config.train.duration = "2000 steps"

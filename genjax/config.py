@@ -226,6 +226,11 @@ def apply(config: Any, fields: Mapping[str, Field], overrides: Mapping[str, str]
     return _nested(values)
 
 
+def altered(config: Any, values: Mapping[str, Any]) -> ml_collections.FrozenConfigDict:
+    """The config with other values {dotted path: value}, for what is built from a part of it."""
+    return ml_collections.FrozenConfigDict(_nested(dict(leaves(config)) | dict(values)))
+
+
 def check(config: Any, fields: Mapping[str, Field]) -> ml_collections.FrozenConfigDict:
     """The config frozen, once every key is known and every value is in its field's type and range."""
     values = dict(leaves(config))

@@ -49,8 +49,9 @@ class DataSpec:
       levels: every value is an integer in [0, levels).
       num_classes: labels are integers in [0, num_classes); 0 when there are none.
       train_size, eval_size: examples in each split.
-      unit: what a likelihood is counted in, "dim" for values of the array or, for text, "byte", whatever the tokens are.
-      prompted: every segment of a row begins with a prompt, which is not supervised; the token that ends it is levels - 1.
+      unit: what a likelihood is counted in, "dim" for values of the array or, for text, "byte", whatever the tokens are, or "answer".
+      prompted: every segment of a row begins with a prompt, which is not supervised; the token that ends it is levels - 1, and the one that
+        ends an answer is levels - 2.
       words: captions are of word numbers in [0, words), and 0 is padding; 0 when there are none.
       caption_length: words of the longest caption.
       palette: the only colours that pixels of an image show, as tuples of C levels; empty when any can be.

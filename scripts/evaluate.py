@@ -5,6 +5,9 @@
   python scripts/evaluate.py --workdir=runs/noise --config.noise_prediction.likelihood=ode
   python scripts/evaluate.py --workdir=runs/noise --config.noise_prediction.eval_times=64 --config.evaluate.examples=1000
 
+  python scripts/evaluate.py --workdir=runs/shapes_noise --hidden_cell=3          (what it draws there, beside the exact posterior)
+  python scripts/evaluate.py --workdir=runs/shapes_text --negation                (how often "no triangle" shows one)
+
 Of a model that is told of captions, `sample.count` held-out prompts are drawn and judged, category by category.
 
 Prints a table and writes it into the run's directory, as evaluation_step<step>_<of what was measured>.json.
@@ -17,6 +20,8 @@ from genjax.training import processes, signals
 FLAGS = [
     cli.Flag("workdir", "the trained run's directory", required=True),
     cli.Flag("classifier", "the run of a trained classifier that judges samples of the model"),
+    cli.Flag("hidden_cell", "of scenes of shapes, the cell that is drawn anew and compared with its posterior", kind=int),
+    cli.Flag("negation", "of a model that is told of captions of shapes: ask for scenes without something", kind=bool),
     cli.Flag("step", "which checkpoint; default: the newest", kind=int),
     cli.WEIGHTS,
     cli.Flag("processes", processes.HELP, default="one"),
@@ -29,7 +34,8 @@ def main(args):
     with signals.ended_at_once(), processes.joined(args.processes):
         from genjax.evaluation.commands import evaluate
 
-        evaluate(args.workdir, args.overrides, step=args.step, weights=args.weights, classifier=args.classifier)
+        options = {"classifier": args.classifier, "cell": args.hidden_cell, "forbid": bool(args.negation)}
+        evaluate(args.workdir, args.overrides, step=args.step, weights=args.weights, **options)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@
   python scripts/sample.py --workdir=runs/noise --film                                  (noising and denoising, as strips and GIFs)
 
   python scripts/sample.py --workdir=runs/shapes_text --prompt='a red circle left of a blue square and no triangle'
+  python scripts/sample.py --workdir=runs/shapes_questions --image=x.png --question='how many hearts?'
+  python scripts/sample.py --workdir=runs/shapes_captions --image=x.png                  (described, by a model that does so)
   python scripts/sample.py --workdir=runs/shakespeare --prompt='ROMEO:' --config.sample.length=500 --config.sample.count=2
   python scripts/sample.py --workdir=runs/translation --prompt='A man sits on a bench.' --config.sample.count=1
   python scripts/sample.py --workdir=runs/chat --chat                                     (a line is a prompt, its answer is written below)
@@ -32,7 +34,8 @@ FLAGS = [
     cli.Flag("prompt", "what a text begins with, or the caption that a picture is asked for with"),
     cli.Flag("prompt_file", "the UTF-8 file that holds it"),
     cli.Flag("chat", "answer the lines of the terminal, one after the other, for a model of prompts with answers", kind=bool),
-    cli.Flag("image", "edit instead of draw: held_out, or a PNG of the size of the data"),
+    cli.Flag("image", "edit or describe instead of draw: held_out, or a PNG of the size of the data"),
+    cli.Flag("question", "of --image, what to answer about it"),
     cli.Flag("redraw", "of --image, the part to draw anew: top,left,bottom,right in pixels, or a PNG that is white there"),
     cli.Flag("interpolate", "draw the way between two images: 3,17 (rows of the held-out split) or a.png,b.png"),
     cli.Flag("film", "show how the model works: strips and GIFs of noising and denoising, or of writing", kind=bool),
@@ -52,6 +55,7 @@ def main(args):
 
 def run(args):
     require(args.image is not None or args.redraw is None, "--redraw is a part of --image: give both")
+    require(args.image is not None or args.question is None, "--question is about a picture: give --image, too")
     require(
         not args.film or (args.image is None and args.label is None), "--film shows the model at work on held-out data: give no --image or --label"
     )
@@ -80,7 +84,7 @@ def run(args):
     elif args.interpolate is not None:
         commands.interpolate(args.workdir, args.overrides, ends=args.interpolate, label=args.label, **options)
     elif args.image is not None:
-        commands.edit(args.workdir, args.overrides, image=args.image, redraw=args.redraw, label=args.label, **options)
+        commands.look(args.workdir, args.overrides, image=args.image, question=args.question, redraw=args.redraw, label=args.label, **options)
     else:
         commands.sample(args.workdir, args.overrides, label=args.label, prompt=prompt, **options)
 

@@ -93,6 +93,39 @@ class Prompts(Protocol):
         ...
 
 
+class Questions(Protocol):
+    """What can be asked about images, or said of them, and what is right to answer. Rows are those of text in `types.Batch`, one segment each:
+    a prompt, the token levels - 1 that asks, and an answer that the token levels - 2 fills up.
+
+    Attributes:
+      shape: of the images, (H, W, 3).
+    """
+
+    @property
+    def shape(self) -> tuple[int, int, int]: ...
+
+    def ask(self, image: np.ndarray, text: str) -> Arrays:
+        """The row [1, ...] of an image uint8 [H, W, 3] and a question, yet without an answer.
+
+        Raises:
+          UsageError: the text is no question.
+          DataError: the image is none of these data.
+        """
+        ...
+
+    def decode(self, answer: np.ndarray) -> str:
+        """The text of an answer int [n]."""
+        ...
+
+    def groups(self, rows: Arrays) -> list[tuple[str, ...]]:
+        """The groups that each row is counted in; the first is the kind of question."""
+        ...
+
+    def judge(self, rows: Arrays, answers: list[np.ndarray]) -> Mapping[str, tuple[np.ndarray, np.ndarray]]:
+        """How right answers are: by the name of a measure, how many things are right in each answer [n], of how many [n]."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True)
 class Source:
     """A data set, ready to be read.
@@ -104,6 +137,7 @@ class Source:
       dialogues: for prompts with answers, those of each split; else none.
       exact_nats: rows of the eval split -> -log p of their data [n] under the distribution that they were drawn from; None where it is not known.
       prompts: the language of captions and the oracle of what they ask for; None without.
+      questions: what is asked about images, where rows are that; else None.
     """
 
     spec: DataSpec
@@ -112,6 +146,7 @@ class Source:
     dialogues: Mapping[str, Sequence[Dialogue]] = dataclasses.field(default_factory=dict)
     exact_nats: Callable[[Arrays], np.ndarray] | None = None
     prompts: Prompts | None = None
+    questions: Questions | None = None
 
     def __post_init__(self):
         for split in ("train", "eval"):

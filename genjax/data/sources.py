@@ -15,7 +15,7 @@ from genjax.data.digits import open_digits
 from genjax.data.markov import open_markov
 from genjax.data.npz import open_npz
 from genjax.data.pairs import Dialogues, pairs_source, read_pairs
-from genjax.data.shapes.source import open_shapes, open_shapes_codes
+from genjax.data.shapes.source import open_shapes, open_shapes_answers, open_shapes_codes
 from genjax.data.text import Corpus, TextFormat, read_stdlib, read_text, text_source
 from genjax.data.tfds import open_tfds, read_tfds_text
 from genjax.errors import UsageError, did_you_mean
@@ -28,6 +28,7 @@ OPENERS: dict[str, Callable[[str, str | None], Source]] = {
     "npz": open_npz,  #       npz:path/to/file.npz   arrays of your own
     "shapes": open_shapes,  # shapes:s16             captioned scenes whose entropy is known, as pictures
     "shapes_codes": open_shapes_codes,  # shapes_codes:s16   the same as codes
+    "shapes_answers": open_shapes_answers,  # shapes_answers:s16/task=caption   the codes, and what is said of them or answered about them
 }
 
 CORPORA: dict[str, Callable[[str, str | None], Corpus]] = {

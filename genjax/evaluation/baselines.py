@@ -6,8 +6,8 @@ The histogram takes every dimension to be independent of the others (given the c
 
 with the constant a that is best on the training split by leaving one example out: nothing is tuned on held-out data.
 
-Text has the frequencies of its tokens wherever they stand, in the same way with one token left out, and what gzip, bzip2 and xz make of the
-held-out bytes by themselves.
+Text and answers have the frequencies of their tokens wherever they stand, in the same way with one token left out, and text what gzip, bzip2 and
+xz make of the held-out bytes by themselves.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ def table(source: Source) -> list[Baseline]:
     spec = source.spec
     if source.tokenizer is not None:
         return text_table(source, source.tokenizer)
+    if spec.prompted:
+        return token_table(source, whole(source.splits["eval"]))
     baselines = [Baseline(f"uniform over {spec.levels} levels", math.log2(spec.levels), 0.0)]
     if spec.num_dims * spec.levels * max(1, spec.num_classes) <= 50_000_000:
         baselines.append(histogram(source, by_class=False))
@@ -53,17 +55,22 @@ def table(source: Source) -> list[Baseline]:
 
 def text_table(source: Source, tokenizer: Tokenizer) -> list[Baseline]:
     """Bits a byte of text."""
-    train, held_out = source.splits["train"], whole(source.splits["eval"])
-    scored, units = held_out["loss_mask"] > 0, held_out["num_units"].astype(np.float64)
+    held_out = whole(source.splits["eval"])
+    raw = b"".join(tokenizer.pieces[token] for token in held_out["tokens"][held_out["loss_mask"] > 0] if token < tokenizer.vocab)
+    pressed = {name: 8 * len(press(raw)) / len(raw) for name, press in COMPRESSORS.items()}
+    return token_table(source, held_out) + [Baseline(f"{name}, of the held-out text by itself", bits, 0.0) for name, bits in pressed.items()]
+
+
+def token_table(source: Source, held_out: Arrays) -> list[Baseline]:
+    """Bits a unit of the supervised tokens of rows."""
+    train, scored, units = source.splits["train"], held_out["loss_mask"] > 0, held_out["num_units"].astype(np.float64)
     seen = train.rows(np.arange(min(len(train), _LIMIT)))
     counts = np.bincount(seen["tokens"][seen["loss_mask"] > 0], minlength=source.spec.levels)
     nats = _unigram(counts)[held_out["tokens"]]
     known = bits_per_unit(np.where(scored, nats, 0).sum(axis=1), units, np.zeros(len(units)), {}, "exact", source.spec.unit)
-    raw = b"".join(tokenizer.pieces[token] for token in held_out["tokens"][scored] if token < tokenizer.vocab)
     return [
         Baseline(f"uniform over {source.spec.levels} tokens", math.log2(source.spec.levels) * scored.sum() / units.sum(), 0.0),
         Baseline("frequency of each token", known.value, known.stderr),
-        *[Baseline(f"{name}, of the held-out text by itself", 8 * len(press(raw)) / len(raw), 0.0) for name, press in COMPRESSORS.items()],
     ]
 
 

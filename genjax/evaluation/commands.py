@@ -17,7 +17,7 @@ from PIL import Image
 from genjax.config import require, to_json
 from genjax.data import pairs
 from genjax.data.base import Dialogue, Turn
-from genjax.evaluation import answers, baselines, edits, following, pictures, texts
+from genjax.evaluation import answers, baselines, edits, following, hidden_cell, negation, pictures, questions, texts
 from genjax.evaluation.answers import Answers
 from genjax.evaluation.evaluator import Evaluator
 from genjax.evaluation.judge import Judge
@@ -134,6 +134,35 @@ def film(path: str, overrides: Mapping[str, str], *, out: str | None, step: int 
     return written
 
 
+def look(
+    path: str,
+    overrides: Mapping[str, str],
+    *,
+    image: str,
+    question: str | None,
+    redraw: str | None,
+    out: str | None,
+    label: int | None,
+    step: int | None,
+    weights: str,
+) -> str | Path:
+    """Answers a question about an image, or describes it, with the model of a run that does so, and returns what it says; or edits it (`edit`).
+
+    question: in the language of the data; None has the image described. (The others as in `edit`.)
+    """
+    trained = load(path, overrides, weights=weights, step=step)
+    source = trained.run.source
+    if source.questions is None:
+        require(question is None, f"--question: the model of {path} was not trained on questions about images")
+        return edit(path, overrides, image=image, redraw=redraw, out=out, label=label, step=step, weights=weights)
+    require(redraw is None and label is None and out is None, f"the model of {path} speaks about images: give no --redraw, --label or --out")
+    shown = dataclasses.replace(source.spec, key="image", shape=source.questions.shape, levels=256)
+    row = source.questions.ask(edits.read_image(image, shown), question or "")
+    said = source.questions.decode(questions.answer(Evaluator(trained.run), trained.params, row)[0])
+    print(said)
+    return said
+
+
 def edit(
     path: str, overrides: Mapping[str, str], *, image: str, redraw: str | None, out: str | None, label: int | None, step: int | None, weights: str
 ) -> Path:
@@ -206,11 +235,23 @@ def interpolate(path: str, overrides: Mapping[str, str], *, ends: str, out: str 
     return picture
 
 
-def evaluate(path: str, overrides: Mapping[str, str], *, step: int | None, weights: str, classifier: str | None = None) -> dict[str, Any]:
+def evaluate(
+    path: str,
+    overrides: Mapping[str, str],
+    *,
+    step: int | None,
+    weights: str,
+    classifier: str | None = None,
+    cell: int | None = None,
+    forbid: bool = False,
+) -> dict[str, Any]:
     """Measures a run on the held-out split, prints a table and writes it as JSON; returns what it wrote.
 
     With a classifier's run, `sample.count` samples are drawn and judged by it: Fréchet distance to the training data in its features, and
     how often it gives a sample the class that was asked for. The same is done with held-out data, as what a perfect model would get.
+
+    Of scenes of shapes, `cell` is drawn anew in `sample.count` held-out ones and compared with its exact posterior; with `forbid`, as many are
+    asked for without something.
     """
     trained = load(path, overrides, weights=weights, step=step)
     run = trained.run
@@ -253,6 +294,18 @@ def evaluate(path: str, overrides: Mapping[str, str], *, step: int | None, weigh
         found = following.measure(Evaluator(run), trained.params, run.config.sample.count)
         record["following"] = following.record(found)
         print(*following.lines(found), sep="\n")
+    if cell is not None:
+        filled = hidden_cell.measure(Evaluator(run), trained.params, run.config.sample.count, cell)
+        record["hidden_cell"] = filled._asdict() | {"cell": cell}
+        print(*hidden_cell.lines(filled), sep="\n")
+    if forbid:
+        forbidden = negation.measure(Evaluator(run), trained.params, run.config.sample.count)
+        record["negation"] = negation.record(forbidden)
+        print(*negation.lines(forbidden), sep="\n")
+    if run.source.questions is not None:
+        answered = questions.measure(Evaluator(run), trained.params, run.config.sample.count)
+        record["questions"] = questions.record(answered)
+        print(*questions.lines(answered), sep="\n")
     if judge is not None:
         drawn = Evaluator(run).draw(trained.params, run.config.sample.count)
         record["judged"] = {
@@ -265,7 +318,7 @@ def evaluate(path: str, overrides: Mapping[str, str], *, step: int | None, weigh
             mine, real = record["judged"]["samples"][name], record["judged"]["held_out"][name]
             print(f"    {mine:<10.4f} {unit:<34} held-out {real:.4f}")
     # Another measurement of the same step is another file, the same one the same.
-    asked = json.dumps([record["config"], str(weights), classifier and str(Path(classifier).resolve())], sort_keys=True)
+    asked = json.dumps([record["config"], str(weights), classifier and str(Path(classifier).resolve()), cell, forbid], sort_keys=True)
     workdir, name = Workdir(path), f"evaluation_step{trained.step}_{hashlib.sha256(asked.encode()).hexdigest()[:8]}.json"
     workdir.write_json(name, record)
     print(f"  written    {workdir.path / name}")

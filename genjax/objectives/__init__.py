@@ -9,6 +9,7 @@ from genjax.objectives.base import Objective
 from genjax.objectives.classifier import Classifier
 from genjax.objectives.consistency import Consistency
 from genjax.objectives.embedding_diffusion import EmbeddingDiffusion
+from genjax.objectives.hybrid import Hybrid
 from genjax.objectives.masked_diffusion import MaskedDiffusion
 from genjax.objectives.mean_flow import MeanFlow
 from genjax.objectives.next_token import NextToken
@@ -22,6 +23,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "embedding_diffusion": EmbeddingDiffusion,
     "consistency": Consistency,
     "mean_flow": MeanFlow,
+    "hybrid": Hybrid,
     "classifier": Classifier,
     "autoencoder": Autoencoder,
 }

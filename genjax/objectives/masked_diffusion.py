@@ -30,7 +30,7 @@ from genjax import rng
 from genjax.config import Choice, require
 from genjax.decoding.sampling import SamplingRule, guide
 from genjax.diffusion import absorbing, likelihood, time_sampling
-from genjax.models import adapters, masks
+from genjax.models import masks
 from genjax.models.networks import TokenNetwork
 from genjax.objectives.base import Given, base_label, classes_from, hide, request_of
 from genjax.objectives.sequences import Sequence, cache_of, network_from, sequence
@@ -215,17 +215,18 @@ class MaskedDiffusion:
         keys = rng.rows(key, request["id"])
 
         tokens = jnp.full((rows, length), vocab, jnp.int32)
+        told = sequence({self.spec.key: tokens} | request, self.spec)
         if self.spec.key in request:
             require("mask" in request, "masked_diffusion cannot begin from an image: say which part to draw anew with --redraw")
             known = jnp.broadcast_to(request["mask"], request[self.spec.key].shape).reshape(rows, length)
-            tokens = jnp.where(known, sequence(request, self.spec).tokens, tokens)
+            tokens = jnp.where(known, told.tokens, tokens)
 
         def cut(x: Array) -> Array:  # [B, T, ...] -> [blocks, B, block size, ...]
             return jnp.moveaxis(x.reshape(x.shape[0], self._blocks, self.block_size, *x.shape[2:]), 1, 0)
 
-        cells = adapters.grid_coordinates(self.network.grid)
-        coordinates = cut(jnp.broadcast_to(cells, (batch, *cells.shape)))
-        ids = masks.clean_and_draft(masks.block_causal(batch, length, self.block_size))
+        coordinates, segments = (jnp.concatenate([x, x]) if guided else x for x in (told.coordinates, told.segment_ids))
+        coordinates = cut(coordinates)
+        ids = masks.clean_and_draft(masks.block_causal(batch, length, self.block_size)._replace(segment_ids=segments))
         clean, draft = jax.tree.map(lambda x: cut(x[:, :length]), ids), jax.tree.map(lambda x: cut(x[:, length:]), ids)
 
         def run(tokens, before, at, ids, cache):

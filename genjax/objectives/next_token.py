@@ -114,18 +114,31 @@ class NextToken:
 
     def sample(self, params: Params, request: Batch, key: Key) -> Samples:
         """New rows; with the data and `mask` in the request, rows that keep the data where the mask is true and draw the rest, each value
-        given those before it in raster order.
+        given those before it in raster order; where rows are prompts with answers, the mask is true for the prompts, and answers are drawn.
         """
+        if self.spec.prompted and self.spec.key in request:
+            return self._answered(params, request, key)
         rows, length, known = request["id"].shape[0], self.spec.num_dims, None
         if self.spec.key in request:
             require("towards" not in request, "next_token has no way between images: --interpolate is for noise_prediction")
             require("mask" in request, "next_token cannot begin from an image: say which part to draw anew with --redraw")
             known = sequence(request, self.spec).tokens, jnp.broadcast_to(request["mask"], request[self.spec.key].shape).reshape(rows, length)
-        require(known is None or not self.spec.prompted, "a model of answers is given its prompts whole: use `complete`")
         nothing = jnp.full((rows, 1 if self.spec.prompted else 0), self.spec.levels - 1)  # or a prompt that says nothing
         tokens = self.complete(params, nothing, jnp.ones(nothing.shape, bool), request, key, length=length, known=known).tokens
         cost = Cost(nfe=length * (2 if self.guidance_scale != 1.0 else 1) * max(1, self.beams), sequential_depth=length)
         return Samples(tokens.reshape(rows, *self.spec.shape), cost)
+
+    def _answered(self, params: Params, request: Batch, key: Key) -> Samples:
+        """Rows with the answers to their prompts; what is left after an answer is the token that ends it."""
+        require("mask" in request, "answers are drawn to prompts: say what of the rows they are")
+        rows, length, end = sequence(request, self.spec), self.spec.num_dims, self.spec.levels - 2
+        real = jnp.broadcast_to(request["mask"], rows.tokens.shape) & (rows.segment_ids != 0)
+        drawn = self.complete(params, rows.tokens, real, request, key, length=length, stop=((end,),))
+        place = jnp.arange(length) - jnp.sum(real, axis=1, keepdims=True)
+        answer = jnp.take_along_axis(drawn.tokens, jnp.maximum(place, 0), axis=1)
+        tokens = jnp.where(place < 0, rows.tokens, jnp.where(place < drawn.lengths[:, None], answer, end))
+        evaluations = drawn.steps * (2 if self.guidance_scale != 1.0 else 1) * max(1, self.beams)
+        return Samples(tokens, Cost(nfe=evaluations, sequential_depth=drawn.steps))
 
     def complete(
         self,

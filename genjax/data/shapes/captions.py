@@ -142,9 +142,9 @@ def true_clauses(tier: Tier, kind: int, seen: Objects) -> np.ndarray:
     if kind == RL:
         # One product over cells for every relation: pairs of phrases that fit a related pair of cells.
         left, right = fits.astype(np.float32), np.einsum("rij,bjv->briv", related(tier).astype(np.float32), fits.astype(np.float32))
-        return (np.swapaxes(left, 1, 2)[:, None] @ right > 0).reshape(len(fits), -1)
+        return (np.swapaxes(left, 1, 2)[:, None] @ right > 0).reshape(len(fits), len(a))
     if kind == LC:
-        return (np.swapaxes(fits, 1, 2).astype(np.float32) @ placed(tier).T.astype(np.float32) > 0).reshape(len(fits), -1)
+        return (np.swapaxes(fits, 1, 2).astype(np.float32) @ placed(tier).T.astype(np.float32) > 0).reshape(len(fits), len(a))
     number = count[:, a]
     shape_only = count[:, a % (SHAPES + 1) + OBJECT_COLOURS * (SHAPES + 1)]
     answers: dict[int, Callable[[], np.ndarray]] = {
@@ -224,6 +224,12 @@ class Speaker:
     p_neg: float = 0.1
     without: str = ""
     number: int | None = None
+
+    @property
+    def longest(self) -> int:
+        """Words of the longest caption: clauses, separators, background and full stop."""
+        clause = max(language.longest(kind) for kind in range(len(TYPES)))
+        return LENGTH if self.number is None else min(LENGTH, self.number * clause + self.number - 1 + 3)
 
     def allowed(self, kind: int, seen: Objects) -> np.ndarray:
         """bool [B, I]: the statements of a type that may be made of the scenes."""

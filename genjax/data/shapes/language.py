@@ -61,7 +61,8 @@ def noun(colour: Any = ANY_COLOUR, shape: Any = ANY_SHAPE) -> Any:
 ANYTHING = noun()
 
 
-def _noun_words(phrase: int, plural: bool) -> list[str]:
+def noun_words(phrase: int, plural: bool) -> list[str]:
+    """The words of a noun phrase."""
     colour, shape = divmod(phrase, SHAPES + 1)
     name = (*(PLURALS if plural else SHAPE_NAMES), "shapes" if plural else "shape")[shape]
     return [*COLOUR_NAMES[colour : colour + 1], name]
@@ -80,35 +81,36 @@ class Caption(NamedTuple):
     background: int | None
 
 
-def _article(words: list[str]) -> list[str]:
+def with_article(words: list[str]) -> list[str]:
+    """A noun phrase that begins with "a"."""
     return ["an" if words[0] == "ell" else "a", *words]
 
 
 def clause_words(kind: int, a: int, b: int, r: int) -> list[str]:
     """The words of a clause."""
-    one, many = _noun_words(a, False), _noun_words(a, True)
+    one, many = noun_words(a, False), noun_words(a, True)
     colour, shape = one[0], many[-1]
     match kind:
         case 0:
-            return _article(one)
+            return with_article(one)
         case 1:
             return [*["exactly"] * b, NUMBERS[r], *(one if r == 1 else many)]
         case 2:
-            return [*_article(one), *RELATIONS[r].split(), *_article(_noun_words(b, False))]
+            return [*with_article(one), *RELATIONS[r].split(), *with_article(noun_words(b, False))]
         case 3:
-            return [*_article(one), "in", "the", PLACES[r]]
+            return [*with_article(one), "in", "the", PLACES[r]]
         case 4:
             return [["no", *one], ["without", *many], ["no", *many]][b]
         case 5:
             return ["nothing", colour]
         case 6:
-            return [*_article(one[-1:]), "that", "is", "not", colour]
+            return [*with_article(one[-1:]), "that", "is", "not", colour]
         case 7:
             return ["all", shape, "are", colour]
         case 8:
             return ["only", *many]
         case _:
-            return ["more", *many, "than", *_noun_words(b, True)]
+            return ["more", *many, "than", *noun_words(b, True)]
 
 
 def caption_words(caption: Caption) -> list[str]:
@@ -124,6 +126,13 @@ def to_text(tokens: np.ndarray) -> str:
     """The text of a caption's tokens [LENGTH]."""
     text = " ".join(NAME_OF[int(token)] for token in tokens if token != PAD)
     return text.replace(" ,", ",").replace(" .", ".")
+
+
+def check_words(words: list[str], what: str) -> None:
+    """UsageError with `what` it is about, where a word is none of the language."""
+    for word in words:
+        if word not in ID_OF:
+            raise UsageError(f"{what}: there is no word '{word}'{did_you_mean(word, _WORDS)}")
 
 
 def to_tokens(words: list[str]) -> np.ndarray:
@@ -171,7 +180,8 @@ def longest(kind: int) -> int:
 # ---- reading -------------------------------------------------------------------------------------------------------
 
 
-def _plain(words: list[str]) -> list[str]:
+def plain(words: list[str]) -> list[str]:
+    """Words with "a" for "an"."""
     return ["a" if word == "an" else word for word in words]
 
 
@@ -179,7 +189,7 @@ def _plain(words: list[str]) -> list[str]:
 def _readings() -> dict[tuple[str, ...], tuple[int, int, int, int]]:
     """Words, with "a" for "an", -> clause. No two clauses have the same words (a test)."""
     every = [clause for kind in range(len(TYPES)) for clause in clauses(kind).tolist()] + [[NG, ANYTHING, NO_SHAPES, 0]]
-    return {tuple(_plain(clause_words(*clause))): tuple(clause) for clause in every}
+    return {tuple(plain(clause_words(*clause))): tuple(clause) for clause in every}
 
 
 def parse(text: str) -> Caption:
@@ -189,10 +199,8 @@ def parse(text: str) -> Caption:
       UsageError: a word or a clause that the language does not have, or too many words.
     """
     words = text.lower().replace(",", " , ").replace(".", " . ").split()
-    words = _plain([word for word in words if word != "."])
-    for word in words:
-        if word not in ID_OF:
-            raise UsageError(f"caption '{text}': there is no word '{word}'{did_you_mean(word, _WORDS)}")
+    words = plain([word for word in words if word != "."])
+    check_words(words, f"caption '{text}'")
     background = None
     if len(words) > 2 and words[-2] == "on":
         if words[-1] not in scenes.BACKGROUND_NAMES:

@@ -2,10 +2,17 @@
 
 On S8 the 450 scenes are listed and everything is exact. Elsewhere scenes are drawn from p(x) and weighted by p(caption | x): means are
 consistent, and stand with their standard error (that of a ratio of means).
+
+And what one hidden cell shows given all others: with k objects in these, from equation (2) of `scenes`,
+
+    P(object | the others) : P(empty | the others) = C(n, k) : C(n, k + 1),    0 objects more where k = K,            (1)
+
+and each of the 224 objects is as likely.
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +20,7 @@ import numpy as np
 from genjax.data.shapes import scenes
 from genjax.data.shapes.captions import Speaker
 from genjax.data.shapes.language import Caption
-from genjax.data.shapes.scenes import Scenes
+from genjax.data.shapes.scenes import CONTENTS, Scenes, Tier
 from genjax.errors import UsageError
 
 
@@ -64,3 +71,17 @@ def given_caption(speaker: Speaker, caption: Caption, draws: int = 20_000, seed:
     if not possible.any():
         raise UsageError(f"this caption is of none of the {len(joint):,} scenes of {tier.name} that were tried")
     return Posterior(Scenes(*(part[possible] for part in tried)), joint[possible], exact)
+
+
+def hidden_cell(tier: Tier, drawn: Scenes, cell: int) -> np.ndarray:
+    """P(content | background and all other cells) of a cell of scenes, [N, 225]: equation (1)."""
+    others = (np.delete(drawn.contents, cell, axis=1) > 0).sum(axis=1)
+    ways = np.array([math.comb(tier.cells, k) for k in range(tier.cells + 1)], float)
+    odds = np.where(others < tier.max_count, ways[others] / ways[np.minimum(others + 1, tier.cells)], 0.0)
+    occupied = odds / (1 + odds)
+    return np.concatenate([1 - occupied[:, None], np.repeat(occupied[:, None] / (CONTENTS - 1), CONTENTS - 1, axis=1)], axis=1)
+
+
+def negated(tier: Tier, share: float) -> float:
+    """How often a scene shows an object of a kind that so many objects are of: the neutral rate of "no such object", 1 - E (1 - share)^k."""
+    return float(1 - np.mean((1 - share) ** np.array(tier.counts)))

@@ -42,9 +42,21 @@ class ScenePrompts:
 
     def judge(self, asked: np.ndarray, data: np.ndarray) -> Verdicts:
         statements = captions.ask([language.parse(self.decode(caption)) for caption in asked])
-        numbers = jnp.asarray(scenes.decode(data), jnp.int32) if self.coded else oracle.nearest(jnp.asarray(data))
-        found = verdict.judge(self.tier, statements, oracle.read_numbers(self.tier, numbers))
+        found = verdict.judge(self.tier, statements, self.facts(data))
         return Verdicts(np.asarray(found.valid), np.asarray(found.follow), [verdict.ERRORS[error] for error in np.asarray(found.error)])
 
     def pictures(self, data: np.ndarray) -> np.ndarray:
         return scenes.PALETTE[scenes.decode(data)] if self.coded else np.asarray(data, np.uint8)
+
+    def facts(self, data: np.ndarray) -> oracle.Facts:
+        """What data show."""
+        numbers = jnp.asarray(scenes.decode(data), jnp.int32) if self.coded else oracle.nearest(jnp.asarray(data))
+        return oracle.read_numbers(self.tier, numbers)
+
+    def cell(self, number: int) -> np.ndarray:
+        """bool of the shape of one example of the data (a channel for all), true in one cell."""
+        size = scenes.CELL // scenes.PATCH if self.coded else scenes.CELL
+        row, column = divmod(number, self.tier.side)
+        found = np.zeros((self.tier.side * size,) * 2, bool)
+        found[row * size :][:size, column * size :][:, :size] = True
+        return found if self.coded else found[..., None]

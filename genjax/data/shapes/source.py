@@ -1,7 +1,13 @@
-"""shapes as a data set: `shapes:s16` of pictures, `shapes_codes:s16` of the same scenes as codes, both with captions.
+"""shapes as a data set: `shapes:s16` of pictures, `shapes_codes:s16` of the same scenes as codes, both with captions, and `shapes_answers:s16` of
+the codes with something to say of them (`answers`).
 
-An argument is a tier, and after it at most one thing that is held out and the weight of negations: `s16`, `s16/comp1`, `s16/p_neg=0`,
-`s24/neg/p_neg=0.3`. Row i of a split is a function of i alone, made when it is asked for: nothing is stored and nothing is read.
+An argument is a tier, and after it at most one thing that is held out, and options: `s16`, `s16/comp1`, `s16/p_neg=0`, `s24/neg/p_neg=0.3`.
+
+    p_neg=0.3        the weight of negations
+    clauses=1        every caption has so many statements; without it there are one to three
+    task=caption     of shapes_answers: pictures are described, or (`question`) questions about them are answered
+
+Row i of a split is a function of i alone, made when it is asked for: nothing is stored and nothing is read.
 
     held out     train                         eval
     (nothing)    98 % of scenes, by a hash     another 1 %
@@ -17,12 +23,13 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from genjax.data.base import Arrays, Source
-from genjax.data.shapes import captions, counter, language, scenes, splits
+from genjax.data.shapes import answers, captions, counter, language, scenes, splits
+from genjax.data.shapes.answers import Layout, SceneQuestions, Task
 from genjax.data.shapes.captions import Speaker
 from genjax.data.shapes.prompts import ScenePrompts
 from genjax.data.shapes.scenes import CODES, TIERS, Scenes, Tier
@@ -80,13 +87,16 @@ class SceneRows:
     def tier(self) -> Tier:
         return self.speaker.tier
 
+    def state(self, indices: np.ndarray) -> np.ndarray:
+        """uint64 [n], of what is said of each row."""
+        return counter.fold(counter.fold(counter.start(_SEED), 1000 + list(splits.SHARES).index(self.split)), indices)
+
     def rows(self, indices: np.ndarray) -> Arrays:
         drawn = self.scenes(indices)
-        state = counter.fold(counter.fold(counter.start(_SEED), 1000 + list(splits.SHARES).index(self.split)), indices)
         return {
             "image": scenes.image(self.tier, drawn),
             "codes": scenes.codes(self.tier, drawn).astype(np.int32),
-            "caption": self.speaker.draw(drawn, state, must=self.statement),
+            "caption": self.speaker.draw(drawn, self.state(indices), must=self.statement),
         }
 
 
@@ -104,13 +114,36 @@ class CodeRows:
         return {"tokens": found["codes"], "caption": found["caption"]}
 
 
+@dataclasses.dataclass(frozen=True)
+class AnswerRows:
+    """The same scenes with something to say of them."""
+
+    pictures: SceneRows
+    task: Task
+    layout: Layout
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def rows(self, indices: np.ndarray) -> Arrays:
+        drawn = self.pictures.scenes(indices)
+        said = self.task.draw(self.pictures.speaker, drawn, self.pictures.state(indices), self.pictures.statement)
+        return self.layout.rows(scenes.codes(self.pictures.tier, drawn), *said)
+
+    def exact_nats(self, rows: Arrays) -> np.ndarray:
+        """-log p [n] of the answers given what is asked."""
+        shown = answers.shown(self.pictures.tier, self.layout.pictures(rows))
+        said = [np.pad(words, (0, self.layout.answer - len(words)), constant_values=language.PAD) for words in answers.said_in(rows)]
+        return -self.task.log2_prob(self.pictures.speaker, shown, np.array(said)) * math.log(2)
+
+
 def open_shapes(argument: str, data_dir: str | None = None) -> Source:
     """Pictures uint8 [n, H, W, 3]; `codes` int32 [n, H/2, W/2] and `caption` int32 [n, 24] beside them.
 
     Raises:
       UsageError: there is no such tier, or nothing of that name can be held out of it.
     """
-    train, held_out = _splits(argument)
+    train, held_out = _splits(_options("shapes", argument))
     spec = DataSpec("shapes:" + argument, "image", (train.tier.pixels,) * 2 + (3,), 256, palette=tuple(map(tuple, scenes.PALETTE.tolist())), **_TOLD)
     return Source(spec, {"train": train, "eval": held_out}, exact_nats=_exact_nats(held_out, "codes"), prompts=ScenePrompts(train.tier, coded=False))
 
@@ -121,7 +154,7 @@ def open_shapes_codes(argument: str, data_dir: str | None = None) -> Source:
     Raises:
       UsageError: as in `open_shapes`.
     """
-    train, held_out = _splits(argument)
+    train, held_out = _splits(_options("shapes_codes", argument))
     spec = DataSpec("shapes_codes:" + argument, "tokens", (train.tier.patches,) * 2, CODES, **_TOLD)
     return Source(
         spec,
@@ -129,6 +162,31 @@ def open_shapes_codes(argument: str, data_dir: str | None = None) -> Source:
         exact_nats=_exact_nats(held_out, "tokens"),
         prompts=ScenePrompts(train.tier, coded=True),
     )
+
+
+def open_shapes_answers(argument: str, data_dir: str | None = None) -> Source:
+    """The codes of the same scenes, each with its caption or with a question and its answer, as rows of text.
+
+    Raises:
+      UsageError: as in `open_shapes`, or there is no such task.
+    """
+    options = _options("shapes_answers", argument, task="question")
+    task = answers.task_of(options.what, options.values["task"])
+    pictures = [_with_least(part, task.least) for part in _splits(options)]
+    tier, longest = pictures[0].tier, max(task.answer(part.speaker) for part in pictures)
+    layout = Layout(tier.patches**2, task.question, longest)
+    train, held_out = (AnswerRows(part, task, layout) for part in pictures)
+    return Source(
+        DataSpec("shapes_answers:" + argument, "tokens", (layout.length,), answers.LEVELS, 0, TRAIN_SIZE, EVAL_SIZE, unit="answer", prompted=True),
+        {"train": train, "eval": held_out},
+        exact_nats=None if held_out.pictures.statement else held_out.exact_nats,
+        questions=SceneQuestions(tier, options.values["task"], layout),
+    )
+
+
+def _with_least(rows: SceneRows, least: int) -> SceneRows:
+    """The rows with at least so many objects each."""
+    return dataclasses.replace(rows, counts=range(max(least, rows.counts.start), rows.counts.stop))
 
 
 _TOLD: dict[str, Any] = {
@@ -152,31 +210,47 @@ def _exact_nats(held_out: SceneRows, codes: str) -> Callable[[Arrays], np.ndarra
     return nats
 
 
-def _splits(argument: str) -> tuple[SceneRows, SceneRows]:
-    """The rows of the train and of the eval split that an argument names."""
+class Options(NamedTuple):
+    """An argument: `what` it is of, for people; a tier; what is held out, or ""; and the values of options by name."""
+
+    what: str
+    tier: Tier
+    held_out: str
+    values: dict[str, str]
+
+
+def _options(kind: str, argument: str, **more: str) -> Options:
+    """The parts of an argument; `more` are options that only this kind has, with their defaults."""
     name, *options = argument.split("/")
-    what = f"data source 'shapes:{argument}'"
+    what, held_out = f"data source '{kind}:{argument}'", ""
+    values = {"p_neg": str(Speaker.p_neg), "clauses": ""} | more
     if name not in TIERS:
         raise UsageError(f"{what}: the tiers are {', '.join(TIERS)}{did_you_mean(name, TIERS)}")
-    tier, held_out, p_neg = TIERS[name], "", Speaker.p_neg
     for option in options:
-        key, _, value = option.partition("=")
-        if key == "p_neg":
-            p_neg = _weight(what, value)
+        key, equals, value = option.partition("=")
+        if equals and key in values:
+            values[key] = value
         elif option in HELD_OUT and not held_out:
             held_out = option
         else:
-            raise UsageError(f"{what}: after the tier come one of {', '.join(HELD_OUT[1:])}, and p_neg=NUMBER{did_you_mean(option, HELD_OUT)}")
+            known = ", ".join(f"{key}=..." for key in values)
+            raise UsageError(f"{what}: after the tier come one of {', '.join(HELD_OUT[1:])}, and {known}{did_you_mean(option, HELD_OUT)}")
+    return Options(what, TIERS[name], held_out, values)
+
+
+def _splits(options: Options) -> tuple[SceneRows, SceneRows]:
+    """The rows of the train and of the eval split that an argument names."""
+    what, tier, held_out, values = options
     combination = held_out if held_out in splits.HELD_OUT else ""
     statement = held_out if held_out in captions.HELD_OUT else ""
     least = LEAST.get(held_out, 0)
     dense = held_out == "dense"
     if max(least, tier.max_count + dense) > (tier.cells if dense else tier.max_count):
         raise UsageError(f"{what}: {tier.name} has {tier.cells} cells and at most {tier.max_count} objects, too few for '{held_out}'")
-    speaker = Speaker(tier, p_neg, statement)
-    train = SceneRows(speaker, "train", tier.counts, combination, False, "", TRAIN_SIZE)
+    p_neg, clauses = _weight(what, values["p_neg"]), _clauses(what, values["clauses"])
+    train = SceneRows(Speaker(tier, p_neg, statement, clauses), "train", tier.counts, combination, False, "", TRAIN_SIZE)
     return train, SceneRows(
-        speaker=Speaker(tier, p_neg, "", 4 if held_out == "len" else None),
+        speaker=Speaker(tier, p_neg, "", 4 if held_out == "len" else clauses),
         split="all" if combination or dense else "test" if held_out == "test" else "val",
         counts=range(tier.max_count + 1, tier.max_count + 2) if dense else range(least, tier.max_count + 1),
         combination=combination,
@@ -194,3 +268,10 @@ def _weight(what: str, value: str) -> float:
     if not 0 <= weight <= 1:
         raise UsageError(f"{what}: p_neg is a number from 0 to 1, not '{value}'")
     return weight
+
+
+def _clauses(what: str, value: str) -> int | None:
+    most = max(captions.CLAUSES)
+    if value not in ("", *map(str, captions.CLAUSES)):
+        raise UsageError(f"{what}: clauses is a number from 1 to {most}, not '{value}'")
+    return int(value) if value else None

@@ -51,3 +51,37 @@ def test_the_standard_error_of_a_drawn_mean_is_honest():
 def test_an_impossible_caption_is_refused():
     with pytest.raises(UsageError, match="of none of the 450 scenes"):
         posterior.given_caption(Speaker(S8), language.parse("two hearts"))
+
+
+def test_a_hidden_cell_is_occupied_by_the_rule_of_succession_where_all_cells_can_be():
+    """On S16, where K = n = 4: (k + 1) / (n + 1) of k objects in the others, as for the next of n draws under a uniform prior."""
+    tier = scenes.TIERS["s16"]
+    contents = np.array([[0, 0, 0, 7], [5, 0, 0, 0], [5, 9, 0, 0], [5, 9, 11, 3]])
+    found = posterior.hidden_cell(tier, scenes.Scenes(np.zeros(4, int), contents), 3)
+    np.testing.assert_allclose(1 - found[:, 0], [1 / 5, 2 / 5, 3 / 5, 4 / 5], rtol=1e-12)
+    np.testing.assert_allclose(found.sum(axis=1), 1.0, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["s8", "s16", "s24"])
+def test_the_posterior_of_a_hidden_cell_is_that_of_the_ideal_model(name):
+    """By the gradient of the evidence of all codes but those of the cell (`bayes`), which sums over all scenes."""
+    import jax
+
+    from genjax.data.shapes import bayes
+
+    tier = scenes.TIERS[name]
+    drawn, cell = scenes.sample(tier, 40, seed=3), tier.cells - 1
+    known = np.ones((40, tier.patches, tier.patches), bool)
+    known[:, -4:, -4:] = False
+    with jax.enable_x64(True):
+        weights = np.asarray(bayes.posterior(tier, bayes.code_phi(tier, scenes.codes(tier, drawn).astype(np.int32), known))).sum(axis=1)[:, cell]
+    if name == "s8":  # the background is hidden as well, and tells nothing
+        assert weights.shape == (40, scenes.CONTENTS)
+    np.testing.assert_allclose(posterior.hidden_cell(tier, drawn, cell), weights, rtol=1e-9, atol=1e-12)
+
+
+def test_neutral_rates_of_negation_are_those_of_the_design():
+    table = {"s16": (0.2207, 0.2477, 0.0351), "s24": (0.3059, 0.3399, 0.0520), "s32": (0.3784, 0.4165, 0.0685)}
+    for name, rates in table.items():
+        found = [posterior.negated(scenes.TIERS[name], share) for share in (1 / 8, 1 / 7, 1 / 56)]
+        np.testing.assert_allclose(found, rates, atol=5e-5)

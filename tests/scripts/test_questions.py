@@ -1,0 +1,39 @@
+"""Questions about pictures from training to an answer: train.py, evaluate.py, sample.py --image --question."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from genjax.data.shapes import scenes
+from tests.conftest import TOY, ToyRun
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory):
+    path = tmp_path_factory.mktemp("pictures") / "x.png"
+    circle = scenes.Scenes(np.array([1]), np.array([[int(scenes.content(1, 0, 0))]]))
+    Image.fromarray(scenes.image(scenes.TIERS["s8"], circle)[0]).save(path)
+    return path
+
+
+@pytest.mark.parametrize("variant, question", [("questions", ["--question=how many hearts?"]), ("masked_captions", [])])
+def test_a_model_of_questions_is_trained_measured_and_asked(variant, question, picture, tmp_path, run_script):
+    from genjax.evaluation.monitors import monitors
+    from genjax.training.loop import train
+
+    values = TOY | {"train.duration": "8 steps", "train.accumulation": 1, "evaluate.examples": 16, "masked_diffusion.steps": 3}
+    run = ToyRun(tmp_path / "run", f"configs/shapes_answers.py:{variant}", {name: str(value) for name, value in values.items()})
+    train(run.config, run.path, monitors)
+    ended = run_script("evaluate", f"--workdir={run.path}")
+    assert (ended.code, ended.err) == (0, "")
+    assert "bits/answer" in ended.out and "the commonest answer" in ended.out
+    record = json.loads(next(run.path.glob("evaluation_step8_*.json")).read_text())["questions"]
+    assert set(record["all"]) == {"model", "commonest"}
+    ended = run_script("sample", f"--workdir={run.path}", f"--image={picture}", *question)
+    assert (ended.code, ended.err) == (0, "")
+    assert len(ended.out.splitlines()) == 1
+    for wrong, told in ([f"--image={picture}", "--question=how many dogs?"], "question"), (["--question=how many hearts?"], "give --image"):
+        refused = run_script("sample", f"--workdir={run.path}", *wrong)
+        assert refused.code == 2 and told in refused.err
