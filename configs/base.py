@@ -25,7 +25,7 @@ FIELDS = {
         "source": field(
             "digits",
             "digits (embedded) | shapes:<tier> | shapes_codes:<tier> | tfds:<name> | npz:<file> | text:<file or folder> | pairs:<files> | "
-            "points:<distribution> | moving:<what> | spoken_digit | audio:<folder> | "
+            "points:<distribution> | moving:<what> | spoken_digit | audio:<folder> | emoji | "
             "python_stdlib (embedded) | tfds_text:<name> | markov (made up)",
         ),
         "dir": field(None, "folder of prepared tensorflow-datasets; None: GENJAX_DATA_DIR, then the library's own", kind=str, late=True),

@@ -69,8 +69,8 @@ class Verdicts(NamedTuple):
         return self.valid & self.follow
 
 
-class Prompts(Protocol):
-    """A language in which examples can be asked for, and an oracle of whether what was drawn is what was asked."""
+class Language(Protocol):
+    """What captions say."""
 
     def encode(self, text: str) -> np.ndarray:
         """The caption int32 [S] that a text is; UsageError where it is none."""
@@ -79,6 +79,10 @@ class Prompts(Protocol):
     def decode(self, caption: np.ndarray) -> str:
         """The text of a caption [S]."""
         ...
+
+
+class Prompts(Language, Protocol):
+    """A language in which examples can be asked for, and an oracle of whether what was drawn is what was asked."""
 
     def category(self, caption: np.ndarray) -> str:
         """What kind of statement a caption [S] makes."""
@@ -128,6 +132,7 @@ class Source:
       dialogues: for prompts with answers, those of each split; else none.
       exact_nats: rows of the eval split -> -log p of their data [n] under the distribution that they were drawn from; None where it is not known.
       prompts: the language of captions and the oracle of what they ask for; None without.
+      words: the language of captions where there is no oracle; else None.
       medium: how people take in what is drawn; images are pictures, and None leaves anything else to its array.
       figures: data [n, ...], held out or drawn -> what can be told of them by one who knows what they are: name -> number; None where there is none.
     """
@@ -138,6 +143,7 @@ class Source:
     dialogues: Mapping[str, Sequence[Dialogue]] = dataclasses.field(default_factory=dict)
     exact_nats: Callable[[Arrays], np.ndarray] | None = None
     prompts: Prompts | None = None
+    words: Language | None = None
     medium: Medium | None = None
     figures: Callable[[np.ndarray], dict[str, float]] | None = None
 
@@ -145,6 +151,11 @@ class Source:
         for split in ("train", "eval"):
             if len(self.splits[split]) == 0:
                 raise DataError(f"{self.spec.name}: no rows are left for the {split} split")
+
+    @property
+    def language(self) -> Language | None:
+        """That of captions."""
+        return self.prompts or self.words
 
     @property
     def shown(self) -> Medium | None:

@@ -75,11 +75,11 @@ class Distribution:
         bits a point: the mean of -log2 P, which of true points is the entropy; less is a sign of missing spread.
         chamfer: the mean of the distances from a point to the nearest centre, and from a centre to the nearest point, on [-1, 1].
         """
-        from scipy.spatial import cKDTree
+        from scipy.spatial import KDTree
 
         flat = points.reshape(-1, points.shape[-1])
         places, heavy = unit(flat), self.centres
-        there, back = cKDTree(heavy).query(places)[0], cKDTree(places).query(heavy)[0]
+        there, back = KDTree(heavy).query(places)[0], KDTree(places).query(heavy)[0]
         bits = self.nats(flat) / math.log(2)
         return {"bits a point": float(np.mean(bits)), "chamfer": float(np.mean(there) + np.sum(self.weights * back)) / 2}
 

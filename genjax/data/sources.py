@@ -13,6 +13,7 @@ from pathlib import Path
 from genjax.data.audio import open_audio, open_spoken_digit
 from genjax.data.base import Rows, Source
 from genjax.data.digits import open_digits
+from genjax.data.emoji import open_emoji
 from genjax.data.markov import open_markov
 from genjax.data.moving import open_moving
 from genjax.data.npz import open_npz
@@ -35,6 +36,7 @@ OPENERS: dict[str, Callable[[str, str | None], Source]] = {
     "moving": open_moving,  # moving:shapes          short films that are made up
     "spoken_digit": open_spoken_digit,  # spoken_digit       spoken digits, from the files as they were published
     "audio": open_audio,  #   audio:folder           sound of your own
+    "emoji": open_emoji,  #   emoji                  named pictures, from the files as they were published
 }
 
 CORPORA: dict[str, Callable[[str, str | None], Corpus]] = {

@@ -41,10 +41,10 @@ def sample(path: str, overrides: Mapping[str, str], *, out: str | None, label: i
     trained = load(path, overrides, weights=weights, step=step)
     spec, count, tokenizer = trained.run.source.spec, trained.run.config.sample.count, trained.run.source.tokenizer
     _check_label(trained, path, label)
-    prompts = trained.run.source.prompts
-    told = trained.run.captioned and prompts is not None
+    prompts, language = trained.run.source.prompts, trained.run.source.language
+    told = trained.run.captioned and language is not None
     require(not prompt or tokenizer is not None or told, f"--prompt: the model of {path} writes no text and knows no captions")
-    caption = prompts.encode(prompt) if prompts is not None and told and prompt else None
+    caption = language.encode(prompt) if language is not None and told and prompt else None
     started = time.monotonic()
     evaluator, shown = Evaluator(trained.run), []
     if tokenizer is not None and trained.run.source.dialogues and answers.can(trained.run):
@@ -161,7 +161,8 @@ def edit(
         require(spec.key == "image", f"--image={image}: the model of {path} knows no pictures from files, give --image=held_out")
         before, labels = edits.read_image(image, spec)[None], None
         require(label is not None or trained.run.classes == 0, "--image=FILE needs --label, its class")
-    given, keep = {spec.key: before}, None
+    given: dict[str, np.ndarray] = {spec.key: before}
+    keep = None
     if redraw is not None:
         keep = ~edits.read_region(redraw, spec)
         given["mask"] = np.broadcast_to(keep, before.shape)
