@@ -69,7 +69,7 @@ def test_clips_are_resampled_cut_and_mixed_to_one_channel(tmp_path):
     assert source.spec.num_classes == 0 and source.shown.rate == 2000
     for each in heard:
         assert np.abs(np.fft.rfft(each)).argmax() == 64  # 250 Hz are 64 periods in 512 values
-    np.testing.assert_allclose(heard[0][50:], heard[1][50:], atol=0.05)  # beyond the filter's first values
+    np.testing.assert_allclose(heard[0][50:], heard[1][50:], atol=0.08)  # beyond the filter's first values
 
 
 def test_silence_is_silence(tmp_path):

@@ -37,9 +37,9 @@ def test_the_probability_of_a_cell_is_the_integral_of_the_density_over_it(axes):
 
 
 def test_one_wide_normal_has_the_entropy_of_its_density_less_that_of_a_cell():
-    """H(rounded) -> h(x) - log D, and h = log(2 pi e s^2) in the plane, where cells are small beside s and the edges are far away."""
-    distribution = Distribution(np.zeros((1, 2)), np.ones(1), 0.15)
-    np.testing.assert_allclose(distribution.entropy, math.log(2 * math.pi * math.e * 0.15**2) - 2 * math.log(2 / (LEVELS - 1)), rtol=1e-5)
+    """H = log(2 pi e (s^2 + D^2 / 12)) - 2 log D in the plane, with Sheppard's correction of the variance, where the edges are far away."""
+    distribution, width = Distribution(np.zeros((1, 2)), np.ones(1), 0.15), 2 / (LEVELS - 1)
+    np.testing.assert_allclose(distribution.entropy, math.log(2 * math.pi * math.e * (0.15**2 + width**2 / 12)) - 2 * math.log(width), rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", FLAT)
