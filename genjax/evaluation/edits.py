@@ -69,7 +69,7 @@ _ACROSS, _HEIGHT = 12, 64  # images side by side, and dots that each is about hi
 
 
 def before_and_after(before: np.ndarray, keep: np.ndarray | None, after: np.ndarray, source: Source) -> np.ndarray:
-    """The data [n, ...] above what was kept of them (the rest gray) and what became of them, in bands of twelve side by side, or fewer that are wide."""
+    """The data [n, ...] above what was kept of them (the rest gray) and what became of them, in bands of twelve or fewer side by side."""
     rows = [before] if keep is None else [before, np.where(keep, before, source.spec.levels // 2)]
     shown, shades = [media.still(source, group) for group in (*rows, after)], dataclasses.replace(source.spec, levels=256)
     across = _ACROSS if shown[0].shape[2] < 48 else _ACROSS // 3

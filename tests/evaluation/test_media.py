@@ -118,8 +118,8 @@ def test_before_and_after_of_films():
     keep = np.zeros((4, 1, 1, 1), bool)
     keep[:2] = True
     picture = edits.before_and_after(FILMS, keep, FILMS[::-1], source(FILMS, 5, Frames(5)))
-    factor, gap = 13, 6  # strips of 3 x 15 pixels, three rows of twelve
-    assert picture.shape == (3 * (3 * factor + gap) - gap, 12 * (15 * factor + gap) - gap)
+    factor, gap = 21, 10  # strips of 3 x 15 pixels, three rows of six
+    assert picture.shape == (3 * (3 * factor + gap) - gap, 6 * (15 * factor + gap) - gap)
     first = picture[: 3 * factor, : 15 * factor : factor], picture[3 * factor + gap :][: 3 * factor, : 15 * factor : factor]
     np.testing.assert_array_equal(first[0][:, :7], first[1][:, :7])
     assert (np.delete(first[1][:, 8:], 3, axis=1) == 128).all(), "what is drawn anew is gray"
