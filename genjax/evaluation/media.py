@@ -21,7 +21,8 @@ from genjax.data.base import Cloud, Frames, Pictures, Sound, Source
 from genjax.evaluation import pictures
 from genjax.types import DataSpec
 
-_WIDEST = 1600  # pixels of a sheet whose pictures are not the data themselves
+_WIDEST = 1600  # dots across a sheet whose pictures are not the data themselves
+_ALONE = 256  # dots that its only picture is about high
 _PAUSE = 0.1  # seconds between sounds
 _RANGE = 60.0  # decibels from white to black in a spectrogram
 
@@ -30,6 +31,7 @@ def sheet(source: Source, data: np.ndarray, columns: int, *, height: int = 40) -
     """Rows [n, ...] as one picture, as in `pictures.sheet`; fewer columns where the pictures of a medium are wide."""
     stills = still(source, data)
     if not isinstance(source.shown, Pictures):
+        height = height if len(stills) > 1 else _ALONE
         factor = max(1, height // stills.shape[1])
         columns = max(1, min(columns, len(stills), _WIDEST // (factor * stills.shape[2])))
     return pictures.sheet(stills, _shades(source.spec), columns, height=height)
@@ -68,7 +70,7 @@ def _sounds(medium: Sound, data: np.ndarray, spec: DataSpec) -> np.ndarray:
     return np.round(255 * below).astype(np.uint8)[..., None]
 
 
-def _clouds(medium: Cloud, data: np.ndarray, spec: DataSpec, side: int = 96) -> np.ndarray:
+def _clouds(medium: Cloud, data: np.ndarray, spec: DataSpec, side: int = 128) -> np.ndarray:
     """Dark dots; in three dimensions seen from the side and above, nearer ones darker."""
     points = np.asarray(data, np.float64) * (2 / (spec.levels - 1)) - 1
     points = points.reshape(1, -1, points.shape[-1]) if points.shape[1] == 1 else points

@@ -72,10 +72,10 @@ def test_films_are_strips_and_move(tmp_path):
 
 def test_points_are_dots_where_they_are():
     """In the plane: x to the right, y up, the corners in the corners. One point a row: all rows in one picture."""
-    data = np.array([[[0, 0], [95, 10]], [[95, 95], [0, 95]]], np.uint8)
-    clouds = media.still(source(data, 96, Cloud()), data)[..., 0]
-    assert {(n, *map(int, at)) for n in range(2) for at in np.argwhere(clouds[n] < 255)} == {(0, 95, 0), (0, 85, 95), (1, 0, 95), (1, 0, 0)}
-    single = media.still(source(data.reshape(4, 1, 2), 96, Cloud()), data.reshape(4, 1, 2))
+    data = np.array([[[0, 0], [127, 10]], [[127, 127], [0, 127]]], np.uint8)
+    clouds = media.still(source(data, 128, Cloud()), data)[..., 0]
+    assert {(n, *map(int, at)) for n in range(2) for at in np.argwhere(clouds[n] < 255)} == {(0, 127, 0), (0, 117, 127), (1, 0, 127), (1, 0, 0)}
+    single = media.still(source(data.reshape(4, 1, 2), 128, Cloud()), data.reshape(4, 1, 2))
     np.testing.assert_array_equal(single[0, ..., 0], np.minimum(*clouds))
 
 
