@@ -26,7 +26,8 @@ FIELDS = {
         "source": field(
             "digits",
             "digits (embedded) | shapes:<tier> | shapes_codes:<tier> | shapes_answers:<tier> | tfds:<name> | npz:<file> | text:<file or folder> | "
-            "pairs:<files> | python_stdlib (embedded) | tfds_text:<name> | markov (made up)",
+            "pairs:<files> | points:<distribution> | moving:<what> | spoken_digit | audio:<folder> | emoji | python_stdlib (embedded) | "
+            "tfds_text:<name> | markov (made up)",
         ),
         "dir": field(None, "folder of prepared tensorflow-datasets; None: GENJAX_DATA_DIR, then the library's own", kind=str, late=True),
         "batch_size": field(64, "examples a step, over all devices and micro-batches", at_least=1),
@@ -79,7 +80,7 @@ FIELDS = {
     "noise_prediction": {
         "autoencoder": field(None, "--workdir of a trained autoencoder, with the same autoencoder.*, to work in its latents; None: pixels", kind=str),
         "network": field("trunk", "the denoiser: the shared transformer over patches (a DiT), or a U-Net", choices=("trunk", "unet")),
-        "patch_size": field(1, "a position of the trunk is a patch of this many pixels a side", at_least=1),
+        "patch_size": field((1,), "a position of the trunk is a patch of this many values a side; or one number for each axis", at_least=1),
         "prediction": field("eps", "what the network's output means", choices=("eps", "x0", "score", "v", "flow", "velocity", "edm")),
         "scaling": field("vp", "how alpha and sigma are read off the log-SNR", choices=("vp", "ve", "flow", "subvp")),
         "curve": field(
@@ -173,7 +174,7 @@ FIELDS = {
         "draws": field(4, "latents drawn for each example of a likelihood, of the autoencoder or in its latents", at_least=2, late=True),
     },
     "classifier": {
-        "patch_size": field(4, "a position is a patch of this many pixels a side", at_least=1),
+        "patch_size": field((4,), "a position is a patch of this many values a side; one number, or one for each axis", at_least=1),
     },
     "next_token": {
         "attention": field(

@@ -124,6 +124,8 @@ class Field:
             value = float(value)
         if self.kind is Duration and isinstance(value, str | int | float) and not isinstance(value, bool):
             return self._check_duration(str(value))
+        if self.kind is tuple and type(value) is int:
+            value = (value,)
         if self.kind is tuple and isinstance(value, list | tuple):
             return self._check_numbers(tuple(value))
         if self.kind is Choice and isinstance(value, str):
@@ -198,7 +200,7 @@ def load(name: str, fields: Mapping[str, Field], overrides: Mapping[str, str] | 
     values = dict(leaves(check(apply(config, fields, overrides or {}), fields)))
     # A run must find its data from whatever folder it is used in.
     kind, _, file = values.get("data.source", "").partition(":")
-    if kind in ("npz", "text") and file:
+    if kind in ("npz", "text", "audio") and file:
         values["data.source"] = f"{kind}:{Path(file).expanduser().resolve()}"
     if kind == "pairs" and file:
         values["data.source"] = f"{kind}:{_resolved(file)}"

@@ -20,6 +20,7 @@ Batch = dict[str, Array]
 
 # The keys of a batch mean the same to every objective; B is the number of rows.
 #   image   [B, H, W, C]  integer levels in [0, spec.levels)
+#   array   [B, *axes, C] the same of any number of axes: sound [T, 1], points [N, 2], frames of a film [F, H, W, C]
 #   tokens  [B, T]        integer ids in [0, spec.levels); [B, h, w] where they lie in a plane, read row by row
 #   codes   [B, h, w]     the picture of `image` as numbers of a lossless code book, beside it
 #   caption [B, T']       ids of words that describe the row, padded with 0
@@ -44,8 +45,8 @@ class DataSpec:
 
     Attributes:
       name: the data source as the config names it.
-      key: the batch key that holds the array, "image" or "tokens".
-      shape: the shape of one example, [H, W, C] or [T] or [h, w].
+      key: the batch key that holds the array, "image", "array" or "tokens".
+      shape: the shape of one example, [H, W, C] or [*axes, C], or [T] or [h, w].
       levels: every value is an integer in [0, levels).
       num_classes: labels are integers in [0, num_classes); 0 when there are none.
       train_size, eval_size: examples in each split.
@@ -58,7 +59,7 @@ class DataSpec:
     """
 
     name: str
-    key: Literal["image", "tokens"]
+    key: Literal["image", "array", "tokens"]
     shape: tuple[int, ...]
     levels: int
     num_classes: int
@@ -69,6 +70,11 @@ class DataSpec:
     words: int = 0
     caption_length: int = 0
     palette: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def ordered(self) -> bool:
+        """Values are steps on a line, with distances between them; tokens are names."""
+        return self.key != "tokens"
 
     @property
     def num_dims(self) -> int:

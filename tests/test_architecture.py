@@ -2,15 +2,19 @@
 
 import ast
 import io
+import json
 import re
 import subprocess
 import sys
 import tokenize
+import wave
+import zipfile
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 
 from genjax import config as configs
 
@@ -290,6 +294,21 @@ def test_every_recipe_trains(recipe, tmp_path):
     if config.data.source.partition(":")[0] == "text":
         (tmp_path / "book.txt").write_text("".join(f"{n} is a line of the book\n" for n in range(2000)))
         config = configs.load(recipe, FIELDS, SMALL | {"data.source": f"text:{tmp_path / 'book.txt'}"})
+    if config.data.source.partition(":")[0] == "spoken_digit":
+        for number in range(20):
+            with wave.open(str(tmp_path / f"{number % 2}_{number}.wav"), "wb") as file:
+                file.setparams((1, 2, 2000, 64, "NONE", ""))
+                file.writeframes(bytes(range(128)))
+        config = configs.load(recipe, FIELDS, SMALL | {"data.source": f"audio:{tmp_path}@length=64"})
+    if config.data.source.partition(":")[0] == "emoji":
+        (tmp_path / "noto_emoji").mkdir()
+        with zipfile.ZipFile(tmp_path / "noto_emoji" / "png72.zip", "w") as archive:
+            for number in range(20):
+                content = io.BytesIO()
+                Image.new("RGBA", (8, 8), (number, 0, 0)).save(content, format="PNG")
+                archive.writestr(f"{number}.png", content.getvalue())
+        (tmp_path / "noto_emoji" / "captions.json").write_text(json.dumps({f"{number}.png": ["red one"] for number in range(20)}))
+        config = configs.load(recipe, FIELDS, SMALL | {"data.source": "emoji:side=8", "data.dir": str(tmp_path)})
     configs.validate(config)
     if config.data.source.partition(":")[0] == "npz":
         pytest.skip(f"{config.data.source} is the user's own file")
@@ -303,7 +322,7 @@ def test_every_recipe_trains(recipe, tmp_path):
         assert np.isfinite(summary.metrics["loss"])
         run = Run.build(config)
         batch = next(eval_batches(run.source, 4))
-    request = {key: value for key, value in batch.items() if key in ("id", "label")}
+    request = {key: value for key, value in batch.items() if key in ("id", "label", "caption")}
     key = jax.eval_shape(lambda: jax.random.key(0))
     if run.objective.scores:
         likelihood = jax.eval_shape(run.objective.likelihood, run.abstract_state.params, batch, key)

@@ -114,6 +114,14 @@ def test_ranges():
             field(1.0, "").check(value)
 
 
+def test_one_number_is_a_list_of_one():
+    several = field((1,), "", at_least=1)
+    assert [several.parse("2"), several.parse("2,4,4"), several.check(2), several.check([2, 4])] == [(2,), (2, 4, 4), (2,), (2, 4)]
+    for wrong in (True, 0, 2.5, "2"):
+        with pytest.raises(ValueError, match="expected"):
+            several.check(wrong)
+
+
 def test_names():
     several = field(Names("a"), "", choices=("a", "b", "c"))
     assert several.parse("a, c").parts == ("a", "c") and several.parse("").parts == ()

@@ -15,7 +15,7 @@ from genjax.comparison import fairness, frontier, ledger
 from genjax.comparison.figures import bits_figure, curves_figure, frontier_figure, png
 from genjax.comparison.ledger import Row
 from genjax.comparison.plan import Plan
-from genjax.evaluation import pictures
+from genjax.evaluation import media
 from genjax.evaluation.baselines import Baseline
 from genjax.training.setup import Run
 from genjax.training.workdir import replace
@@ -36,7 +36,7 @@ TWO_BOUNDS = "Two upper bounds are not ranked either: the smaller may be the tig
 def write_report(folder: Path, plan: Plan, record: dict[str, Any], arms: Sequence[Arm], floor: Sequence[Baseline], run: Run) -> Path:
     """Writes report.html and the PNGs it shows into `folder`, prints the table, and returns the report's path."""
     sheets = []
-    if run.source.spec.key == "image":
+    if run.source.shown is not None:
         sheets = sample_sheets(plan, arms, run)
         for sheet in sheets:
             replace(folder / f"{sheet['name']}.png", sheet["bytes"])
@@ -86,13 +86,16 @@ def sample_sheets(plan: Plan, arms: Sequence[Arm], run: Run) -> list[dict[str, A
     rows = held_out.rows(np.arange(min(len(held_out), 200 * columns)))
     real = np.full((per_class, columns, *spec.shape), spec.levels - 1, np.uint8)  # white where a class has too few examples
     for column in range(columns):
-        found = rows["image"][rows["label"] == column] if run.classes else rows["image"][column::columns]
+        of_class = rows["label"] == column if run.classes else slice(column, None, columns)
+        found = rows[spec.key][of_class]
         real[: len(found[:per_class]), column] = found[:per_class]
     sheets = [("real", "real, held-out", real.reshape(-1, *spec.shape))]
     for arm in arms:
         unit = f"{arm.drawn.nfe:g} network evaluations each"
         sheets.append((arm.name, f"{arm.name}: {unit}", arm.drawn.data[: per_class * columns]))
-    return [{"name": f"samples_{name}", "caption": caption, "bytes": png(pictures.sheet(images, spec, columns))} for name, caption, images in sheets]
+    return [
+        {"name": f"samples_{name}", "caption": caption, "bytes": png(media.sheet(run.source, images, columns))} for name, caption, images in sheets
+    ]
 
 
 def bits_rows(arms: Sequence[Arm], floor: Sequence[Baseline]) -> list[dict[str, Any]]:

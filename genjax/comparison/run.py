@@ -69,7 +69,7 @@ class Arm:
         the data have no distances.
         """
         source = Run.build(self.config).source
-        if source.spec.key != "image":
+        if not source.spec.ordered:
             return {}
         key, data = source.spec.key, self.drawn.data
         train, held_out = (source.splits[split].rows(np.arange(min(len(source.splits[split]), _REFERENCE)))[key] for split in ("train", "eval"))

@@ -37,7 +37,7 @@ class Rows(Protocol):
     def __len__(self) -> int: ...
 
     def rows(self, indices: np.ndarray) -> Arrays:
-        """The examples at `indices` [n], each in [0, len): batch key -> [n, ...], "image" uint8, "tokens" and "label" int32."""
+        """The examples at `indices` [n], each in [0, len): batch key -> [n, ...], "image" and "array" uint8, "tokens" and "label" int32."""
         ...
 
 
@@ -69,8 +69,8 @@ class Verdicts(NamedTuple):
         return self.valid & self.follow
 
 
-class Prompts(Protocol):
-    """A language in which examples can be asked for, and an oracle of whether what was drawn is what was asked."""
+class Language(Protocol):
+    """What captions say."""
 
     def encode(self, text: str) -> np.ndarray:
         """The caption int32 [S] that a text is; UsageError where it is none."""
@@ -79,6 +79,10 @@ class Prompts(Protocol):
     def decode(self, caption: np.ndarray) -> str:
         """The text of a caption [S]."""
         ...
+
+
+class Prompts(Language, Protocol):
+    """A language in which examples can be asked for, and an oracle of whether what was drawn is what was asked."""
 
     def category(self, caption: np.ndarray) -> str:
         """What kind of statement a caption [S] makes."""
@@ -126,6 +130,30 @@ class Questions(Protocol):
         ...
 
 
+class Pictures(NamedTuple):
+    """Rows [H, W, C] that are looked at as they are."""
+
+
+class Cloud(NamedTuple):
+    """Rows [N, 2] or [N, 3] that are the coordinates of points."""
+
+
+class Frames(NamedTuple):
+    """Rows [F, H, W, C] that are films of so many frames a second."""
+
+    rate: int
+
+
+class Sound(NamedTuple):
+    """Rows [T, 1] that are heard, at so many values a second; `wave` makes amplitudes in [-1, 1] of levels."""
+
+    rate: int
+    wave: Callable[[np.ndarray], np.ndarray]
+
+
+Medium = Pictures | Cloud | Frames | Sound
+
+
 @dataclasses.dataclass(frozen=True)
 class Source:
     """A data set, ready to be read.
@@ -138,6 +166,9 @@ class Source:
       exact_nats: rows of the eval split -> -log p of their data [n] under the distribution that they were drawn from; None where it is not known.
       prompts: the language of captions and the oracle of what they ask for; None without.
       questions: what is asked about images, where rows are that; else None.
+      words: the language of captions where there is no oracle; else None.
+      medium: how people take in what is drawn; images are pictures, and None leaves anything else to its array.
+      figures: data [n, ...], held out or drawn -> what can be told of them by one who knows what they are: name -> number; None where there is none.
     """
 
     spec: DataSpec
@@ -147,11 +178,24 @@ class Source:
     exact_nats: Callable[[Arrays], np.ndarray] | None = None
     prompts: Prompts | None = None
     questions: Questions | None = None
+    words: Language | None = None
+    medium: Medium | None = None
+    figures: Callable[[np.ndarray], dict[str, float]] | None = None
 
     def __post_init__(self):
         for split in ("train", "eval"):
             if len(self.splits[split]) == 0:
                 raise DataError(f"{self.spec.name}: no rows are left for the {split} split")
+
+    @property
+    def language(self) -> Language | None:
+        """That of captions."""
+        return self.prompts or self.words
+
+    @property
+    def shown(self) -> Medium | None:
+        """`medium`, of images too."""
+        return Pictures() if self.medium is None and self.spec.key == "image" else self.medium
 
     @property
     def kept(self) -> dict[str, Any]:

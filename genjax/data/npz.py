@@ -1,10 +1,11 @@
 """A user's own arrays, in one .npz file (`np.savez`).
 
-  image   uint8 [N, H, W] or [N, H, W, C]     exactly one of these two
+  image   uint8 [N, H, W] or [N, H, W, C]     exactly one of these three
+  array   uint8 [N, ..., C]                   the same with any axes: sound [N, T, 1], points [N, n, 3], films [N, F, H, W, C]
   tokens  integer >= 0 [N, T]
   label   integer >= 0 [N]                    optional
-  eval_image | eval_tokens, eval_label        optional held-out split; without it, a fixed 10 % of the rows is held out
-  levels  one integer                         optional: every value is below it. Without it, 256 for images; for tokens the largest id
+  eval_image | ..., eval_label               optional held-out split; without it, a fixed 10 % of the rows is held out
+  levels  one integer                         optional: every value is below it. Without it, 256 for images and arrays; for tokens the largest id
                                               in the file plus one (at least 2), which is too few if the vocabulary has ids beyond it
 
 The file is outside our control, so everything is checked before anything is computed, and objects are never unpickled.
@@ -22,7 +23,8 @@ from genjax.data.base import ArrayRows, Arrays, Rows, Source, hold_out
 from genjax.errors import DataError, UsageError, did_you_mean
 from genjax.types import DataSpec
 
-_KEYS = ("image", "tokens", "label", "eval_image", "eval_tokens", "eval_label", "levels")
+_KINDS: tuple[Literal["image", "array", "tokens"], ...] = ("image", "array", "tokens")
+_KEYS = (*_KINDS, "label", *(f"eval_{kind}" for kind in _KINDS), "eval_label", "levels")
 _INT32_END = 2**31
 
 _log = logging.getLogger(__name__)
@@ -96,26 +98,28 @@ def _load(file: str) -> Arrays:
     return arrays
 
 
-def _kind(file: str, arrays: Arrays) -> Literal["image", "tokens"]:
-    kinds: list[Literal["image", "tokens"]] = [key for key in ("image", "tokens") if key in arrays]
+def _kind(file: str, arrays: Arrays) -> Literal["image", "array", "tokens"]:
+    kinds = [key for key in _KINDS if key in arrays]
     if len(kinds) != 1:
         found = f"the keys {', '.join(arrays)}" if arrays else "no keys"
-        raise DataError(f"{file}: has {found}; it needs exactly one of 'image' and 'tokens'")
-    stray = {"image": "eval_tokens", "tokens": "eval_image"}[kinds[0]]
-    if stray in arrays:
-        raise DataError(f"{file}: key '{stray}' does not go with '{kinds[0]}'")
+        raise DataError(f"{file}: has {found}; it needs exactly one of 'image', 'array' and 'tokens'")
+    for stray in (f"eval_{key}" for key in _KINDS if key != kinds[0]):
+        if stray in arrays:
+            raise DataError(f"{file}: key '{stray}' does not go with '{kinds[0]}'")
     return kinds[0]
 
 
 def _split(file: str, arrays: Arrays, prefix: str, kind: str) -> Arrays:
-    """One split in the types of a batch: 'image' uint8 [N, H, W, C] or 'tokens' int32 [N, T], and 'label' int32 [N]."""
+    """One split in the types of a batch: 'image' uint8 [N, H, W, C] or 'array' uint8 [N, ..., C] or 'tokens' int32 [N, T], and 'label' int32 [N]."""
     key, values = prefix + kind, arrays[prefix + kind]
-    if kind == "image":
+    if kind != "tokens":
         if values.dtype != np.uint8:
-            raise DataError(f"{file}: key '{key}' has dtype {values.dtype}; images are integer levels of dtype uint8")
-        if values.ndim not in (3, 4):
+            raise DataError(f"{file}: key '{key}' has dtype {values.dtype}; {kind}s are integer levels of dtype uint8")
+        if kind == "array" and values.ndim < 3:
+            raise DataError(f"{file}: key '{key}' has shape {values.shape}; arrays are [N, ..., C], with one axis or more between")
+        if kind == "image" and values.ndim not in (3, 4):
             raise DataError(f"{file}: key '{key}' has shape {values.shape}; images are [N, H, W] or [N, H, W, C]")
-        values = values[..., None] if values.ndim == 3 else values
+        values = values[..., None] if kind == "image" and values.ndim == 3 else values
     else:
         values = _integers(file, key, values, rank=2)
     if values.size == 0:
@@ -150,10 +154,10 @@ def _check_alike(file: str, kind: str, train: Arrays, held_out: Arrays) -> None:
 def _levels(file: str, arrays: Arrays, kind: str, splits: dict[str, Arrays]) -> int:
     largest = {("" if name == "train" else "eval_") + kind: int(split[kind].max()) for name, split in splits.items()}
     if "levels" not in arrays:
-        levels = 256 if kind == "image" else max(2, 1 + max(largest.values()))
+        levels = 256 if kind != "tokens" else max(2, 1 + max(largest.values()))
         _log.info("%s: no key 'levels', taking %d", file, levels)
         return levels
-    given, end = arrays["levels"], 256 if kind == "image" else _INT32_END
+    given, end = arrays["levels"], 256 if kind != "tokens" else _INT32_END
     if given.ndim != 0 or not np.issubdtype(given.dtype, np.integer) or not 2 <= given <= end:
         raise DataError(f"{file}: key 'levels' must be one integer from 2 to {end}")
     for key, value in largest.items():

@@ -10,11 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from genjax.data.audio import open_audio, open_spoken_digit
 from genjax.data.base import Rows, Source
 from genjax.data.digits import open_digits
+from genjax.data.emoji import open_emoji
 from genjax.data.markov import open_markov
+from genjax.data.moving import open_moving
 from genjax.data.npz import open_npz
 from genjax.data.pairs import Dialogues, pairs_source, read_pairs
+from genjax.data.points import open_points
 from genjax.data.shapes.source import open_shapes, open_shapes_answers, open_shapes_codes
 from genjax.data.text import Corpus, TextFormat, read_stdlib, read_text, text_source
 from genjax.data.tfds import open_tfds, read_tfds_text
@@ -29,6 +33,11 @@ OPENERS: dict[str, Callable[[str, str | None], Source]] = {
     "shapes": open_shapes,  # shapes:s16             captioned scenes whose entropy is known, as pictures
     "shapes_codes": open_shapes_codes,  # shapes_codes:s16   the same as codes
     "shapes_answers": open_shapes_answers,  # shapes_answers:s16/task=caption   the codes, and what is said of them or answered about them
+    "points": open_points,  # points:mixture         points of a known distribution
+    "moving": open_moving,  # moving:shapes          short films that are made up
+    "spoken_digit": open_spoken_digit,  # spoken_digit       spoken digits, from the files as they were published
+    "audio": open_audio,  #   audio:folder           sound of your own
+    "emoji": open_emoji,  #   emoji                  named pictures, from the files as they were published
 }
 
 CORPORA: dict[str, Callable[[str, str | None], Corpus]] = {

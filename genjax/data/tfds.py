@@ -131,7 +131,12 @@ def _builder(argument: str, folder: str | None) -> Any:
         where = f" and {folder} holds no such set" if folder else ""
         name = argument.split("/")[0].split(":")[0]
         raise DataError(f"tfds:{argument}: TFDS knows no set of this name{where}{did_you_mean(name, known)}") from error
-    except Exception as error:  # a config or version that does not exist, metadata that cannot be parsed, a feature that needs TensorFlow
+    except ModuleNotFoundError as error:  # the features Audio and Video
+        raise DataError(
+            f"tfds:{argument}: TFDS cannot open it without TensorFlow ({_first_line(error)}); sound is read by spoken_digit and "
+            "audio:FOLDER, and any array by npz:FILE"
+        ) from error
+    except Exception as error:  # a config or version that does not exist, metadata that cannot be parsed
         raise DataError(f"tfds:{argument}: TFDS cannot open it ({_first_line(error)})") from error
 
 

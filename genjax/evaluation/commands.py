@@ -7,7 +7,7 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from PIL import Image
 from genjax.config import require, to_json
 from genjax.data import pairs
 from genjax.data.base import Dialogue, Turn
-from genjax.evaluation import answers, baselines, edits, following, hidden_cell, negation, pictures, questions, texts
+from genjax.evaluation import answers, baselines, edits, following, hidden_cell, media, negation, pictures, questions, texts
 from genjax.evaluation.answers import Answers
 from genjax.evaluation.evaluator import Evaluator
 from genjax.evaluation.judge import Judge
@@ -29,6 +29,7 @@ from genjax.training.workdir import Workdir, is_primary, writing
 from genjax.types import Params
 
 _SHOWN = 5  # answers in the record of an evaluation
+_CALLED = {".png": "picture", ".wav": "sound", ".gif": "film"}
 
 
 def sample(path: str, overrides: Mapping[str, str], *, out: str | None, label: int | None, prompt: str, step: int | None, weights: str) -> Path:
@@ -40,10 +41,10 @@ def sample(path: str, overrides: Mapping[str, str], *, out: str | None, label: i
     trained = load(path, overrides, weights=weights, step=step)
     spec, count, tokenizer = trained.run.source.spec, trained.run.config.sample.count, trained.run.source.tokenizer
     _check_label(trained, path, label)
-    prompts = trained.run.source.prompts
-    told = trained.run.captioned and prompts is not None
+    prompts, language = trained.run.source.prompts, trained.run.source.language
+    told = trained.run.captioned and language is not None
     require(not prompt or tokenizer is not None or told, f"--prompt: the model of {path} writes no text and knows no captions")
-    caption = prompts.encode(prompt) if prompts is not None and told and prompt else None
+    caption = language.encode(prompt) if language is not None and told and prompt else None
     started = time.monotonic()
     evaluator, shown = Evaluator(trained.run), []
     if tokenizer is not None and trained.run.source.dialogues and answers.can(trained.run):
@@ -68,12 +69,14 @@ def sample(path: str, overrides: Mapping[str, str], *, out: str | None, label: i
         print(
             f"{count} samples of step {trained.step} ({weights} weights) in {seconds:.1f} s with compilation; {drawn.nfe:g} network evaluations each"
         )
-        if spec.key == "image" or prompts is not None:
+        columns = trained.run.classes if trained.run.classes and label is None else 10
+        if prompts is not None:
             picture = target.with_name(target.name + ".png")
-            columns = trained.run.classes if trained.run.classes and label is None else 10
-            images, of = (drawn.data, spec) if prompts is None else (prompts.pictures(drawn.data), dataclasses.replace(spec, levels=256))
-            Image.fromarray(pictures.sheet(images, of, columns)).save(picture)
+            Image.fromarray(pictures.sheet(prompts.pictures(drawn.data), dataclasses.replace(spec, levels=256), columns)).save(picture)
             print(f"  picture  {picture}")
+        elif trained.run.source.shown is not None:
+            for written in media.write(trained.run.source, drawn.data, columns, target):
+                print(f"  {_CALLED[written.suffix]:<8} {written}")
         if prompts is not None and caption is not None:
             verdicts = prompts.judge(np.tile(caption, (count, 1)), drawn.data)
             counted = ", ".join(f"{error} {n}" for error, n in Counter(verdicts.error).most_common())
@@ -117,17 +120,19 @@ def chat(path: str, overrides: Mapping[str, str], *, lines: Iterable[str], step:
 def film(path: str, overrides: Mapping[str, str], *, out: str | None, step: int | None, weights: str) -> list[Path]:
     """Writes how a run's model works as strips (a row an example, time from left to right) and as GIFs; returns their paths."""
     trained = load(path, overrides, weights=weights, step=step)
-    spec, written = trained.run.source.spec, []
-    require(spec.key == "image" and trained.run.objective.generates, f"--film: the model of {path} makes no images")
+    source, written = trained.run.source, []
+    of = dataclasses.replace(source.spec, levels=256)
+    require(trained.run.source.shown is not None and trained.run.objective.generates, f"--film: the model of {path} makes no images")
     target = _named(out) if out else Workdir(path).samples / f"film_step{trained.step}"
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         for name, frames in Evaluator(trained.run).film(trained.params, 8).items():
             few = np.round(np.linspace(0, len(frames) - 1, min(len(frames), 11))).astype(int)
             strip = target.with_name(f"{target.name}_{name}.png")
-            Image.fromarray(pictures.sheet(frames[few].swapaxes(0, 1).reshape(-1, *spec.shape), spec, len(few))).save(strip)
+            stills = np.stack([media.still(source, frame) for frame in frames])
+            Image.fromarray(pictures.sheet(stills[few].swapaxes(0, 1).reshape(-1, *stills.shape[2:]), of, len(few))).save(strip)
             moving = target.with_name(f"{target.name}_{name}.gif")
-            shots = [Image.fromarray(pictures.sheet(frame, spec, 4, height=80)) for frame in frames]
+            shots = [Image.fromarray(pictures.sheet(still, of, min(4, len(still)), height=80)) for still in stills]
             shots[0].save(moving, save_all=True, append_images=shots[1:], duration=[*[80] * (len(shots) - 1), 1500], loop=0)
             written += [strip, moving]
             print(f"  {name:<10} {strip}  {moving.name}")
@@ -175,16 +180,18 @@ def edit(
     """
     trained = load(path, overrides, weights=weights, step=step)
     spec = trained.run.source.spec
-    require(spec.key == "image", f"--image: the model of {path} knows no images")
+    require(spec.ordered, f"--image: the model of {path} knows no images")
     _check_label(trained, path, label)
     if image == "held_out":
         held_out = trained.run.source.splits["eval"]
         rows = held_out.rows(np.arange(min(trained.run.config.sample.count, len(held_out))))
-        before, labels = rows["image"], rows.get("label")
+        before, labels = rows[spec.key], rows.get("label")
     else:
+        require(spec.key == "image", f"--image={image}: the model of {path} knows no pictures from files, give --image=held_out")
         before, labels = edits.read_image(image, spec)[None], None
         require(label is not None or trained.run.classes == 0, "--image=FILE needs --label, its class")
-    given, keep = {"image": before}, None
+    given: dict[str, np.ndarray] = {spec.key: before}
+    keep = None
     if redraw is not None:
         keep = ~edits.read_region(redraw, spec)
         given["mask"] = np.broadcast_to(keep, before.shape)
@@ -194,10 +201,14 @@ def edit(
 
     target = _named(out) if out else Workdir(path).samples / f"edited_step{trained.step}"
     picture = target.with_name(target.name + ".png")
+    arrays: dict[str, Any] = {spec.key: drawn.data, "before": before}
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(target.with_name(target.name + ".npz"), image=drawn.data, before=before)
-        Image.fromarray(edits.before_and_after(before, keep, drawn.data, spec)).save(picture)
+        np.savez_compressed(target.with_name(target.name + ".npz"), **arrays)
+        if trained.run.source.shown is not None:
+            Image.fromarray(edits.before_and_after(before, keep, drawn.data, trained.run.source)).save(picture)
+    if trained.run.source.figures is not None:
+        _tell(trained.run.source.figures, {"edited": drawn.data, "before": before})
     print(f"{len(before)} images edited with step {trained.step} ({weights} weights), {drawn.nfe:g} network evaluations each")
     print(f"  picture  {picture}   (before{', what is drawn anew' if keep is not None else ''}, after)")
     return picture
@@ -212,24 +223,25 @@ def interpolate(path: str, overrides: Mapping[str, str], *, ends: str, out: str 
     """
     trained = load(path, overrides, weights=weights, step=step)
     spec, count = trained.run.source.spec, 11
-    require(spec.key == "image", f"--interpolate: the model of {path} knows no images")
+    require(spec.ordered and trained.run.source.shown is not None, f"--interpolate: the model of {path} knows no images")
     _check_label(trained, path, label)
     images, labels = edits.read_ends(ends, trained.run.source)
     require(label is not None or labels is not None or trained.run.classes == 0, "--interpolate=FILE,FILE needs --label, their class")
     fraction = np.linspace(0.0, 1.0, count, dtype=np.float32)
-    given = {name: np.broadcast_to(image, (count, *spec.shape)) for name, image in zip(("image", "towards"), images, strict=True)}
+    given = {name: np.broadcast_to(image, (count, *spec.shape)) for name, image in zip((spec.key, "towards"), images, strict=True)}
     classes = label
     if label is None and labels is not None and trained.run.classes:
         classes = labels[(fraction > 0.5).astype(int)]
-        given |= {f"{name}_label": np.full(count, end, np.int32) for name, end in zip(("image", "towards"), labels, strict=True)}
+        given |= {name: np.full(count, end, np.int32) for name, end in zip(("from_label", "towards_label"), labels, strict=True)}
     drawn = Evaluator(trained.run).draw(trained.params, count, label=classes, given=given | {"fraction": fraction})
 
     target = _named(out) if out else Workdir(path).samples / f"interpolated_step{trained.step}"
     picture = target.with_name(target.name + ".png")
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(target.with_name(target.name + ".npz"), image=drawn.data, ends=images)
-        Image.fromarray(pictures.sheet(np.concatenate([images[:1], drawn.data, images[1:]]), spec, count + 2)).save(picture)
+        arrays: dict[str, Any] = {spec.key: drawn.data, "ends": images}
+        np.savez_compressed(target.with_name(target.name + ".npz"), **arrays)
+        Image.fromarray(media.sheet(trained.run.source, np.concatenate([images[:1], drawn.data, images[1:]]), count + 2)).save(picture)
     print(f"{count} images between two with step {trained.step} ({weights} weights), {drawn.nfe:g} network evaluations each")
     print(f"  picture  {picture}   (the first and the last are the images themselves)")
     return picture
@@ -317,6 +329,11 @@ def evaluate(
         for name, unit in (("frechet", "Fréchet distance in its features"), ("accuracy", "classified as asked")):
             mine, real = record["judged"]["samples"][name], record["judged"]["held_out"][name]
             print(f"    {mine:<10.4f} {unit:<34} held-out {real:.4f}")
+    if run.source.figures is not None and run.objective.generates:
+        drawn, held_out = Evaluator(run).draw(trained.params, run.config.sample.count), run.source.splits["eval"]
+        real = held_out.rows(np.arange(min(len(held_out), len(drawn.data))))[run.source.spec.key]
+        print(f"  {len(drawn.data):,} samples ({drawn.nfe:g} network evaluations each), beside {len(real):,} held-out examples")
+        record["figures"] = _tell(run.source.figures, {"samples": drawn.data, "held_out": real})
     # Another measurement of the same step is another file, the same one the same.
     asked = json.dumps([record["config"], str(weights), classifier and str(Path(classifier).resolve()), cell, forbid], sort_keys=True)
     workdir, name = Workdir(path), f"evaluation_step{trained.step}_{hashlib.sha256(asked.encode()).hexdigest()[:8]}.json"
@@ -342,7 +359,7 @@ def export(path: str, overrides: Mapping[str, str], *, out: str, layout: str, st
 def _named(out: str) -> Path:
     """--out without the ending of a file that is written under it."""
     path = Path(out)
-    return path.with_suffix("") if path.suffix in (".png", ".npz", ".gif") else path
+    return path.with_suffix("") if path.suffix in (".png", ".npz", ".gif", ".wav") else path
 
 
 def _answered(run: Run, params: Params) -> dict[str, Any]:
@@ -357,6 +374,14 @@ def _answered(run: Run, params: Params) -> dict[str, Any]:
         print(f"    {name:<24} " + "   ".join(f"{figure.replace('_', ' ')} {value:5.2f}" for figure, value in values.items()))
     first = [turn._asdict() | {"given": answer} for turn, answer in zip(turns[:_SHOWN], given, strict=False)]
     return {"prompts": len(given), "scores": scores, "first": first}
+
+
+def _tell(figures: Callable[[np.ndarray], dict[str, float]], groups: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
+    """What the data's own figures say of groups of rows, printed side by side."""
+    told = {name: figures(data) for name, data in groups.items()}
+    for figure in next(iter(told.values())):
+        print(f"    {figure:<32} " + "   ".join(f"{name.replace('_', ' ')} {values[figure]:.4f}" for name, values in told.items()))
+    return told
 
 
 def _check_label(trained: Trained, path: str, label: int | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 from genjax.config import require
 from genjax.data.sources import Source
 from genjax.errors import DataError
-from genjax.evaluation.pictures import sheet
+from genjax.evaluation import media, pictures
 from genjax.types import DataSpec
 
 
@@ -22,44 +23,60 @@ def read_image(path: str, spec: DataSpec) -> np.ndarray:
 
 
 def read_ends(text: str, source: Source) -> tuple[np.ndarray, np.ndarray | None]:
-    """Two images [2, H, W, C] and their labels [2]: "3,17", rows of the held-out split, or "a.png,b.png", without labels."""
+    """Two images, or other arrays, [2, ...] and their labels [2]: "3,17", rows of the held-out split, or "a.png,b.png", without labels."""
     names = [name.strip() for name in text.split(",")]
     require(len(names) == 2, f"--interpolate={text}: give two, as in 3,17 (rows of the held-out split) or a.png,b.png")
     if not all(name.isdigit() for name in names):
+        require(source.spec.key == "image", f"--interpolate={text}: only pictures are read from files, give two rows of the held-out split")
         return np.stack([read_image(name, source.spec) for name in names]), None
     held_out, numbers = source.splits["eval"], np.array([int(name) for name in names])
     require(int(numbers.max()) < len(held_out), f"--interpolate={text}: the held-out split has rows 0 to {len(held_out) - 1}")
     rows = held_out.rows(numbers)
-    return rows["image"], rows.get("label")
+    return rows[source.spec.key], rows.get("label")
 
 
 def read_region(text: str, spec: DataSpec) -> np.ndarray:
-    """bool [H, W, 1], true in a box "top,left,bottom,right" (the last two exclusive) or where a picture file is white."""
-    height, width, _ = spec.shape
-    numbers = text.split(",")
-    if len(numbers) != 4:
+    """bool [*axes, 1], true in a box or where a picture file is white.
+
+    A box is where it begins along each axis and then where it ends (exclusive): top,left,bottom,right in an image. Of other arrays the last axes may
+    be left out, and are whole: 2,6 are the frames 2 to 5 of a film.
+    """
+    *sides, _ = spec.shape
+    numbers, known = text.split(","), "x".join(map(str, sides))
+    axes = len(numbers) // 2
+    fits = len(numbers) == 2 * axes and (axes == 2 if spec.key == "image" else 1 <= axes <= len(sides))
+    if spec.key == "image" and not fits:
         return np.asarray(_open(text, spec).convert("L"))[..., None] > 127
-    require(all(number.strip().isdigit() for number in numbers), f"--redraw={text}: give four pixel numbers top,left,bottom,right, or a picture file")
-    top, left, bottom, right = map(int, numbers)
     require(
-        0 <= top < bottom <= height and 0 <= left < right <= width,
-        f"--redraw={text} is no box in images of {height}x{width}: give top,left,bottom,right with top < bottom and left < right",
+        fits and all(number.strip().isdigit() for number in numbers),
+        f"--redraw={text}: give four pixel numbers top,left,bottom,right, or a picture file"
+        if spec.key == "image"
+        else f"--redraw={text}: give where the box begins along the axes of {known}, and where it ends, or of the first axes only",
     )
-    region = np.zeros((height, width, 1), bool)
-    region[top:bottom, left:right] = True
+    begin, end = np.array(numbers, int).reshape(2, axes)
+    require(
+        bool((begin < end).all() and (end <= sides[:axes]).all()),
+        f"--redraw={text} is no box in images of {known}: give top,left,bottom,right with top < bottom and left < right"
+        if spec.key == "image"
+        else f"--redraw={text} is no box in arrays of {known}: it begins at 0 or later along each axis, and ends after that",
+    )
+    region = np.zeros((*sides, 1), bool)
+    region[tuple(map(slice, begin, end))] = True
     return region
 
 
 _ACROSS, _HEIGHT = 12, 64  # images side by side, and dots that each is about high
 
 
-def before_and_after(before: np.ndarray, keep: np.ndarray | None, after: np.ndarray, spec: DataSpec) -> np.ndarray:
-    """Images [n, H, W, C] above what was kept of them (the rest gray) and what became of them, in bands of twelve side by side."""
-    rows = [before] if keep is None else [before, np.where(keep, before, spec.levels // 2)]
+def before_and_after(before: np.ndarray, keep: np.ndarray | None, after: np.ndarray, source: Source) -> np.ndarray:
+    """The data [n, ...] above what was kept of them (the rest gray) and what became of them, in bands of twelve or fewer side by side."""
+    rows = [before] if keep is None else [before, np.where(keep, before, source.spec.levels // 2)]
+    shown, shades = [media.still(source, group) for group in (*rows, after)], dataclasses.replace(source.spec, levels=256)
+    across = _ACROSS if shown[0].shape[2] < 48 else _ACROSS // 3
     bands = []
-    for start in range(0, len(before), _ACROSS):
-        strips = [group[start : start + _ACROSS] for group in (*rows, after)]
-        band = sheet(np.concatenate(strips), spec, len(strips[0]), height=_HEIGHT)
+    for start in range(0, len(shown[0]), across):
+        strips = [group[start : start + across] for group in shown]
+        band = pictures.sheet(np.concatenate(strips), shades, len(strips[0]), height=_HEIGHT)
         bands.append(np.pad(band, ((0, _HEIGHT // 2), (0, 0), *[(0, 0)] * (band.ndim - 2)), constant_values=255))
     width = bands[0].shape[1]
     filled = [np.pad(band, ((0, 0), (0, width - band.shape[1]), *[(0, 0)] * (band.ndim - 2)), constant_values=255) for band in bands]

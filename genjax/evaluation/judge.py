@@ -40,10 +40,10 @@ class Judge:
         self._params = trained.params
         self._features = run.parallel.compile(lambda params, image: objective.features_and_logits(params, image, None))
         train = self.source.splits["train"]
-        self._data = frechet.moments(self.features(train.rows(np.arange(min(len(train), _REFERENCE)))["image"])[0])
+        self._data = frechet.moments(self.features(train.rows(np.arange(min(len(train), _REFERENCE)))[self.spec.key])[0])
 
     def __call__(self, images: np.ndarray, label: np.ndarray | None) -> Verdict:
-        """The verdict on integer images [n, H, W, C] that were to be of classes label [n]."""
+        """The verdict on integer arrays [n, *axes, C] that were to be of classes label [n]."""
         features, logits = self.features(images)
         known = None if label is None else label < self.spec.num_classes
         accuracy = float("nan") if known is None or not known.any() else float(np.mean((np.argmax(logits, axis=-1) == label)[known]))
@@ -52,10 +52,10 @@ class Judge:
     def held_out(self, count: int) -> Verdict:
         """The verdict on the first `count` held-out examples: what a perfect model would get with as many samples."""
         rows = self.source.splits["eval"].rows(np.arange(min(count, self.spec.eval_size)))
-        return self(rows["image"], rows.get("label"))
+        return self(rows[self.spec.key], rows.get("label"))
 
     def features(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Features [n, D] and logits [n, classes] of images [n, H, W, C]."""
+        """Features [n, D] and logits [n, classes] of arrays [n, *axes, C]."""
         parts = []
         for start in range(0, len(images), self.batch_size):
             here = images[start : start + self.batch_size]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from genjax.evaluation import answers, pictures, texts
+from genjax.evaluation import answers, media, texts
 from genjax.evaluation.evaluator import Evaluator
 from genjax.training.logging import Logger
 from genjax.training.loop import Monitor
@@ -39,10 +39,9 @@ def monitors(run: Run) -> Sequence[Monitor]:
         log.line(f"  samples   {path}")
 
     def samples(run: Run, state: TrainState, step: int, log: Logger) -> None:
-        spec = run.source.spec
         columns = run.classes or 10
         drawn = evaluator.draw(state.ema, min(run.config.sample.count, 10 * columns))
-        path = log.picture(step, "samples", pictures.sheet(drawn.data, spec, columns))
+        path = log.picture(step, "samples", media.sheet(run.source, drawn.data, columns))
         log.line(f"  samples   {path}")
 
     def answered(run: Run, state: TrainState, step: int, log: Logger) -> None:
@@ -54,7 +53,7 @@ def monitors(run: Run) -> Sequence[Monitor]:
 
     answer = answers.Answers(run) if run.source.dialogues and answers.can(run) else None
     measured = [Monitor("bits", run.config.train.evaluate_every, bits)] if run.objective.scores else []
-    if run.objective.generates and run.source.spec.key == "image":
+    if run.objective.generates and run.source.shown is not None:
         measured.append(Monitor("samples", run.config.train.sample_every, samples))
     if run.objective.generates and tokenizer is not None:
         measured.append(Monitor("samples", run.config.train.sample_every, answered if answer else written))

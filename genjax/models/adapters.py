@@ -6,6 +6,9 @@ prediction the error of predicting nothing.
 
 from __future__ import annotations
 
+import math
+import operator
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -93,18 +96,38 @@ class NoiseLevelEmbed(nn.Module):
         return Dense((self.width,), ("cond", "embed"), use_bias=True, name="out")(hidden)
 
 
-def patchify(image: Array, size: int) -> Array:
-    """[B, H, W, C] -> [B, (H / size) * (W / size), size * size * C], patches in raster order."""
-    batch, height, width, channels = image.shape
-    patches = image.reshape(batch, height // size, size, width // size, size, channels).transpose(0, 1, 3, 2, 4, 5)
-    return patches.reshape(batch, -1, size * size * channels)
+Sizes = int | tuple[int, ...]  # of a patch, along every axis or along each
 
 
-def unpatchify(patches: Array, size: int, shape: tuple[int, int, int]) -> Array:
-    """The inverse of `patchify`; shape is (H, W, C)."""
-    height, width, channels = shape
-    grid = patches.reshape(-1, height // size, width // size, size, size, channels).transpose(0, 1, 3, 2, 4, 5)
-    return grid.reshape(-1, height, width, channels)
+def patch_grid(shape: tuple[int, ...], sizes: Sizes) -> tuple[int, ...] | None:
+    """Patches along each axis of an array [*axes, C]; None where it is not divisible into patches of these sizes."""
+    axes = shape[:-1]
+    each = _each(sizes, len(axes))
+    return tuple(n // size for n, size in zip(axes, each, strict=True)) if each and not any(map(operator.mod, axes, each)) else None
+
+
+def patchify(x: Array, sizes: Sizes) -> Array:
+    """[B, *axes, C] -> [B, patches, values of a patch], patches in raster order, and so the values of each."""
+    batch, *axes, channels = x.shape
+    each = _each(sizes, len(axes))
+    parts = x.reshape(batch, *(n for length, size in zip(axes, each, strict=True) for n in (length // size, size)), channels)
+    across, within = range(1, 2 * len(axes), 2), range(2, 2 * len(axes) + 1, 2)
+    return parts.transpose(0, *across, *within, 2 * len(axes) + 1).reshape(batch, -1, math.prod(each) * channels)
+
+
+def unpatchify(patches: Array, sizes: Sizes, shape: tuple[int, ...]) -> Array:
+    """The inverse of `patchify`; shape is (*axes, C)."""
+    *axes, channels = shape
+    each = _each(sizes, len(axes))
+    parts = patches.reshape(-1, *map(operator.floordiv, axes, each), *each, channels)
+    pairs = [axis for at in range(1, len(axes) + 1) for axis in (at, at + len(axes))]
+    return parts.transpose(0, *pairs, 2 * len(axes) + 1).reshape(-1, *shape)
+
+
+def _each(sizes: Sizes, axes: int) -> tuple[int, ...]:
+    """The size along each axis; () where there are others than one, or one an axis."""
+    given = (sizes,) if isinstance(sizes, int) else sizes
+    return given * axes if len(given) == 1 else given if len(given) == axes else ()
 
 
 def grid_coordinates(shape: tuple[int, ...]) -> Array:

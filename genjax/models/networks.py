@@ -3,10 +3,12 @@
 Both take the class of a row as a conditioning vector and give every cell of a grid its learned place, so what differs between a
 next-token and a noise-prediction model of the same images is what the objectives make different: inputs, mask, noise level, head.
 
-Shapes: B rows, T positions, V vocabulary; a data array is [H, W, C] or [T].
+Shapes: B rows, T positions, V vocabulary; a data array is [*axes, C], an image [H, W, C] for instance, or [T].
 """
 
 from __future__ import annotations
+
+import math
 
 import flax.linen as nn
 import jax
@@ -21,7 +23,7 @@ from genjax.types import Array, Key
 
 class PlaceEmbed(nn.Module):
     """A learned vector for every cell of a grid, as the sum of one per row, per column, ...; a sequence has no places, only order, unless its
-    positions are `learned`, since a trunk is told of them in no other way then.
+    positions are `learned`: a trunk may be told of them in no other way, and the patches of a whole array are as many in every row.
     """
 
     shape: tuple[int, ...]
@@ -138,39 +140,41 @@ class TokenNetwork(nn.Module):
 
 
 class PatchNetwork(nn.Module):
-    """A noisy image and its log-SNR in, an image of the same shape out.
+    """A noisy array and its log-SNR in, an array of the same shape out.
 
     Attributes:
       trunk: the shared transformer.
-      shape: (H, W, C).
-      patch_size: pixels a side of the patch that is one position.
+      shape: (*axes, C).
+      patch_size: values a side of the patch that is one position, along every axis or along each.
       num_classes: classes to condition on, 0 for none; one more id stands for "no class".
       captions: what becomes of a row's caption; None where the model knows none.
     """
 
     trunk: Trunk
-    shape: tuple[int, int, int]
-    patch_size: int
+    shape: tuple[int, ...]
+    patch_size: adapters.Sizes
     num_classes: int
     captions: Captions | None = None
 
     @property
-    def grid(self) -> tuple[int, int]:
-        """Patches down and across."""
-        return self.shape[0] // self.patch_size, self.shape[1] // self.patch_size
+    def grid(self) -> tuple[int, ...]:
+        """Patches along each axis."""
+        grid = adapters.patch_grid(self.shape, self.patch_size)
+        assert grid is not None, "an array is divisible into its patches"
+        return grid
 
     @property
     def positions(self) -> int:
         """Positions of the trunk."""
-        return self.grid[0] * self.grid[1]
+        return math.prod(self.grid)
 
     @nn.compact
     def __call__(self, x: Array, logsnr: Array, label: Array | None, dropout_keys: Key | None = None, caption: Array | None = None) -> Array:
-        """x float32 [B, H, W, C], logsnr [B] (or several levels of a row, [B, L]), label int32 [B], caption int32 [B, S] -> float32 [B, H, W, C]."""
+        """x float32 [B, *axes, C], logsnr [B] (or several levels of a row, [B, L]), label int32 [B], caption int32 [B, S] -> [B, *axes, C]."""
         width, batch = self.trunk.width, x.shape[0]
         patches = adapters.patchify(x, self.patch_size)
-        coordinates = jnp.broadcast_to(adapters.grid_coordinates(self.grid), (batch, *patches.shape[1:2], 2))
-        h = adapters.PatchIn(width, name="embed")(patches) + PlaceEmbed(self.grid, width, name="place")(coordinates)
+        coordinates = jnp.broadcast_to(adapters.grid_coordinates(self.grid), (batch, self.positions, len(self.grid)))
+        h = adapters.PatchIn(width, name="embed")(patches) + PlaceEmbed(self.grid, width, learned=True, name="place")(coordinates)
         cond = adapters.NoiseLevelEmbed(width, name="noise_level")(logsnr)
         if self.num_classes:
             assert label is not None, "a model with classes needs a label for every row"
@@ -212,19 +216,20 @@ class VectorNetwork(nn.Module):
 
 
 class ClassifierNetwork(nn.Module):
-    """An image in, features and class logits out; attributes as in PatchNetwork."""
+    """An array in, features and class logits out; attributes as in PatchNetwork."""
 
     trunk: Trunk
-    patch_size: int
+    patch_size: adapters.Sizes
     num_classes: int
 
     @nn.compact
     def __call__(self, x: Array, dropout_keys: Key | None = None) -> tuple[Array, Array]:
-        """x float32 [B, H, W, C] -> features float32 [B, width] (the mean over positions) and logits float32 [B, classes]."""
-        grid = x.shape[1] // self.patch_size, x.shape[2] // self.patch_size
+        """x float32 [B, *axes, C] -> features float32 [B, width] (the mean over positions) and logits float32 [B, classes]."""
+        grid = adapters.patch_grid(x.shape[1:], self.patch_size)
+        assert grid is not None, "an array is divisible into its patches"
         patches = adapters.patchify(x, self.patch_size)
-        coordinates = jnp.broadcast_to(adapters.grid_coordinates(grid), (*patches.shape[:2], 2))
-        h = adapters.PatchIn(self.trunk.width, name="embed")(patches) + PlaceEmbed(grid, self.trunk.width, name="place")(coordinates)
+        coordinates = jnp.broadcast_to(adapters.grid_coordinates(grid), (*patches.shape[:2], len(grid)))
+        h = adapters.PatchIn(self.trunk.width, name="embed")(patches) + PlaceEmbed(grid, self.trunk.width, learned=True, name="place")(coordinates)
         h, _ = self.trunk(h, coordinates, masks.bidirectional(*patches.shape[:2]), None, dropout_keys)
         features = jnp.mean(h.astype(jnp.float32), axis=1)
         return features, adapters.TokenHead(self.num_classes, name="head")(features)

@@ -45,7 +45,7 @@ class Autoencoder:
 
     @classmethod
     def build(cls, config: Any, spec: DataSpec) -> Autoencoder:
-        require(spec.key == "image", f"objective=autoencoder needs images, and data.source='{spec.name}' holds tokens")
+        require(spec.key == "image", f"objective=autoencoder needs images, and data.source='{spec.name}' holds none")
         options, model, (height, width, channels) = config.autoencoder, config.model, spec.shape
         network = models.Autoencoder(
             shape=(height, width, channels),

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 
 from genjax import rng
 from genjax.config import require
+from genjax.models.adapters import patch_grid
 from genjax.models.captions import Captions
 from genjax.models.trunk import Trunk
 from genjax.types import Array, Batch, DataSpec, Key, Likelihood, LossSums, Params, PyTree, Samples, Work
@@ -71,6 +72,16 @@ def trunk_from(config: Any) -> Trunk:
     """The shared trunk of a config, whose fields have the trunk's names."""
     names = [field.name for field in dataclasses.fields(Trunk) if field.name not in ("parent", "name")]
     return Trunk(**{name: getattr(config.model, name) for name in names}, parent=None)
+
+
+def patches_from(sizes: tuple[int, ...], shape: tuple[int, ...], field: str) -> tuple[int, ...]:
+    """The sizes of patches of arrays [*axes, C] that a config field gives; UsageError where there are no such patches."""
+    axes = "x".join(map(str, shape[:-1]))
+    require(
+        patch_grid(shape, sizes) is not None,
+        f"arrays of {axes} are not divisible into patches of {'x'.join(map(str, sizes))}: set {field} to one divisor of all, or to one for each axis",
+    )
+    return sizes
 
 
 def classes_from(config: Any, spec: DataSpec) -> int:

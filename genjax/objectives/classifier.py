@@ -8,6 +8,7 @@ Its features, the pooled positions before the last linear map, are the space of 
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any, ClassVar
 
 import jax.numpy as jnp
@@ -17,8 +18,9 @@ from genjax import rng
 from genjax.config import require
 from genjax.diffusion.quantizer import Quantizer
 from genjax.errors import UsageError
+from genjax.models.adapters import patch_grid
 from genjax.models.networks import ClassifierNetwork
-from genjax.objectives.base import trunk_from
+from genjax.objectives.base import patches_from, trunk_from
 from genjax.types import Array, Batch, DataSpec, Key, Likelihood, LossSums, Params, Samples, Work
 
 
@@ -36,21 +38,17 @@ class Classifier:
     @classmethod
     def build(cls, config: Any, spec: DataSpec) -> Classifier:
         require(spec.num_classes > 1, f"objective=classifier needs classes, and {spec.name} has none")
-        require(spec.key == "image", f"objective=classifier needs images, and data.source='{spec.name}' holds tokens")
+        require(spec.ordered, f"objective=classifier needs images, or other arrays of numbers, and data.source='{spec.name}' holds tokens")
         require(config.model.positions == "rotary", "a classifier has no learned positions: set model.positions=rotary")
-        size = config.classifier.patch_size
-        require(
-            spec.shape[0] % size == 0 and spec.shape[1] % size == 0,
-            f"images of {spec.shape[0]}x{spec.shape[1]} are not divisible into patches: set classifier.patch_size to a divisor of both",
-        )
-        return cls(ClassifierNetwork(trunk_from(config), size, spec.num_classes, parent=None), spec, Quantizer(spec.levels))
+        sizes = patches_from(config.classifier.patch_size, spec.shape, "classifier.patch_size")
+        return cls(ClassifierNetwork(trunk_from(config), sizes, spec.num_classes, parent=None), spec, Quantizer(spec.levels))
 
     def init(self, key: Key) -> Params:
         return self.network.init(key, jnp.zeros((1, *self.spec.shape)))["params"]
 
     def loss(self, params: Params, batch: Batch, key: Key, *, train: bool) -> LossSums:
         keys = rng.rows(rng.fold_name(key, "dropout"), batch["id"]) if train else None
-        _, logits = self.features_and_logits(params, batch["image"], keys)
+        _, logits = self.features_and_logits(params, batch[self.spec.key], keys)
         known, nats = self._nats(logits, batch["label"])
         weight = batch["weight"] * known
         hits = weight * (jnp.argmax(logits, axis=-1) == batch["label"])
@@ -58,7 +56,7 @@ class Classifier:
 
     def likelihood(self, params: Params, batch: Batch, key: Key) -> Likelihood:
         """-log p(y | x): one unit an example, its class; none where it has no class."""
-        _, logits = self.features_and_logits(params, batch["image"], None)
+        _, logits = self.features_and_logits(params, batch[self.spec.key], None)
         known, nats = self._nats(logits, batch["label"])
         return Likelihood(nats, known.astype(nats.dtype), jnp.zeros_like(nats), {}, "exact", "label")
 
@@ -74,15 +72,16 @@ class Classifier:
         return {}
 
     def log_prob(self, params: Params, x0: Array, label: Array) -> Array:
-        """log p(label | x0) [B] in nats of encoded images [B, H, W, C], which need not be levels: with a gradient in x0."""
+        """log p(label | x0) [B] in nats of encoded arrays [B, *axes, C], which need not be levels: with a gradient in x0."""
         _, logits = self.network.apply({"params": params}, x0)
         return -optax.softmax_cross_entropy_with_integer_labels(jnp.asarray(logits), label)
 
     def work(self) -> Work:
-        height, width, _ = self.spec.shape
-        return Work(positions=(height // self.network.patch_size) * (width // self.network.patch_size), visible=1.0, targets=1)
+        grid = patch_grid(self.spec.shape, self.network.patch_size)
+        assert grid is not None, "an array is divisible into its patches"
+        return Work(positions=math.prod(grid), visible=1.0, targets=1)
 
-    def features_and_logits(self, params: Params, image: Array, dropout_keys: Key | None) -> tuple[Array, Array]:
-        """Features [B, width] and logits [B, classes] of integer images [B, H, W, C]."""
-        features, logits = self.network.apply({"params": params}, self.quantizer.encode(image), dropout_keys)
+    def features_and_logits(self, params: Params, data: Array, dropout_keys: Key | None) -> tuple[Array, Array]:
+        """Features [B, width] and logits [B, classes] of integer arrays [B, *axes, C]."""
+        features, logits = self.network.apply({"params": params}, self.quantizer.encode(data), dropout_keys)
         return jnp.asarray(features), jnp.asarray(logits)

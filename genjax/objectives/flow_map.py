@@ -52,7 +52,7 @@ class FlowMap(abc.ABC):
     def shared(cls, config: Any, spec: DataSpec, scaling: str, distance: str) -> dict[str, Any]:
         """The fields above, of a config: what `build` of an objective begins with."""
         options = config.noise_prediction
-        require(spec.key == "image", f"objective={config.objective} needs images, and data.source='{spec.name}' holds tokens")
+        require(spec.ordered, f"objective={config.objective} needs images, or other arrays of numbers, and data.source='{spec.name}' holds tokens")
         require(
             config.sample.guidance_scale == 1.0,
             f"objective={config.objective} has no classifier-free guidance: set sample.guidance_scale=1, or use objective=noise_prediction",
@@ -111,7 +111,7 @@ class FlowMap(abc.ABC):
         def keys(name: str) -> Key:
             return rng.rows(rng.fold_name(key, name), batch["id"])
 
-        x0, eps = self.space.encode(params, batch["image"], keys("space")), rng.normal(keys("noise"), self.space.shape)
+        x0, eps = self.space.encode(params, batch[self.spec.key], keys("space")), rng.normal(keys("noise"), self.space.shape)
         given = Given.of(batch)
         label = (hide(given, self.network.num_classes, self.drop_rate, keys("label")) if train else given).label
         error, scale = self.errors(params, x0, eps, batch, key, label, keys("dropout") if train else None)
@@ -128,7 +128,7 @@ class FlowMap(abc.ABC):
         raise UsageError("a flow map has no likelihood: judge its samples with a classifier")
 
     def sample(self, params: Params, request: Batch, key: Key) -> Samples:
-        require("image" not in request, "a flow map edits no images: use objective=noise_prediction")
+        require(self.spec.key not in request, "a flow map edits nothing: use objective=noise_prediction")
         path = self._draw(params, request, key)
         return Samples(self.space.decode(params, path[-1]), Cost(nfe=self.steps, sequential_depth=self.steps))
 

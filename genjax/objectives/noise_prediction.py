@@ -39,13 +39,26 @@ from genjax.diffusion import (
     weighting,
 )
 from genjax.diffusion.likelihood import Codes
-from genjax.diffusion.process import Denoise, Process, alpha_sigma, bcast, perturb
+from genjax.diffusion.process import Denoise, Process, alpha_sigma, bcast, inner, perturb
 from genjax.diffusion.quantizer import Continuous, Quantizer
 from genjax.models.captions import Captions
 from genjax.models.networks import PatchNetwork
 from genjax.models.unet import UNet
 from genjax.objectives import spaces
-from genjax.objectives.base import Given, Load, Objective, Rows, base_label, boxed, captions_from, classes_from, hide, request_of, trunk_from
+from genjax.objectives.base import (
+    Given,
+    Load,
+    Objective,
+    Rows,
+    base_label,
+    boxed,
+    captions_from,
+    classes_from,
+    hide,
+    patches_from,
+    request_of,
+    trunk_from,
+)
 from genjax.objectives.steering import GUIDES, INPAINTERS, THRESHOLDS
 from genjax.registry import Natural, Positive, bind
 from genjax.types import Array, Batch, Cost, DataSpec, Key, Likelihood, LossSums, Params, Samples, Work
@@ -86,8 +99,8 @@ class NoisePrediction:
     def build(cls, config: Any, spec: DataSpec) -> NoisePrediction:
         options = config.noise_prediction
         require(
-            spec.key == "image",
-            f"objective=noise_prediction needs images, and data.source='{spec.name}' holds tokens: "
+            spec.ordered,
+            f"objective=noise_prediction needs images, or other arrays of numbers, and data.source='{spec.name}' holds tokens: "
             "noise has no meaning between category numbers; use objective=next_token",
         )
         learns_curve = options.curve == LEARNED
@@ -158,7 +171,7 @@ class NoisePrediction:
         def keys(name: str) -> Key:
             return rng.rows(rng.fold_name(key, name), batch["id"])
 
-        x0 = self.space.encode(params, batch["image"], keys("space"))
+        x0 = self.space.encode(params, batch[self.spec.key], keys("space"))
         eps = rng.normal(keys("noise"), self.space.shape)
         given = hide(Given.of(batch), self.network.num_classes, self.drop_rate, keys("label")) if train else Given.of(batch)
         dropout_keys = keys("dropout") if train else None
@@ -175,7 +188,7 @@ class NoisePrediction:
             # 3. The error of the noise, equation (2).
             alpha, sigma = alpha_sigma(logsnr, self.process.scaling)
             c_out = prediction.coefficients(self.prediction, logsnr, self.process.scaling, self.data_std).c_out
-            squared = jnp.mean(jnp.square(bcast(alpha / sigma * c_out, x) * (output - right)), axis=(1, 2, 3))
+            squared = jnp.mean(jnp.square(bcast(alpha / sigma * c_out, x) * (output - right)), axis=inner(x))
             weigh = WEIGHERS[Choice(self.weighting).parts[0]]
             return weigh(self, params, logsnr, inverse_density, 0.5 * squared), squared
 
@@ -190,24 +203,24 @@ class NoisePrediction:
     def likelihood(self, params: Params, batch: Batch, key: Key) -> Likelihood:
         denoise, measure = self.denoiser(params, Given.of(batch)), bind(BOUNDS, Choice(self.bound).parts, "likelihood")
         bound = partial(measure, self, self._process(params), denoise)
-        found = self.space.nats(params, batch["image"], rng.rows(key, batch["id"]), bound)
+        found = self.space.nats(params, batch[self.spec.key], rng.rows(key, batch["id"]), bound)
         return Likelihood(found.nats, jnp.full(found.nats.shape, self.spec.num_dims), found.stderr, found.terms, "upper_bound")
 
     def sample(self, params: Params, request: Batch, key: Key) -> Samples:
-        """New rows; with `image` and `mask` in the request, rows that keep the image where the mask is true (`inpaint`); with `image`,
-        `towards` and `fraction`, rows that lie that far on the way from one image to the other, whose own classes are `image_label` and
-        `towards_label`; with `image` alone, rows that begin from it at `edit_logsnr` (SDEdit).
+        """New rows; with the data and `mask` in the request, rows that keep the data where the mask is true (`inpaint`); with the data,
+        `towards` and `fraction`, rows that lie that far on the way from one array to the other, whose own classes are `from_label` and
+        `towards_label`; with the data alone, rows that begin from it at `edit_logsnr` (SDEdit).
         """
         found, evaluations = self._solve(params, request, key)
         image = self.space.decode(params, found.x)
         if "mask" in request:  # to the level: what is known is not drawn
-            image = jnp.where(request["mask"], request["image"], image)
+            image = jnp.where(request["mask"], request[self.spec.key], image)
         return Samples(image, Cost(nfe=found.nfe * evaluations, sequential_depth=found.nfe))
 
     def film(self, params: Params, batch: Batch, key: Key) -> dict[str, Array]:
         """`noising`: the batch's images from clean to noise, at nine even steps of log-SNR. `denoising`: a sample on its way, after every step."""
         keys = rng.rows(key, batch["id"])
-        x0, eps = self._known(params, batch["image"], keys), rng.normal(keys, self.space.shape)
+        x0, eps = self._known(params, batch[self.spec.key], keys), rng.normal(keys, self.space.shape)
         levels = jnp.linspace(self.process.logsnr_max, self.process.logsnr_min, 9)
         noising = jax.vmap(lambda logsnr: perturb(self.process, x0, jnp.full(x0.shape[:1], logsnr), eps))(levels)
         found, _ = self._solve(params, request_of(batch), key)
@@ -225,7 +238,7 @@ class NoisePrediction:
         denoise, evaluations = GUIDES[self.guide and self.guide[0]](self, params, given)
         process, solver, inverted = self._process(params), self._solver(), 0
         start = solvers.initial(process, keys, self.space.shape, self.data_std)
-        known = self._known(params, request["image"], keys) if "image" in request else None
+        known = self._known(params, request[self.spec.key], keys) if self.spec.key in request else None
         if known is not None and "mask" in request:
             paint = bind(INPAINTERS, Choice(self.inpaint).parts, "way of inpainting")
             denoise, solver, factor = paint(self.data_std, process.scaling, denoise, solver, known, self.space.mask(request["mask"]))
@@ -235,7 +248,7 @@ class NoisePrediction:
         if known is not None and "towards" in request:
             solver, back = solvers.heun(), grid.reverse(self._grid(process))
             ends = []
-            for x0, of in ((known, "image_label"), (self._known(params, request["towards"], keys), "towards_label")):
+            for x0, of in ((known, "from_label"), (self._known(params, request["towards"], keys), "towards_label")):
                 told, _ = GUIDES[self.guide and self.guide[0]](self, params, given._replace(label=request.get(of, given.label)))
                 ends.append(solvers.sample(bent(told), solver, back, back.alpha[0] * x0, keys))
             start, inverted = editing.slerp(ends[0].x, ends[1].x, request["fraction"]), ends[0].nfe + ends[1].nfe
@@ -297,15 +310,12 @@ class NoisePrediction:
 
 
 def _trunk(config: Any, shape: tuple[int, ...], classes: int, captions: Captions | None) -> PatchNetwork:
-    (height, width, channels), size = shape, config.noise_prediction.patch_size
-    require(
-        height % size == 0 and width % size == 0,
-        f"images of {height}x{width} are not divisible into patches: set noise_prediction.patch_size to a divisor of both",
-    )
-    return PatchNetwork(trunk_from(config), (height, width, channels), size, classes, captions, parent=None)
+    sizes = patches_from(config.noise_prediction.patch_size, shape, "noise_prediction.patch_size")
+    return PatchNetwork(trunk_from(config), shape, sizes, classes, captions, parent=None)
 
 
 def _unet(config: Any, shape: tuple[int, ...], classes: int, captions: Captions | None) -> UNet:
+    require(len(shape) == 3, f"the U-Net is for images, not for arrays {list(shape)}: set noise_prediction.network=trunk")
     height, width, channels = shape
     model = config.model
     require(captions is None, "the U-Net reads no captions: set conditioning.text=none, or noise_prediction.network=trunk")

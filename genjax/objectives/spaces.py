@@ -97,11 +97,12 @@ class Space(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Pixels:
-    """The image itself, its levels on [-1, 1]."""
+    """The image itself, its levels on [-1, 1]; `key` is its name in a batch."""
 
     shape: tuple[int, ...]
     quantizer: Quantizer
     data_std: float
+    key: str
 
     @property
     def frame(self) -> Quantizer:
@@ -112,7 +113,7 @@ class Pixels:
 
     def inherit(self, load: Load, rows: Rows) -> Params:
         """Nothing; but a `data_std` that is far from the data's is told of, since no run would tell by itself."""
-        measured = float(jnp.sqrt(jnp.mean(jnp.square(self.quantizer.encode(rows(_MEASURED)["image"])))))
+        measured = float(jnp.sqrt(jnp.mean(jnp.square(self.quantizer.encode(rows(_MEASURED)[self.key])))))
         if not 1 / _ROUGHLY < self.data_std / max(measured, 1e-6) < _ROUGHLY:
             _log.warning(
                 "noise_prediction.data_std=%g, and the root mean square of the training images is %.2f: set it to that", self.data_std, measured
@@ -240,7 +241,7 @@ def build(config: Any, spec: DataSpec) -> Space:
     """The space that a config names."""
     options = config.noise_prediction
     if options.autoencoder is None:
-        return Pixels(spec.shape, DECODERS[options.decoder](spec), options.data_std)
+        return Pixels(spec.shape, DECODERS[options.decoder](spec), options.data_std, spec.key)
     require(
         options.decoder == "levels",
         f"noise_prediction.decoder={options.decoder} is of pixels, and the autoencoder decodes its latents itself: set it to levels",

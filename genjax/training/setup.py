@@ -105,7 +105,7 @@ class Run:
         """The shapes of a training batch."""
         spec, rows = self.source.spec, self.config.data.batch_size
         shapes = {
-            spec.key: ((rows, *spec.shape), np.uint8 if spec.key == "image" else np.int32),
+            spec.key: ((rows, *spec.shape), np.uint8 if spec.ordered else np.int32),
             "id": ((rows,), np.uint32),
             "weight": ((rows,), np.float32),
         }

@@ -42,6 +42,16 @@ def test_colour_images_without_labels_have_256_levels(tmp_path):
     assert all_rows(source, "train").keys() == {"image"}
 
 
+@pytest.mark.parametrize("shape", [(30, 8, 1), (30, 5, 3), (30, 3, 4, 4, 1)], ids=str)
+def test_arrays_of_any_axes(tmp_path, shape):
+    array = np.random.default_rng(2).integers(0, 9, shape, dtype=np.uint8)
+    source = open_source(write(tmp_path, array=array, levels=9, eval_array=array[:4]))
+    assert (source.spec.key, source.spec.shape, source.spec.levels, source.spec.ordered, source.shown) == ("array", shape[1:], 9, True, None)
+    np.testing.assert_array_equal(all_rows(source, "train")["array"], array)
+    with pytest.raises(DataError, match=r"arrays are \[N, ..., C\]"):
+        open_source(write(tmp_path, array=array[:, 0].reshape(30, -1)))
+
+
 @pytest.mark.parametrize("dtype", [np.int64, np.uint16, np.int8])
 def test_tokens(tmp_path, dtype):
     tokens = TOKENS.astype(dtype)
@@ -66,7 +76,7 @@ def test_hold_out_is_a_fixed_tenth(tmp_path):
 
 
 WRONG = {
-    "no key": ({}, "has no keys; it needs exactly one of 'image' and 'tokens'"),
+    "no key": ({}, "has no keys; it needs exactly one of 'image', 'array' and 'tokens'"),
     "both": ({"image": IMAGE, "tokens": TOKENS}, "has the keys image, tokens; it needs exactly one"),
     "neither": ({"label": LABEL}, "has the keys label; it needs exactly one"),
     "misspelt": ({"image": IMAGE, "labels": LABEL}, "key 'labels' is not one of .*: did you mean 'label'"),

@@ -1,5 +1,6 @@
 """TFDS sets against TFDS's own reader, without TensorFlow and without a network."""
 
+import importlib.util
 import json
 import os
 import socket
@@ -278,3 +279,11 @@ class TestFashionMnist:
     def reader(folder, split):
         inner = os.path.join(folder, "tfds")
         return tfds.data_source("fashion_mnist", split=split, data_dir=inner if os.path.isdir(inner) else folder)
+
+
+@pytest.mark.parametrize("name", ["spoken_digit", "moving_mnist"])
+def test_sound_and_films_of_tfds_are_answered_with_what_can_be_done(name, tmp_path):
+    if importlib.util.find_spec("tensorflow"):
+        pytest.skip("TensorFlow is installed")
+    with pytest.raises(DataError, match=r"cannot open it without TensorFlow .* npz:FILE"):
+        open_source(f"tfds:{name}", str(tmp_path))

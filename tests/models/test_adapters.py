@@ -9,6 +9,7 @@ from genjax.models import adapters
 from tests.helpers import IMAGES, TOKENS, build, fresh_params, jit, random_params
 
 SHAPES = [((4, 6, 3), 2), ((6, 3, 1), 3), ((2, 2, 2), 1), ((4, 4, 1), 4)]
+ARRAYS = [((6, 2), (3,)), ((5, 1), 1), ((4, 6, 1), (2, 3)), ((4, 4, 6, 2), (1, 4, 2)), ((2, 4, 2, 1), 2)]
 
 
 def patches_by_loop(image: np.ndarray, size: int) -> np.ndarray:
@@ -21,12 +22,41 @@ def patches_by_loop(image: np.ndarray, size: int) -> np.ndarray:
     return out
 
 
+def array_patches_by_loop(x: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
+    """Every value asked for its patch and its place in it, as numbers in a mixed base."""
+    axes, channels = x.shape[1:-1], x.shape[-1]
+    grid = [n // size for n, size in zip(axes, sizes, strict=True)]
+    out = np.zeros((len(x), np.prod(grid), np.prod(sizes) * channels), x.dtype)
+    for b, *at, c in np.ndindex(x.shape):
+        position = inside = 0
+        for place, size, count in zip(at, sizes, grid, strict=True):
+            position, inside = position * count + place // size, inside * size + place % size
+        out[b, position, inside * channels + c] = x[(b, *at, c)]
+    return out
+
+
 @pytest.mark.parametrize(("shape", "size"), SHAPES)
 def test_patchify_is_the_loop_and_unpatchify_its_inverse(shape, size):
     image = np.arange(2 * np.prod(shape), dtype=np.float32).reshape(2, *shape)
     patches = adapters.patchify(jnp.asarray(image), size)
     np.testing.assert_array_equal(patches, patches_by_loop(image, size))
     np.testing.assert_array_equal(adapters.unpatchify(patches, size, shape), image)
+
+
+@pytest.mark.parametrize(("shape", "sizes"), ARRAYS)
+def test_arrays_of_any_number_of_axes_have_patches(shape, sizes):
+    array = np.arange(2 * np.prod(shape), dtype=np.float32).reshape(2, *shape)
+    each = np.broadcast_to(sizes, len(shape) - 1)
+    patches = adapters.patchify(jnp.asarray(array), sizes)
+    np.testing.assert_array_equal(patches, array_patches_by_loop(array, tuple(each)))
+    np.testing.assert_array_equal(adapters.unpatchify(patches, sizes, shape), array)
+    grid = adapters.patch_grid(shape, sizes)
+    assert grid == tuple(np.array(shape[:-1]) // each) and patches.shape[1] == np.prod(grid)
+
+
+@pytest.mark.parametrize(("shape", "sizes"), [((4, 6, 1), 4), ((4, 6, 1), (2, 4)), ((8, 1), (2, 2)), ((4, 4, 4, 1), (2, 2)), ((4, 1), ())])
+def test_what_is_not_divisible_has_no_patches(shape, sizes):
+    assert adapters.patch_grid(shape, sizes) is None
 
 
 @pytest.mark.parametrize("shape", [(5,), (3, 4), (2, 3, 4), (1, 2)])

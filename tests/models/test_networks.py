@@ -32,6 +32,19 @@ def test_every_output_of_a_denoiser_depends_on_every_input(denoise):
     assert np.abs(jacobian).min() > 0
 
 
+@pytest.mark.parametrize(("shape", "sizes"), [((6, 2), 2), ((4, 2, 4, 1), (2, 1, 4))], ids=str)
+def test_arrays_of_other_axes_have_places_and_are_seen_whole(shape, sizes):
+    """A sound [T, C] and a film [F, H, W, C]: every output depends on every input, and patches that are alike differ by where they lie."""
+    network = PatchNetwork(TRUNK, shape, sizes, 0)
+    x = np.random.default_rng(0).normal(size=(1, *shape)).astype(np.float32)
+    params = random_params(lambda key: network.init(key, x, LOGSNR[:1], None)["params"])
+    run = lambda x: network.apply({"params": params}, x[None], LOGSNR[:1], None)[0]
+    assert np.abs(jit(jax.jacrev(run))(x[0])).min() > 0
+    patches = np.asarray(adapters.patchify(jit(run)(np.zeros(shape, np.float32))[None], sizes))[0]
+    assert len(patches) == network.positions > 2
+    assert np.abs(patches[:, None] - patches[None]).max(-1)[~np.eye(len(patches), dtype=bool)].min() > 1e-3
+
+
 def test_a_denoiser_hears_the_noise_level_and_the_class_of_its_own_row(denoise):
     run = jit(denoise)
     out = np.asarray(run(X, LOGSNR, LABEL))

@@ -172,10 +172,8 @@ def test_the_ends_of_an_interpolation_are_inverted_under_their_own_classes():
     one, other = np.zeros(6, np.int32), np.ones(6, np.int32)
     request = {"id": BATCH["id"], "image": BATCH["image"], "towards": BATCH["image"][::-1], "label": other}
 
-    def at(fraction, image_label, towards_label):
-        return np.asarray(
-            sample(request | {"fraction": np.full(6, fraction, np.float32), "image_label": image_label, "towards_label": towards_label})
-        )
+    def at(fraction, from_label, towards_label):
+        return np.asarray(sample(request | {"fraction": np.full(6, fraction, np.float32), "from_label": from_label, "towards_label": towards_label}))
 
     np.testing.assert_array_equal(at(0.0, one, one), at(0.0, one, other))
     np.testing.assert_array_equal(at(1.0, one, one), at(1.0, other, one))

@@ -1,0 +1,34 @@
+"""Short films of something that moves straight on and bounces: unconditional, and going on from the first frames (docs/modalities.md).
+
+  python scripts/train.py --config=configs/moving.py:next_token --workdir=runs/moving_next_token
+  python scripts/train.py --config=configs/moving.py:noise_prediction --workdir=runs/moving_noise
+  python scripts/sample.py --workdir=runs/moving_noise --image=held_out --redraw=2,6          (the first two frames are given)
+  python scripts/evaluate.py --workdir=runs/moving_noise --config.sample.count=256
+  python scripts/train.py --config=configs/moving.py:noise_prediction --config.data.source=moving:digits --workdir=runs/moving_digits
+
+A position of the diffusion model is a patch in space and time, with rotary positions along all three axes. For moving:shapes evaluate.py tells in how
+many films the figure keeps its shape, and in how many it moves as it should.
+
+Hardware: 2 CPU cores, about 10 minutes each. Figures: docs/modalities.md.
+"""
+
+VARIANTS = ("next_token", "noise_prediction", "classifier")
+
+
+def get_config(config, variant):
+    config.objective = variant
+    config.data.source = "moving:shapes"
+    config.data.batch_size = 16 if variant == "next_token" else 64
+    config.data.eval_batch_size = 64
+    config.model.depth = 3
+    config.evaluate.examples = 128
+    config.sample.count = 64
+    config.train.duration = {"next_token": "500 steps", "noise_prediction": "1500 steps", "classifier": "300 steps"}[variant]
+
+    config.classifier.patch_size = (2, 4, 4)
+    diffusion = config.noise_prediction
+    diffusion.patch_size = (1, 4, 4)
+    diffusion.prediction = "edm"
+    diffusion.data_std = 0.4
+    diffusion.logsnr_min, diffusion.logsnr_max = -8.0, 7.0  # levels are 1/2 apart on [-1, 1]
+    return config

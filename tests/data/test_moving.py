@@ -1,0 +1,91 @@
+"""Films that are made up. Oracles: a ball that bounces step by step, and what happens to a film that is spoilt."""
+
+import numpy as np
+import pytest
+
+from genjax.data import moving
+from genjax.data.sources import open_source
+from genjax.errors import UsageError
+
+
+@pytest.fixture(scope="module")
+def shapes():
+    return open_source("moving:shapes")
+
+
+@pytest.fixture(scope="module")
+def held_out(shapes):
+    return shapes.splits["eval"].rows(np.arange(40))
+
+
+@pytest.mark.parametrize("room", [2, 5, 6])
+def test_what_moves_bounces_off_both_ends(room):
+    for start in range(room):
+        for velocity in (-1, 0, 1):
+            place, step, expected = start, velocity, []
+            for _ in range(12):
+                expected.append(place)
+                if not 0 <= place + step < room:
+                    step = -step
+                place += step
+            np.testing.assert_array_equal(moving.path(np.array(start), np.array(velocity), 12, room), expected)
+
+
+def test_a_film_is_its_sprite_where_it_is():
+    random = np.random.default_rng(0)
+    sprites, start, velocity = random.integers(1, 9, (4, 3, 3)).astype(np.uint8), random.integers(0, 6, (4, 2)), random.integers(-1, 2, (4, 2))
+    made = moving.films(sprites, start, velocity, 5, 8)
+    assert made.shape == (4, 5, 8, 8, 1) and made.dtype == np.uint8
+    for n, frame in np.ndindex(4, 5):
+        y, x = (int(moving.path(start[n, axis], velocity[n, axis], 5, 6)[frame]) for axis in (0, 1))
+        expected = np.zeros((8, 8))
+        expected[y : y + 3, x : x + 3] = sprites[n]
+        np.testing.assert_array_equal(made[n, frame, :, :, 0], expected)
+
+
+def test_shapes_are_all_films_once(shapes):
+    known, label = moving.every_film(6)
+    assert len({film.tobytes() for film in known}) == len(known) == shapes.spec.train_size + shapes.spec.eval_size
+    assert (shapes.spec.shape, shapes.spec.levels, shapes.spec.num_classes) == ((6, 8, 8, 1), 5, 5)
+    assert known.max() == 4
+    rows = {split: shapes.splits[split].rows(np.arange(len(shapes.splits[split])))["array"] for split in ("train", "eval")}
+    assert not {film.tobytes() for film in rows["train"]} & {film.tobytes() for film in rows["eval"]}
+    for number, figure in enumerate(moving.FIGURES):
+        assert {tuple(np.unique(film)[1:]) for film in known[label == number]} == {(1,), (2,), (3,), (4,)}
+        assert (np.count_nonzero(known[label == number], axis=(2, 3, 4)) == figure.sum()).all()
+
+
+def test_figures_find_nothing_wrong_with_films_of_the_data(shapes, held_out):
+    assert set(shapes.figures(held_out["array"]).values()) == {1.0}
+
+
+def test_figures_find_what_is_spoilt(shapes, held_out):
+    films = held_out["array"].copy()
+    films[0, 2] = 4 - films[0, 2]  # a frame that shows nothing
+    films[1, 1] = films[1, 0]  # it stands still, and jumps
+    films[2, 3] = films[2, 3] // films[2].max() * (films[2].max() % 4 + 1)  # it changes its brightness
+    told = shapes.figures(films)
+    assert told["frames that show a figure"] == pytest.approx(1 - 1 / 240)
+    assert told["films that keep it"] == pytest.approx(1 - 2 / 40)
+    assert told["films that move as they should"] == pytest.approx(1 - 3 / 40)
+    assert set(shapes.figures(np.zeros_like(films)).values()) == {0.0}
+
+
+def test_digits_are_those_of_their_split():
+    source, digits = open_source("moving:digits/frames=3"), open_source("digits")
+    assert (source.spec.shape, source.spec.levels, source.spec.num_classes) == ((3, 12, 12, 1), 17, 10)
+    for split in ("train", "eval"):
+        known = {
+            digit.tobytes(): label for digit, label in zip(*digits.splits[split].rows(np.arange(len(digits.splits[split]))).values(), strict=True)
+        }
+        rows = source.splits[split].rows(np.arange(20))
+        for film, label in zip(rows["array"], rows["label"], strict=True):
+            for frame in film:
+                windows = [np.ascontiguousarray(frame[y : y + 8, x : x + 8]).tobytes() for y, x in np.ndindex(5, 5)]
+                assert any(known.get(window) == label for window in windows)
+                assert frame.astype(int).sum() == film[0].astype(int).sum(), "nothing is cut off"
+
+
+def test_wrong_names():
+    with pytest.raises(UsageError, match="did you mean 'shapes'"):
+        open_source("moving:shape")

@@ -1,0 +1,75 @@
+"""Arrays that are no images, from training to what is drawn: by the scripts, the loop and the objectives that images have."""
+
+import json
+import wave
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from genjax.evaluation.monitors import monitors
+from genjax.training.loop import train
+
+SMALL = {"train.duration": "8 steps", "train.checkpoint_every": "8 steps", "train.sample_every": "8 steps"}
+FILMS = SMALL | {"data.source": "moving:shapes/frames=2", "noise_prediction.patch_size": "1,4,4", "evaluate.examples": 4, "sample.count": 6}
+POINTS = SMALL | {"data.source": "points:mixture", "evaluate.examples": 32, "sample.count": 64}
+
+
+@pytest.fixture(scope="module")
+def films(toy_run, tmp_path_factory):
+    run = toy_run("noise_prediction", tmp_path_factory.mktemp("films") / "run", FILMS)
+    train(run.config, run.path, monitors)
+    return run
+
+
+@pytest.fixture(scope="module")
+def points(toy_run, tmp_path_factory):
+    run = toy_run("next_token", tmp_path_factory.mktemp("points") / "run", POINTS)
+    train(run.config, run.path, monitors)
+    return run
+
+
+def test_films_are_drawn_as_strips_and_as_a_gif(films, run_script):
+    assert run_script("sample", f"--workdir={films.path}").code == 0
+    with np.load(films.path / "samples" / "samples_step8.npz") as made:
+        assert made["array"].shape == (6, 2, 8, 8, 1) and made["array"].max() < 5
+    with Image.open(films.path / "samples" / "samples_step8.gif") as gif:
+        assert gif.n_frames == 2
+
+
+def test_the_next_frames_are_drawn_after_the_first(films, run_script, tmp_path):
+    ended = run_script("sample", f"--workdir={films.path}", "--image=held_out", "--redraw=1,2", f"--out={tmp_path / 'next'}")
+    assert (ended.code, ended.err) == (0, "")
+    assert "films that move as they should" in ended.out
+    with np.load(tmp_path / "next.npz") as made:
+        np.testing.assert_array_equal(made["array"][:, 0], made["before"][:, 0])
+        assert (made["array"][:, 1] != made["before"][:, 1]).any()
+
+
+def test_an_evaluation_tells_the_figures_of_the_data(points, run_script):
+    ended = run_script("evaluate", f"--workdir={points.path}")
+    assert (ended.code, ended.err) == (0, "")
+    (written,) = points.path.glob("evaluation_step8_*.json")
+    record = json.loads(written.read_text())
+    assert record["figures"]["held_out"]["chamfer"] < record["figures"]["samples"]["chamfer"]
+    assert record["bits_per_dim"]["kind"] == "exact" and record["bits_per_dim"]["excess"][0] > 0
+    assert list(points.path.rglob("samples_00000008.png")), "the sheet of the training"
+
+
+def test_sound_is_drawn_as_a_spectrogram_and_a_wav(toy_run, tmp_path, run_script):
+    for label in range(2):
+        for take in range(9):
+            with wave.open(str(tmp_path / f"{label}_{take}.wav"), "wb") as file:
+                file.setparams((1, 2, 2000, 64, "NONE", ""))
+                file.writeframes(np.round(9000 * np.sin((label + 1) * np.arange(64) / 3 + take)).astype("<i2").tobytes())
+    sound = {"data.source": f"audio:{tmp_path}@length=64", "noise_prediction.patch_size": "8", "evaluate.examples": 1, "sample.count": 2}
+    run = toy_run("noise_prediction", tmp_path / "run", SMALL | sound)
+    train(run.config, run.path, lambda run: [])
+    assert run_script("sample", f"--workdir={run.path}", "--label=1").code == 0
+    with wave.open(str(run.path / "samples" / "samples_step8.wav")) as file:
+        assert (file.getframerate(), file.getnframes()) == (2000, 2 * (64 + 200))
+
+
+def test_files_are_no_films(films, run_script):
+    ended = run_script("sample", f"--workdir={films.path}", "--image=mine.png", "--label=0")
+    assert ended.code == 2 and "give --image=held_out" in ended.err
