@@ -6,6 +6,7 @@ Only what a workload defines is set: sizes, batch, dtype, and for images the sol
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import os
 from typing import Any
 
@@ -18,11 +19,12 @@ from genjax import config as configs
 from genjax import rng
 from genjax.comparison.provenance import versions
 from genjax.data.base import ArrayRows, Source
-from genjax.data.loader import train_batches
+from genjax.data.loader import TrainBatches, train_batches
 from genjax.data.sources import TextFormat, open_source
 from genjax.training import flops
 from genjax.training.parallel import Parallel
 from genjax.training.setup import Run, use_compilation_cache
+from genjax.training.step import several
 from genjax.types import DataSpec
 
 MADE_UP = "made up"
@@ -39,6 +41,7 @@ def fields_of(workload: Workload) -> dict[str, Any]:
             "model.width": model.width,
             "model.depth": model.layers,
             "model.heads": model.heads,
+            "model.tied_head": True,  # as the peers'
         }
     fields |= {"objective": "noise_prediction", "noise_prediction.solver": "ddim", "noise_prediction.steps": max(1, workload.length - 1)}
     if isinstance(model, DiT):
@@ -85,6 +88,25 @@ def run_of(workload: Workload, overrides: dict[str, Any] | None = None) -> Run:
     return Run.of(config, source_of(spec_of(workload.model)), parallel)
 
 
+class SameBatch:
+    """One batch over and over, where the loader's library is not installed."""
+
+    def __init__(self, run: Run) -> None:
+        rows = run.config.data.batch_size
+        given = {"id": np.arange(rows, dtype=np.uint32), "weight": np.ones(rows, np.float32)}
+        self.batch = run.source.splits["train"].rows(np.arange(rows)) | given
+
+    def take(self, k: int) -> dict[str, np.ndarray]:
+        return {name: np.stack([rows] * k) for name, rows in self.batch.items()}
+
+
+def batches_of(run: Run) -> TrainBatches | SameBatch:
+    """The training batches of a run."""
+    if importlib.util.find_spec("grain") is None:
+        return SameBatch(run)
+    return train_batches(run.source, run.config.data.batch_size, run.config.seed)
+
+
 @dataclasses.dataclass
 class System:
     """What both tasks say of themselves."""
@@ -121,8 +143,10 @@ class Training(System):
 
     def __init__(self, run: Run) -> None:
         super().__init__(run, run.config.train.steps_per_dispatch)
-        self.state, self.step = run.create_state(), run.compile_step()
-        self.batches = train_batches(run.source, run.config.data.batch_size, run.config.seed)
+        self.state = run.create_state()
+        # Before jax 0.7 there is no jax.set_mesh; on one device there is nothing to lay out.
+        self.step = run.compile_step() if hasattr(jax, "set_mesh") else jax.jit(several(run.make_step()), donate_argnums=0)
+        self.batches = batches_of(run)
 
     def __call__(self, calls: int) -> None:
         waiting = None
@@ -189,10 +213,11 @@ class Drawing(System):
 
 
 def build(system: str, workload: Workload, device: str) -> System:
-    """genjax on a workload, or, as "loader SOURCE", its data alone."""
+    """genjax on a workload, with further config fields as "genjax field=value ..."; or, as "loader SOURCE", its data alone."""
     assert jax.default_backend() == device, f"jax is on {jax.default_backend()}, not on {device}"
     use_compilation_cache()
-    run, (_, _, source) = run_of(workload), system.partition(" ")
-    if source:
-        return Loading(run, source, workload)
+    kind, *options = system.split()
+    if kind == "loader":
+        return Loading(run_of(workload), system.removeprefix("loader "), workload)
+    run = run_of(workload, dict(option.split("=", 1) for option in options))
     return Training(run) if workload.task == "train" else Drawing(run, workload)

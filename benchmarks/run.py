@@ -15,6 +15,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -32,7 +33,8 @@ from genjax.config import REPOSITORY, require
 FLAGS = [
     cli.Flag("only", "workloads, with commas: T1-T4, G1-G4, S1, S2, D, C, M, scaling; default: all"),
     cli.Flag("peers", "all, none, or names with commas", default="all"),
-    cli.Flag("python", "the interpreter that has the peers' packages", default=".venv-bench/bin/python"),
+    cli.Flag("also", "further fields of ours to measure beside the defaults, or variables: 'model.scan_layers=true XLA_FLAGS=...'", many=True),
+    cli.Flag("python", "the interpreter that has the peers' packages; default: .venv-bench/bin/python on a cpu, this one on a gpu"),
     cli.Flag("rounds", "interleaved rounds", kind=int, default=7),
     cli.Flag("wait", "seconds to wait for an idle machine before each measurement, at most", kind=float, default=1.5),
     cli.Flag("again", "measure anew what is in the record already", kind=bool),
@@ -40,6 +42,7 @@ FLAGS = [
     cli.Flag("tiny", "the same in sizes that say nothing, to try the machinery", kind=bool),
     cli.Flag("out", "the record; default: results/bench_DEVICE.json, and the table and figure of docs/performance.md are made anew"),
 ]
+VARIABLE = re.compile(r"[A-Z_]+=")  # of the environment, among the fields of a system
 CHUNK = 0.3  # seconds of one measurement
 EQUAL = 0.02  # relative difference up to which two networks are equal
 IDLE = 0.1  # cores in use by others, below which the machine is idle
@@ -58,8 +61,10 @@ class Worker:
 
     def __init__(self, system: str, workload: str, args: Any, environment: dict[str, str] | None = None) -> None:
         ours = system.split()[0] in ("genjax", "loader")
+        settings = [word.split("=", 1) for word in system.split() if VARIABLE.match(word)]
+        system = " ".join(word for word in system.split() if not VARIABLE.match(word))
         command = [sys.executable if ours else args.python, "-m", "benchmarks.worker", system, workload, f"--device={args.device}"]
-        environment = os.environ | {"PYTHONPATH": str(REPOSITORY)} | (environment or {})
+        environment = os.environ | {"PYTHONPATH": str(REPOSITORY)} | dict(settings) | (environment or {})
         environment |= {"JAX_PLATFORMS": "cuda" if args.device == "gpu" else "cpu"} if ours else {}
         self.errors, self.started = tempfile.TemporaryFile("w+"), time.monotonic()  # noqa: SIM115
         pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.errors, "text": True}
@@ -96,7 +101,12 @@ class Worker:
         self.process.stdin.flush()  # pyrefly: ignore[missing-attribute]
         found = self.answer()
         others = (busy() - before - found["cpu"]) / (time.monotonic() - started)
-        return {"seconds": found["seconds"] / found["calls"], "cpu": found["cpu"] / found["calls"], "others": max(0.0, others)}
+        return {
+            "seconds": found["seconds"] / found["calls"],
+            "cpu": found["cpu"] / found["calls"],
+            "faults": found["faults"] / found["calls"],
+            "others": max(0.0, others),
+        }
 
 
 def busy() -> float:
@@ -152,6 +162,7 @@ def summary(samples: list[dict[str, float]]) -> dict[str, Any]:
         "least": min(seconds),
         "rounds": len(seconds),
         "cpu": median("cpu"),
+        "page_faults": median("faults"),
         "others": median("others"),
     }
 
@@ -160,10 +171,11 @@ def compare(name: str, args: Any) -> dict[str, Any]:
     """A workload on genjax and its peers."""
     workload = workloads.find(name, args.tiny)
     peers = [peer for peer in workloads.peers_of(workload) if args.peers == "all" or peer in args.peers.split(",")]
-    systems = interleaved({system: (system, name) for system in ("genjax", *peers)}, args)
+    others = [f"genjax {fields}" for fields in (*args.also, *(workloads.VARIANTS[name] if args.device == "gpu" else ()))]
+    systems = interleaved({system: (system, name) for system in ("genjax", *others, *peers)}, args)
     ours = systems["genjax"]
     require("error" not in ours, f"genjax failed on {name}: {ours.get('error')}")
-    for peer in peers:
+    for peer in (*others, *peers):
         systems[peer]["equal"] = "error" not in systems[peer] and peer not in workloads.ANOTHER_NET and is_equal(workload, ours, systems[peer])
         if systems[peer]["equal"]:
             systems[peer]["ratio"] = systems[peer]["median"] / ours["median"]
@@ -299,8 +311,9 @@ def metrics(found: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def settings_of(name: str, args: Any) -> dict[str, Any]:
     """What must be the same for a result to be kept."""
-    sizes = workloads.find(name, args.tiny).settings if name not in OTHERS else {"tiny": args.tiny}
-    return sizes | {"rounds": args.rounds, "peers": args.peers}
+    trained = {row: workloads.find(row, args.tiny).settings for row in ("T1", "T2", "T3", "T4")} | {"scaling": workloads.SCALING, "tiny": args.tiny}
+    sizes = trained if name in OTHERS else workloads.find(name, args.tiny).settings
+    return json.loads(json.dumps(sizes)) | {"rounds": args.rounds, "peers": args.peers, "also": args.also}
 
 
 def write(path: Path, found: dict[str, Any], args: Any) -> None:
@@ -337,7 +350,7 @@ def write(path: Path, found: dict[str, Any], args: Any) -> None:
 
 def main(args: Any) -> None:
     os.environ["JAX_PLATFORMS"] = "cpu"  # of this process, which only drives
-    args.python = str(REPOSITORY / args.python) if not Path(args.python).is_absolute() and "/" in args.python else args.python
+    args.python = args.python or {"cpu": str(REPOSITORY / ".venv-bench" / "bin" / "python"), "gpu": sys.executable}[args.device]
     rows = {"cpu": workloads.CPU, "gpu": workloads.GPU}[args.device]
     names = [*rows, *(OTHERS if args.device == "cpu" else ())]
     wanted = names if args.only is None else [name.strip() for name in args.only.split(",")]

@@ -3,7 +3,7 @@
   python -m benchmarks.worker SYSTEM WORKLOAD [--tiny] [--device=cpu]
 
 It builds the model and says {"first": true} after the first call, {"memory": peak bytes, "seconds": of a call} after a few, {"ready": what it is}.
-Then it answers each line {"calls": n} with {"seconds", "cpu", "calls"}, until its input ends. A system is an object with
+Then it answers each line {"calls": n} with {"seconds", "cpu", "calls", "faults" of pages}, until its input ends. A system is an object with
 
   calls           the least number of calls that one dispatch makes
   __call__(n)     makes n calls, a multiple of it, and returns when their results are there
@@ -50,9 +50,10 @@ def main() -> None:
     say(ready=system.describe())
     for line in sys.stdin:
         calls = -(-json.loads(line)["calls"] // system.calls) * system.calls
-        cpu, started = time.process_time(), time.perf_counter()
+        faults, cpu, started = resource.getrusage(resource.RUSAGE_SELF).ru_minflt, time.process_time(), time.perf_counter()
         system(calls)
-        say(seconds=time.perf_counter() - started, cpu=time.process_time() - cpu, calls=calls)
+        seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
+        say(seconds=seconds, cpu=cpu, calls=calls, faults=resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults)
 
 
 if __name__ == "__main__":

@@ -123,6 +123,9 @@ GPU = {  # GPT-2 124M, and DiT-L/2 on latents of 32x32x4
     "DIT": Workload("train", DiT(24, 1024, 16, 2, channels=4, classes=1000), 128, dtype="bfloat16", floor=1.0),
 }
 
+# What genjax offers besides its defaults, measured beside them: config fields.
+VARIANTS = {"GPT": ("model.attention=cudnn", "model.attention=cudnn next_token.loss_chunk=128"), "DIT": ("model.attention=cudnn",)}
+
 TINY_GPT, TINY_DIT, TINY_UNET = GPT(2, 32, 2, 16), DiT(2, 32, 2, 4, side=8), UNet(16, (1, 2), side=8)
 TINY = {  # the same rows in sizes that a test can run
     name: workload._replace(
