@@ -19,6 +19,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -45,6 +46,7 @@ FLAGS = [
 VARIABLE = re.compile(r"[A-Z_]+=")  # of the environment, among the fields of a system
 CHUNK = 0.3  # seconds of one measurement
 EQUAL = 0.02  # relative difference up to which two networks are equal
+LONGEST = 1200  # seconds of an answer, after which a process hangs and is ended
 IDLE = 0.1  # cores in use by others, below which the machine is idle
 MFU = "operations of a step in products of matrices (attention whole) / (seconds * peak rate)"
 
@@ -79,7 +81,10 @@ class Worker:
         self.errors.close()
 
     def answer(self) -> dict[str, Any]:
+        hangs = threading.Timer(LONGEST, self.process.kill)
+        hangs.start()
         line = self.process.stdout.readline()  # pyrefly: ignore[missing-attribute]
+        hangs.cancel()
         if not line:
             self.process.wait()
             self.errors.seek(0)
