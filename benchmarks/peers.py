@@ -210,10 +210,12 @@ def _without_torchvision() -> None:
                 raise AttributeError(name)
             return type(name, (), {})
 
-    for name in ("torchvision", "torchvision.transforms", "torchvision.utils", "torchvision.models", "torchvision.transforms.functional"):
-        module = Empty(name)
+    for name in ("torchvision", *(f"torchvision.{part}" for part in ("transforms", "utils", "models", "models.inception"))):
+        module, (parent, _, last) = Empty(name), name.rpartition(".")
         module.__spec__, module.__path__ = importlib.machinery.ModuleSpec(name, None, is_package=True), []
-        sys.modules.setdefault(name, module)
+        sys.modules[name] = module
+        if parent:
+            setattr(sys.modules[parent], last, module)
 
 
 BUILD = {
