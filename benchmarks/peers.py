@@ -26,12 +26,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from benchmarks.workloads import GPT, DiT, UNet, Workload, cores
 
 PACKAGES = {"torch": "torch", "transformers": "transformers", "x_transformers": "x-transformers", "diffusers": "diffusers"} | {
     "lucidrains": "denoising-diffusion-pytorch"
+}
+
+
+# Operations of the attention that some libraries choose on a CPU whatever they are told, of which the counter does not know: two products forward,
+# four backward, as in every other way to compute it.
+ATTENTION = {
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: lambda q, k, v, *args, out_shape, **options: sdpa_flop_count(q, k, v),
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: lambda g, q, k, v, *args, out_shape, **options: 2 * sdpa_flop_count(q, k, v),
 }
 
 
@@ -272,7 +280,7 @@ class System:
 
     def describe(self) -> dict[str, Any]:
         positions = sum(p.numel() for name, p in self.module.named_parameters() if name.endswith(("wpe.weight", "positions.weight")))
-        with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        with FlopCounterMode(display=False, custom_mapping=ATTENTION) as counter, sdpa_kernel(SDPBackend.MATH):
             self.counted()
         packages = {PACKAGES[self.name], "torch"}
         return {

@@ -103,7 +103,7 @@ class Workload(NamedTuple):
 
 
 SMALL_GPT, GPT_384 = GPT(4, 128, 4, 64), GPT(6, 384, 6, 256)
-SMALL_DIT, SMALL_UNET = DiT(6, 256, 4, 4), UNet(48, (1, 2, 2))
+SMALL_DIT, SMALL_UNET = DiT(6, 256, 4, 4), UNet(64, (1, 2, 2))
 
 CPU = {
     "T1": Workload("train", SMALL_GPT, 12, floor=1.05, goal=1.2),

@@ -15,7 +15,7 @@ import pytest
 from genjax.training import ema, optimizer, state
 from genjax.training.step import make_train_step
 from genjax.types import DataSpec
-from tests.helpers import build, config, make_batch
+from tests.helpers import build, config, jit, make_batch
 
 FIGURES = Path(__file__).with_name("compiled_cost.json")
 TOLERANCE = {"flops": 0.01, "bytes accessed": 0.05}
@@ -31,14 +31,17 @@ STEPS = {
 
 
 def measure(name: str) -> dict[str, float]:
-    """The cost analysis of one whole training step on a batch of 4, without loops, which it would count once."""
+    """The cost analysis of one whole training step on a batch of 4, without loops, which it would count once.
+
+    Compiled quickly, as in all tests: what is fused is decided before.
+    """
     objective_name, spec, fields = STEPS[name]
     settings, objective = config(objective_name, **fields), build(objective_name, spec, **fields)
     transform = optimizer.build(settings.optimizer, state.logical_axes(objective), warmup=2, total=20, width=64)
     average = ema.average(settings.optimizer.ema.parts)
     step = make_train_step(objective, transform, seed=0, average=average)
     before = jax.eval_shape(lambda: state.create(objective, transform, 0))
-    compiled = jax.jit(step, donate_argnums=0).lower(before, make_batch(spec, 4)).compile()
+    compiled = jit(step, donate_argnums=0).lower(before, make_batch(spec, 4)).compile()
     found = compiled.cost_analysis()
     return {quantity: found[quantity] for quantity in TOLERANCE}
 
@@ -66,7 +69,7 @@ def test_several_steps_a_dispatch_keep_no_second_copy_of_the_state():
     before = jax.eval_shape(lambda: state.create(objective, transform, 0))
     size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(before))
     stacked = jax.tree.map(lambda x: jax.ShapeDtypeStruct((8, *x.shape), x.dtype), make_batch(spec, 4))
-    memory = jax.jit(several(step), donate_argnums=0).lower(before, stacked).compile().memory_analysis()
+    memory = jit(several(step), donate_argnums=0).lower(before, stacked).compile().memory_analysis()
     assert memory.alias_size_in_bytes >= 0.99 * size
 
 
