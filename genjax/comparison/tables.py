@@ -206,3 +206,14 @@ FORMS = {
     "starts": starts,
     "loaders": loaders,
 }
+
+
+def _protocol(record: dict[str, Any]) -> str:
+    protocol = [
+        f"`{record['command']}`",
+        record["date"][:10],
+        record["hardware"],
+        f"jax {record['versions']['jax']}",
+        f"seed {', '.join(map(str, record['seeds']))}",
+    ]
+    return ", ".join(protocol)
