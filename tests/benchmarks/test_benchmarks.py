@@ -53,13 +53,12 @@ def known(monkeypatch):
 # ---- sizes ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["T1", "T2"])
-def test_a_gpt_has_12_width_squared_parameters_a_layer_and_the_operations_of_the_field(name):
+def test_a_gpt_has_12_width_squared_parameters_a_layer_and_the_operations_of_the_field():
     """12 L D^2 + V D parameters; a token costs 6 of each, and 12 L T D in attention (arXiv:2001.08361, with the whole of a causal mask)."""
     from benchmarks import ours
     from genjax.training import flops
 
-    workload = workloads.CPU[name]
+    workload = workloads.CPU["T1"]
     model, made = workload.model, ours.run_of(workload)
     parameters = 12 * model.layers * model.width**2 + model.vocab * model.width
     assert sum(leaf.size for leaf in jax.tree.leaves(made.abstract_state.params)) == pytest.approx(parameters, rel=0.02)
@@ -88,7 +87,7 @@ def test_sizes_are_read_without_any_library():
 def test_a_ratio_is_to_the_fastest_equal_peer(known):
     """Ours 2 s; a peer of 3 s, one of 5 s, and one of 1 s that is another network."""
     known.seconds |= {("genjax", "T1"): 2.0, ("torch", "T1"): 3.0, ("transformers", "T1"): 5.0, ("x_transformers", "T1"): 1.0}
-    known.about |= {("torch", "T1"): {"parameters": 102}, ("x_transformers", "T1"): {"flops": 97.0}}
+    known.about |= {("torch", "T1"): {"parameters": 101}, ("x_transformers", "T1"): {"flops": 97.0}}
     found = run.compare("T1", options("--rounds=3"))
     assert found["fastest_peer"] == "torch"
     assert [found["systems"][peer].get("ratio") for peer in ("torch", "transformers", "x_transformers")] == [1.5, 2.5, None]
@@ -120,9 +119,9 @@ def test_medians_and_quartiles():
 def test_the_record_goes_on_and_is_a_table(known, tmp_path, capsys):
     known.seconds |= {("genjax", name): 2.0 for name in ("T1", "G1")} | {("torch", "T1"): 3.0, ("transformers", "G1"): 30.0}
     out = tmp_path / "results" / "bench_cpu.json"
-    run.main(options("--only=T1", f"--out={out}", "--wait=0"))
+    run.main(options("--only=T1", f"--out={out}", "--python=python"))
     first = json.loads(out.read_text())["workloads"]["T1"]
-    run.main(options("--only=T1,G1", f"--out={out}", "--wait=0"))
+    run.main(options("--only=T1,G1", f"--out={out}", "--python=python"))
     assert "T1: kept" in capsys.readouterr().out
     record = json.loads(out.read_text())
     assert record["workloads"]["T1"] == first and list(record["workloads"]) == ["T1", "G1"]
@@ -131,7 +130,7 @@ def test_the_record_goes_on_and_is_a_table(known, tmp_path, capsys):
     )
     assert "| 3000 [3000, 3000] (torch) | 1.50 | 1.05 | 1.20 |" in text and "| 15.00 | 10.00 |  |" in text
     assert "| T1 | transformers | failed |" in text
-    run.main(options("--only=T1", f"--out={out}", "--wait=0", "--again", "--rounds=2"))
+    run.main(options("--only=T1", f"--out={out}", "--python=python", "--again", "--rounds=2"))
     assert json.loads(out.read_text())["workloads"]["T1"]["systems"]["genjax"]["rounds"] == 2
 
 
