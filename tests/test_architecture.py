@@ -21,6 +21,7 @@ from genjax import config as configs
 REPOSITORY = Path(__file__).parents[1]
 LIBRARY = sorted((REPOSITORY / "genjax").rglob("*.py"))
 SCRIPTS = sorted((REPOSITORY / "scripts").glob("*.py"))
+BENCHMARKS = sorted((REPOSITORY / "benchmarks").glob("*.py"))
 RECIPES = sorted(path for path in (REPOSITORY / "configs").glob("*.py") if path.name != "base.py")
 FIELDS = configs.base_fields()
 
@@ -67,6 +68,7 @@ ARROWS = {
     "comparison": {"evaluation", "training", "objectives", "diffusion", *LEARNING},
     "sweeps": {"training", "config", "errors"},
     "scripts": {"comparison", "sweeps", "evaluation", "training", "data", "config", "cli", "errors"},
+    "benchmarks": {"comparison", "training", "config", "cli", "rng", "types", "data"},
     "configs": {"config"},
 }
 
@@ -76,7 +78,7 @@ def part(path):
     return parts[1] if parts[0] == "genjax" else parts[0]
 
 
-@pytest.mark.parametrize("path", [*LIBRARY, *SCRIPTS, *RECIPES, REPOSITORY / "configs" / "base.py"], ids=name)
+@pytest.mark.parametrize("path", [*LIBRARY, *SCRIPTS, *BENCHMARKS, *RECIPES, REPOSITORY / "configs" / "base.py"], ids=name)
 def test_imports_point_one_way(path):
     imported = {module.split(".")[1] for module in imports(path) if module.startswith("genjax.")}
     assert imported - {part(path)} <= ARROWS[part(path)]
@@ -84,7 +86,7 @@ def test_imports_point_one_way(path):
 
 
 def test_every_part_has_its_arrows():
-    assert {part(path) for path in LIBRARY} == set(ARROWS) - {"scripts", "configs"}
+    assert {part(path) for path in LIBRARY} == set(ARROWS) - {"scripts", "benchmarks", "configs"}
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,7 @@ def test_models_know_no_loss(path):
     assert [word for word in words(path, kinds=(tokenize.NAME,)) if re.search("loss|likelihood|objective|optax", word, re.IGNORECASE)] == []
 
 
-@pytest.mark.parametrize("path", [*LIBRARY, *SCRIPTS, *RECIPES], ids=name)
+@pytest.mark.parametrize("path", [*LIBRARY, *SCRIPTS, *BENCHMARKS, *RECIPES], ids=name)
 def test_what_is_nowhere(path):
     """No hidden options, no flags of the library's own, no branch on the family, nothing that executes what it reads."""
     calls = {ast.unparse(node.func) for node in ast.walk(tree(path)) if isinstance(node, ast.Call)}

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import datetime
-import importlib.metadata
 import itertools
 import os
-import platform
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jax
 import numpy as np
 
 from genjax import config as configs
 from genjax.comparison import ledger
 from genjax.comparison.plan import Plan
+from genjax.comparison.provenance import PACKAGES, commit, hardware, metric, provenance
 from genjax.comparison.verdict import order
-from genjax.config import REPOSITORY
 from genjax.evaluation.baselines import Baseline
 from genjax.evaluation.statistics import Effect, two_level
 from genjax.training.workdir import Workdir
@@ -27,7 +22,7 @@ from genjax.training.workdir import Workdir
 if TYPE_CHECKING:
     from genjax.comparison.run import Arm, Trained
 
-PACKAGES = ("genjax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
+__all__ = ["PACKAGES", "commit", "hardware", "metric", "provenance", "write"]
 
 
 def write(path: Path, plan: Plan, command: str, arms: Sequence[Arm], floor: Sequence[Baseline], seconds: float) -> dict[str, Any]:
@@ -116,48 +111,3 @@ def arm_metrics(arm: Arm) -> list[dict[str, Any]]:
         metric(arm.name, "flops_per_sample", arm.flops_per_sample, "flop", seed),
         metric(arm.name, "samples_per_second", arm.samples_per_second, "samples/s", seed),
     ]
-
-
-def metric(arm: str, name: str, value: float, unit: str, seed: int | None, *, stderr: float | None = None, kind: str | None = None) -> dict[str, Any]:
-    """One number with what it takes to read it."""
-    return {"arm": arm, "metric": name, "value": value, "stderr": stderr, "kind": kind, "unit": unit, "seed": seed}
-
-
-def provenance() -> dict[str, Any]:
-    """What a number's reader must know of where it was made."""
-    return {
-        "commit": commit(),
-        "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-        "hardware": hardware(),
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES} | {"python": platform.python_version()},
-    }
-
-
-def commit() -> str:
-    """The commit of the code, "-dirty" with changes on top, or "unknown" outside a checkout."""
-    try:
-        git = ["git", "-C", str(REPOSITORY)]
-        name = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-        changes = subprocess.run(
-            [*git, "status", "--porcelain", "--untracked-files=no"], capture_output=True, text=True, check=True, timeout=10
-        ).stdout
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
-    return name + "-dirty" * bool(changes.strip())
-
-
-def hardware() -> str:
-    """The devices, and the processor and cores that this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    devices = f"{jax.device_count()} x {jax.devices()[0].device_kind}"
-    return f"{devices}; {processor()}, {cores} cores"
-
-
-def processor() -> str:
-    """The processor's name."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()

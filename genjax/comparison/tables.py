@@ -131,6 +131,68 @@ def frontiers(record: dict[str, Any]) -> list[str]:
     return [*lines, f"| held-out data | {record['held_out'][by]:.3f} |" + " |" * (len(names) + 1)]
 
 
+def performance(record: dict[str, Any]) -> list[str]:
+    """The record of `benchmarks.run`: a row a workload, the median time of a call (with its quartiles), and the ratio to the fastest equal peer."""
+    lines = ["| | | genjax, ms | rate | fastest peer, ms | ratio | floor | goal |", "|---|---|---|---|---|---|---|---|"]
+    for name, one in record["workloads"].items():
+        if "fastest_peer" not in one:
+            continue
+        ours, show = one["systems"]["genjax"], lambda value, form: "" if value is None else format(value, form)
+        peer = None if one["fastest_peer"] is None else one["systems"][one["fastest_peer"]]
+        cells = [name, one["what"], _spread(ours), f"{one['items'] / ours['median']:,.4g} {one['unit']}/s"]
+        cells += ["", ""] if peer is None else [f"{_spread(peer)} ({one['fastest_peer']})", f"{peer['ratio']:.2f}"]
+        lines.append("| " + " | ".join([*cells, show(one["floor"], ".2f"), show(one["goal"], ".2f")]) + " |")
+    return lines
+
+
+def peers(record: dict[str, Any]) -> list[str]:
+    """The record of `benchmarks.run`: every system on every workload, what was equal, and how much others used the machine meanwhile."""
+    lines = ["| | | median, ms | CPU, ms | parameters | operations a call | ratio | cores used by others |", "|---|---|---|---|---|---|---|---|"]
+    for name, one in record["workloads"].items():
+        for system, about in one["systems"].items() if "fastest_peer" in one else ():
+            if "error" in about:
+                lines.append(f"| {name} | {system} | failed |" + " |" * 5)
+                continue
+            ratio = {"genjax": "1"}.get(system) or (f"{about['ratio']:.2f}" if about["equal"] else "another net")
+            cells = [
+                _spread(about),
+                f"{1e3 * about['cpu']:.4g}",
+                f"{about['parameters']:,}",
+                f"{about['flops']:.4g}",
+                ratio,
+                f"{about['others']:.2f}",
+            ]
+            lines.append("| " + " | ".join([name, system, *cells]) + " |")
+    return lines
+
+
+def _spread(about: dict[str, Any]) -> str:
+    low, high = about["quartiles"]
+    return f"{1e3 * about['median']:.4g} [{1e3 * low:.4g}, {1e3 * high:.4g}]"
+
+
+def starts(record: dict[str, Any]) -> list[str]:
+    """The record of `benchmarks.run`: seconds to the end of the first call, and peak memory, of fresh processes."""
+    timed, sized = (record["workloads"].get(name, {"systems": {}})["systems"] for name in ("C", "M"))
+    lines = ["| | | seconds to the first step | peak memory, MiB |", "|---|---|---|---|"]
+    for name in sorted({*timed, *sized}):
+        for system in timed.get(name, {}) | sized.get(name, {}):
+            first, most = (where.get(name, {}).get(system, {}).get(what) for where, what in ((timed, "first_seconds"), (sized, "peak_memory")))
+            cells = ["" if first is None else f"{first:.1f}", "" if most is None else f"{most / 2**20:,.0f}"]
+            lines.append("| " + " | ".join([name, system, *cells]) + " |")
+    return lines
+
+
+def loaders(record: dict[str, Any]) -> list[str]:
+    """The record of `benchmarks.run`: batches a second of the loader by itself, beside those that a training takes."""
+    lines = ["| | source | batches a second | times the training's |", "|---|---|---|---|"]
+    for name, systems in record["workloads"].get("D", {"systems": {}})["systems"].items():
+        for system, about in systems.items():
+            if "over_step" in about:
+                lines.append(f"| {name} | {system.removeprefix('loader ')} | {1 / about['median']:,.4g} | {about['over_step']:,.0f} |")
+    return lines
+
+
 FORMS = {
     "comparison": comparison,
     "biases": biases,
@@ -139,6 +201,10 @@ FORMS = {
     "excess": excess,
     "frontier": frontiers,
     "text": text,
+    "performance": performance,
+    "peers": peers,
+    "starts": starts,
+    "loaders": loaders,
 }
 
 

@@ -18,8 +18,7 @@ from genjax.config import Choice, Duration
 from genjax.data.sources import Source, TextFormat, open_source
 from genjax.errors import CheckpointError
 from genjax.objectives.base import NO_TEXT, Inherits, Objective
-from genjax.training import ema, exported, optimizer, state, step
-from genjax.training.checkpoint import Checkpoints
+from genjax.training import ema, optimizer, state, step
 from genjax.training.parallel import Parallel
 from genjax.training.workdir import Workdir
 from genjax.types import Batch, PyTree
@@ -125,6 +124,8 @@ class Run:
     def inherited(self) -> PyTree:
         """The parameters that come from elsewhere; only a training that begins has need of them."""
         if (folder := self.config.train.init_from) is not None:
+            from genjax.training import exported
+
             return exported.start(Path(folder).expanduser(), self.config, self.abstract_state.params)
         return self.objective.inherit(load_average, self._spread) if isinstance(self.objective, Inherits) else {}
 
@@ -157,6 +158,8 @@ class Run:
 
 def load_average(path: str, shapes: PyTree) -> PyTree:
     """The averaged parameters of another run's newest checkpoint, which must be of these shapes; CheckpointError where there are none."""
+    from genjax.training.checkpoint import Checkpoints  # orbax takes a second to import
+
     checkpoints = Checkpoints(Workdir(path).checkpoints, keep=None)
     newest = checkpoints.latest()
     if newest is None:
