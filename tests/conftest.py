@@ -141,6 +141,17 @@ def toy_run(toy_data) -> Callable[..., ToyRun]:
     return make
 
 
+@pytest.fixture(scope="module")
+def quick_compilation() -> Iterator[None]:
+    """Less work in XLA's back end for a module whose tests wait for compilation and are about what scripts do, not how fast or to which last bit."""
+    import jax
+
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
 @pytest.fixture
 def run_script(capsys, monkeypatch) -> Callable[..., Ended]:
     """Runs a script in this process, where jax is loaded already: run_script("train", *flags)."""

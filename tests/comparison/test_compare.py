@@ -14,6 +14,8 @@ from genjax.comparison import ledger, plan, record
 from genjax.comparison.run import compare
 from genjax.data.sources import open_source
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 TINY = {
     "model.width": "16",
     "model.depth": "1",

@@ -10,6 +10,8 @@ from PIL import Image
 from genjax.evaluation.monitors import monitors
 from genjax.training.loop import train
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 SMALL = {"train.duration": "8 steps", "train.checkpoint_every": "8 steps", "train.sample_every": "8 steps"}
 FILMS = SMALL | {"data.source": "moving:shapes/frames=2", "noise_prediction.patch_size": "1,4,4", "evaluate.examples": 4, "sample.count": 6}
 POINTS = SMALL | {"data.source": "points:mixture", "evaluate.examples": 32, "sample.count": 64}

@@ -9,6 +9,8 @@ import pytest
 
 from tests.conftest import TOY, ToyRun
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 SAID = {"a": "x", "b": "yy", "c": "z"}
 OVERRIDES = {
     "data.length": 16,

@@ -12,6 +12,8 @@ from PIL import Image
 from genjax.evaluation.monitors import monitors
 from genjax.training.loop import train
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 GENERATORS = ("next_token", "noise_prediction")
 
 

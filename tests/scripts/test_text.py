@@ -8,6 +8,8 @@ import pytest
 
 from tests.conftest import TOY, ToyRun
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 BOOK = "".join(f"{n} is a line; the next is {n + 1}.\n" for n in range(300))
 OVERRIDES = {
     "data.tokenizer": "char",
