@@ -70,7 +70,7 @@ def test_the_solver_of_the_how_to_is_of_second_order():
         exact = np.sqrt((1 + np.exp(-4.0)) / (1 + np.exp(4.0)))
         keys = jax.random.split(jax.random.key(0), 1)
         errors = [
-            abs(float(solvers.sample(denoise, scope["midpoint"](), grid.make("uniform_logsnr", process, n, "stop"), x, keys).x[0, 0]) - exact)
+            abs(float(solvers.sample(denoise, scope["adams_bashforth"](), grid.make("uniform_logsnr", process, n, "stop"), x, keys).x[0, 0]) - exact)
             for n in (64, 128)
         ]
     assert np.log2(errors[0] / errors[1]) == pytest.approx(2.0, abs=0.1)

@@ -2,7 +2,7 @@
 
 A table stands between two comments, `<!-- results/NAME.json -->` and `<!-- end -->`; `rewrite` replaces what is between them. The form of a
 table that is not a comparison's is named behind the file: `<!-- results/NAME.json as samplers -->`. `<!-- claims -->` stands for all records of
-claims.
+claims, and `<!-- options -->` for the options of the diffusion side, which come from the code.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from genjax.comparison import claims, frontier
+from genjax.comparison import claims, frontier, options
 
 COSTS = {"train_flops": ".3g", "network_evaluations_per_sample": "g", "samples_per_second": ".0f"}
 _CLAIMS = re.compile(r"(<!-- claims -->\n).*?(<!-- end -->)", re.DOTALL)
+_OPTIONS = re.compile(r"(<!-- options -->\n).*?(<!-- end -->)", re.DOTALL)
 _PLACE = re.compile(r"(<!-- (results/[\w.-]+\.json)(?: as (\w+))? -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -29,7 +30,9 @@ def rewrite(text: str, root: Path) -> str:
         lines = [*FORMS[match[3] or "comparison"](record), "", f"{_protocol(record)}; all of it in `{match[2]}`.", ""]
         return match[1] + "\n".join(lines) + match[4]
 
-    return _PLACE.sub(table, _CLAIMS.sub(lambda match: match[1] + claims.markdown(root) + match[2], text))
+    text = _CLAIMS.sub(lambda match: match[1] + claims.markdown(root) + match[2], text)
+    text = _OPTIONS.sub(lambda match: match[1] + options.markdown() + match[2], text)
+    return _PLACE.sub(table, text)
 
 
 def rewrite_pages(root: Path) -> None:

@@ -55,37 +55,47 @@ def test_prior_term():
 
 QUANTIZER = Quantizer(16)
 PROBABILITIES = quantised_gaussian(16, 1.0)
-PROCESS = Process("cosine", "vp", -9.0, 2 * math.log(1 / (0.1 * QUANTIZER.bin_width)))
 ENTROPY = 2.104833  # bits
 
 
-def ideal_terms(process):
+def wide(quantizer):
+    """Ends so far out that the prior and the decoder cost nothing: at the data end the noise is a tenth of a bin."""
+    return Process("cosine", "vp", -9.0, 2 * math.log(1 / (0.1 * quantizer.bin_width)))
+
+
+PROCESS = wide(QUANTIZER)
+
+
+def ideal_terms(process, quantizer, std):
     """Prior, diffusion and reconstruction in bits, with E[x0 | x]. No Monte Carlo: every level, a trapezoidal rule over the noise, Gauss-Legendre
-    over lambda.
+    over lambda. The data, a Gaussian of `std` levels that was rounded, are symmetric, so half of the levels, with every noise, stand for all.
     """
+    probabilities, count = quantised_gaussian(quantizer.levels, std), quantizer.levels // 2
     eps, spacing = np.linspace(-8.0, 8.0, 161, retstep=True)
     mass = spacing * np.exp(-(eps**2) / 2) / math.sqrt(2 * math.pi)
-    ints, eps = (jnp.asarray(v.ravel())[:, None] for v in np.meshgrid(np.arange(16), eps, indexing="ij"))
-    denoise = discrete(np.asarray(QUANTIZER.encode(jnp.arange(16))), PROBABILITIES, "vp")
-    x0 = QUANTIZER.encode(ints)
-    mean = lambda rows: PROBABILITIES @ (np.asarray(rows).reshape(16, 161) @ mass)
+    ints, eps = (jnp.asarray(v.ravel())[:, None] for v in np.meshgrid(np.arange(count), eps, indexing="ij"))
+    denoise = discrete(np.asarray(quantizer.encode(jnp.arange(quantizer.levels))), probabilities, "vp")
+    x0 = quantizer.encode(ints)
+    mean = lambda rows: 2 * probabilities[:count] @ (np.asarray(rows).reshape(count, 161) @ mass)
     error = jax.jit(lambda logsnr: likelihood.eps_error(denoise, "vp", x0, eps, jnp.full(len(ints), logsnr)))
     levels = zip(*quadrature(np.linspace(process.logsnr_min, process.logsnr_max, 7)), strict=True)
     diffusion = sum(width / 2 * mean(error(logsnr)) for logsnr, width in levels)
-    prior = mean(likelihood.prior_kl(process, x0, QUANTIZER.bin_width))
-    reconstruction = mean(likelihood.decoder_nats(QUANTIZER, ints, eps, process.logsnr_max))
+    prior = mean(likelihood.prior_kl(process, x0, std * quantizer.bin_width))
+    reconstruction = mean(likelihood.decoder_nats(quantizer, ints, eps, process.logsnr_max))
     return [float(term) / math.log(2) for term in (prior, diffusion, reconstruction)]
 
 
-def test_bound_of_the_ideal_denoiser_is_the_entropy():
+@pytest.mark.parametrize("levels, std, entropy", [(16, 1.0, ENTROPY), (256, 25.0, 6.691044)])
+def test_bound_of_the_ideal_denoiser_is_the_entropy(levels, std, entropy):
     """With noise ends far enough out, prior, diffusion and reconstruction add up to -log P."""
-    assert sum(ideal_terms(PROCESS)) == pytest.approx(ENTROPY, abs=2e-6)
+    quantizer = Quantizer(levels)
+    assert sum(ideal_terms(wide(quantizer), quantizer, std)) == pytest.approx(entropy, abs=2e-6)
 
 
 @pytest.mark.parametrize("low, high", [(-9.0, 1.0), (4.0, PROCESS.logsnr_max)])
 def test_a_range_that_is_cut_short_looks_better_than_possible_until_its_other_terms_are_paid(low, high):
     """A famous mistake: the diffusion term over a truncated range of noise, reported as the likelihood. It lies below the entropy."""
-    prior, diffusion, reconstruction = ideal_terms(Process("cosine", "vp", low, high))
+    prior, diffusion, reconstruction = ideal_terms(Process("cosine", "vp", low, high), QUANTIZER, 1.0)
     assert diffusion < ENTROPY - 0.1
     assert prior + diffusion + reconstruction > ENTROPY + 1e-5  # a bound again; the arithmetic is good to 2e-6
 

@@ -84,9 +84,11 @@ def test_dequantised_uniform_fills_the_bin():
     np.testing.assert_allclose(minus_log_q, 2 * math.log(quantizer.bin_width), rtol=1e-12)
 
 
-@pytest.mark.parametrize("std, exact, dequantised", [(25, 6.691044, 6.691143), (1, 2.104833, 2.167320)])
-def test_bits_of_a_quantised_gaussian(std, exact, dequantised):
-    """The Gaussian that was rounded, used as the continuous model in equation (2) of `quantizer`."""
+@pytest.mark.parametrize("std, dequantised", [(25, 6.691143), (1, 2.167320)])
+def test_bits_of_a_dequantised_gaussian(std, dequantised):
+    """The Gaussian that was rounded, used as the continuous model in equation (2) of `quantizer`: above the entropy, which the ideal bound
+    reaches (test_likelihood).
+    """
     quantizer = Quantizer(256)
     probabilities = quantised_gaussian(256, std)
     _, minus_log_q = jax.jit(quantizer.dequantize_uniform)(np.arange(256)[:, None], keys(256))
@@ -94,8 +96,6 @@ def test_bits_of_a_quantised_gaussian(std, exact, dequantised):
     x = np.asarray(quantizer.encode(np.arange(256)))[:, None] + nodes[None] * quantizer.bin_width / 2
     nats = -norm.logpdf(x, 0.0, std * quantizer.bin_width) @ weights / 2 - np.asarray(minus_log_q)
     assert float(probabilities @ nats) / math.log(2) == pytest.approx(dequantised, abs=2e-6)
-    entropy = -np.sum(probabilities * np.log(np.maximum(probabilities, 1e-300)))
-    assert entropy / math.log(2) == pytest.approx(exact, abs=3e-6)
 
 
 @pytest.mark.parametrize("wrong", [dict(levels=1), dict(levels=8, low=1.0, high=1.0), dict(levels=8, low=1.0, high=-1.0)])

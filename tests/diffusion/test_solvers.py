@@ -1,5 +1,6 @@
 """Solvers against exact solutions: fitted orders, exact variances, and invariance to scaling and batch."""
 
+import functools
 import math
 
 import jax
@@ -7,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from genjax.diffusion import grid, solvers
+from genjax.diffusion import grid, prediction, solvers
 from genjax.diffusion.process import SCALINGS, Process, alpha_sigma, prior_std
 from genjax.errors import UsageError
 
@@ -30,13 +31,19 @@ def walk(denoise, name, points, x, z, **options):
 # ---- order of accuracy ---------------------------------------------------------------------------------------------
 
 
-def flow_error(name, steps):
-    """RMS over 25 quantiles of the mild mixture, sigma 10 -> .05 on an even log-SNR grid."""
+@functools.cache
+def flow_ends():
+    """25 quantiles of the mild mixture at sigma 10, and where the exact flow takes them, at .05."""
     levels = np.linspace(0.02, 0.98, 25)
-    process = Process("linear", "ve", -2 * math.log(10.0), -2 * math.log(0.05))
-    points = grid.make("uniform_logsnr", process, steps, "stop")
-    x = run(MILD.denoiser("ve"), name, points, jnp.asarray(MILD.quantiles(levels, 10.0))[:, None])
-    return float(np.sqrt(np.mean((np.asarray(x)[:, 0] - MILD.quantiles(levels, 0.05)) ** 2)))
+    return MILD.quantiles(levels, 10.0)[:, None], MILD.quantiles(levels, 0.05)[:, None]
+
+
+def flow_error(name, steps, scaling="ve"):
+    """RMS over the quantiles of x/alpha, sigma/alpha 10 -> .05 on an even log-SNR grid."""
+    start, end = flow_ends()
+    points = grid.make("uniform_logsnr", Process("linear", scaling, -2 * math.log(10.0), -2 * math.log(0.05)), steps, "stop")
+    x = run(MILD.denoiser(scaling), name, points, points.alpha[0] * start)
+    return float(np.sqrt(np.mean((np.asarray(x) / points.alpha[-1] - end) ** 2)))
 
 
 @pytest.mark.parametrize(
@@ -56,6 +63,33 @@ def test_order_and_error_on_the_exact_flow(name, rms, order, within):
         assert coarse == pytest.approx(rms, rel=0.02)
     else:  # known at other N
         assert [flow_error(name, 8), fine] == pytest.approx([2.13e-2, 1.83e-5], rel=0.02)
+
+
+@pytest.mark.parametrize("scaling", [scaling for scaling in SCALINGS if scaling != "ve"])
+@pytest.mark.parametrize(
+    "name, steps, rms", [("euler", 64, 1.34e-2), ("heun", 64, 5.83e-4), ("dpm2", 8, 2.13e-2), ("dpmpp_2m", 64, 3.06e-4), ("unipc", 64, 3.10e-5)]
+)
+def test_error_on_the_exact_flow_is_that_of_the_table_under_every_scaling(name, steps, rms, scaling):
+    assert flow_error(name, steps, scaling) == pytest.approx(rms, rel=0.02)
+
+
+# ---- where a sampler starts ----------------------------------------------------------------------------------------
+
+
+def test_a_sampler_starts_with_the_spread_of_the_noisiest_data():
+    """At lambda = -3 data of standard deviation 2 are a part of x: under vp alpha^2 = 1/(1 + e^3), and the spread is 1.069, without them .976."""
+    rows = 20_000
+
+    @jax.jit
+    def starts(rows):
+        return {scaling: solvers.initial(Process("linear", scaling, -3.0, 5.0), rows, (2,), 2.0) for scaling in SCALINGS}
+
+    for scaling, x in starts(keys(rows)).items():
+        alpha, sigma = alpha_sigma(np.float64(-3.0), scaling)
+        x = np.asarray(x) / math.sqrt(4 * alpha**2 + sigma**2)
+        assert x.shape == (rows, 2)
+        np.testing.assert_allclose(x.std(axis=0), 1.0, atol=4 / math.sqrt(2 * rows), err_msg=scaling)
+        np.testing.assert_allclose([*x.mean(axis=0), np.mean(x[:, 0] * x[:, 1])], 0.0, atol=4 / math.sqrt(rows), err_msg=scaling)
 
 
 # ---- exact variances -----------------------------------------------------------------------------------------------
@@ -151,6 +185,32 @@ def test_one_trajectory_for_every_scaling(name):
         ends.append(walk(bent(scaling), name, points, y * points.alpha[0], z))
     for end in ends[1:]:
         np.testing.assert_allclose(end, ends[0], atol=1e-12)
+
+
+@pytest.mark.parametrize("scaling", SCALINGS)
+@pytest.mark.parametrize("name", solvers.SOLVERS)
+def test_one_sample_whatever_is_predicted(name, scaling):
+    """Rows 0 to 2 see the bare denoiser of the mild mixture; every further three see it by way of one prediction, target() and then to_x0().
+
+    A prediction subtracts noise from noise by a factor of at most c_skip/c_in = e^(6/2) here, so that float64 leaves 14 digits of one evaluation.
+    """
+    rows, steps, names = 3, 20, list(prediction.PREDICTIONS)
+    points = grid.make("uniform_logsnr", Process("linear", scaling, -6.0, 6.0), steps, "stop")
+    bare, said_by = MILD.denoiser(scaling), np.repeat(np.arange(1 + len(names)), rows)
+
+    def denoise(x, logsnr):
+        x0 = bare(x, logsnr)
+        eps = prediction.eps_from_x0(x, x0, logsnr, scaling)
+        outputs = [prediction.target(name, x0, eps, logsnr, scaling, 0.5) for name in names]
+        back = [prediction.to_x0(name, x, output, logsnr, scaling, 0.5) for name, output in zip(names, outputs, strict=True)]
+        return jnp.stack([x0, *back])[said_by, np.arange(len(said_by))]
+
+    x, z = normal(rows, 1) * prior_std(Process("linear", scaling, -6.0, 6.0), 0.5), normal(steps, 2, rows, 1, seed=1)
+    tiled = lambda v: np.tile(v, (*[1] * (v.ndim - 2), 1 + len(names), 1))
+    ends = np.asarray(walk(denoise, name, points, tiled(np.asarray(x)), tiled(z))).reshape(-1, rows)
+    assert np.ptp(ends[0]) > 0.1
+    for predicted, end in zip(names, ends[1:], strict=True):
+        np.testing.assert_allclose(end, ends[0], atol=1e-11, err_msg=predicted)
 
 
 def test_euler_is_euler_in_flow_time():
