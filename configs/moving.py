@@ -9,7 +9,7 @@
 A position of the diffusion model is a patch in space and time, with rotary positions along all three axes. For moving:shapes evaluate.py tells in how
 many films the figure keeps its shape, and in how many it moves as it should.
 
-Hardware: 2 CPU cores, about 10 minutes each. Figures: docs/modalities.md.
+Meant for 2 CPU cores and some 10 minutes each; not yet run to an end.
 """
 
 VARIANTS = ("next_token", "noise_prediction", "classifier")

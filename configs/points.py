@@ -8,7 +8,8 @@
 Also points:moons, points:spirals and points:sphere. evaluate.py tells the bits above the exact entropy, which are the Kullback-Leibler
 divergence of a next-token model and a bound of that of noise_prediction, and how the samples lie.
 
-Hardware: 2 CPU cores, 1 to 3 minutes each. Figures: docs/modalities.md.
+Hardware: 2 CPU cores, 1 to 3 minutes each. Seed 0: next_token 0.003 +- 0.001 bits a point above the entropy (exact), noise_prediction at most
+0.682 +- 0.061 (docs/modalities.md).
 """
 
 VARIANTS = ("next_token", "noise_prediction")

@@ -9,7 +9,7 @@
 DATA (or GENJAX_DATA_DIR) holds spoken_digit/*.tar.gz, the archive as it was published. 2,250 clips of 5 speakers are trained on, and 250 (recordings
 0 to 4 of each speaker and digit) are held out. Your own clips: --config.data.source=audio:FOLDER.
 
-Hardware: 2 CPU cores, about 15 minutes each, the classifier 3. Figures: docs/modalities.md.
+Meant for 2 CPU cores and some 15 minutes each; not yet run to an end.
 """
 
 VARIANTS = ("next_token", "noise_prediction", "classifier")

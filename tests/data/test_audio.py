@@ -94,6 +94,7 @@ def test_spoken_digits_hold_out_the_first_five_recordings(tmp_path):
     assert max(lengths) <= 104 < min(len(np.trim_zeros(r[:, 0].astype(int) - 128, "b")) for r in source.splits["train"].rows(np.arange(6))["array"])
 
 
+@pytest.mark.slow
 def test_the_published_spoken_digits():
     folder = Path(os.environ.get("GENJAX_DATA_DIR", "../shared/data"))
     if not list(folder.glob("sources/spoken_digit/*.tar.gz")):
