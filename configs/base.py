@@ -39,11 +39,11 @@ FIELDS = {
         "length": field(256, "tokens of a row of text", at_least=2),
         "packing": field(
             "windows",
-            "rows of text: windows of all documents one after the other, or whole documents that do not see each other",
+            "rows of running text (not of pairs): windows of all documents one after the other, or whole documents that do not see each other",
             choices=("windows", "documents"),
         ),
         "eval_stride": field(
-            None, "new tokens a window in evaluation; the others are context. None: half of `length`", kind=int, at_least=1, late=True
+            None, "new tokens a window of running text in evaluation; the others are context. None: half of `length`", kind=int, at_least=1, late=True
         ),
     },
     "conditioning": {
@@ -189,7 +189,12 @@ FIELDS = {
         "top_k": field(0, "sample among the k likeliest tokens; 0: all", at_least=0, late=True),
         "top_p": field(1.0, "sample among the likeliest tokens that hold this probability", above=0.0, at_most=1.0, late=True),
         "min_p": field(0.0, "sample among tokens of at least this share of the likeliest one's probability", at_least=0.0, at_most=1.0, late=True),
-        "beams": field(0, "the likeliest sequence is searched for with this many beams, instead of drawing; 0: draw", at_least=0, late=True),
+        "beams": field(
+            0,
+            "the likeliest sequence is searched for with this many beams, instead of drawing by the fields above; 0: draw",
+            at_least=0,
+            late=True,
+        ),
         "length_penalty": field(1.0, "a beam's log-probability is divided by its length to this power", at_least=0.0, late=True),
         "loss_chunk": field(None, "positions whose logits are held at once in the loss, to save memory; None: all", kind=int, at_least=1),
         "z_loss": field(0.0, "weight of the squared log-normaliser of the softmax in the training loss", at_least=0.0),

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -147,10 +148,17 @@ def _read(argument: str, where: str) -> list[Dialogue]:
     for number, line in enumerate(_lines(paths[0]), 1):
         if line.strip():
             try:
-                found.append(READERS[kind](line))
+                found.append(_encodable(READERS[kind](line)))
             except ValueError as error:
                 raise DataError(f"{paths[0]}, line {number}: {error}") from error
     return _some(argument, found)
+
+
+def _encodable(dialogue: Dialogue) -> Dialogue:
+    """The dialogue; ValueError where a part is no text, but half of a character that JSON can spell."""
+    for turn in dialogue:
+        "".join(turn).encode()
+    return dialogue
 
 
 def _some(argument: str, found: list[Dialogue]) -> list[Dialogue]:
@@ -163,7 +171,7 @@ def _lines(path: Path) -> list[str]:
     try:
         raw = path.read_bytes()
         return (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode().removesuffix("\n").replace("\r\n", "\n").split("\n")
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 (byte {error.start}): convert it") from error
@@ -194,6 +202,8 @@ def _json(line: str) -> Dialogue:
 def _messages(messages: Any) -> Dialogue:
     """What stands before an answer of the assistant is its prompt, be it the system's or the user's."""
     turns, before = [], []
+    if not isinstance(messages, list):
+        raise ValueError("messages must be a list")
     for message in messages:
         if not (isinstance(message, dict) and message.get("role") in _ROLES and isinstance(message.get("content"), str)):
             raise ValueError(f'a message is {{"role": {" or ".join(sorted(_ROLES))}, "content": text}}')

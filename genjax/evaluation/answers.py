@@ -63,7 +63,9 @@ class Answers:
         return self._completions(params, prompts)
 
     def stream(self, params: Params, prompt: np.ndarray, turn: int) -> Iterator[str]:
-        """One answer, as it is written; another `turn` draws with other numbers."""
+        """One answer, as it is written; another `turn` draws with other numbers. UsageError of a model that searches for its answers."""
+        objective: Any = self.run.objective
+        require(not objective.beams, "--chat writes while it draws, and a beam search does not: set next_token.beams=0")
         tokens, real = pad([prompt.tolist()])
         ids = jnp.zeros(1, jnp.uint32)
         keys = rng.rows(rng.stream(self.run.config.seed, "sample", turn), ids)
@@ -101,7 +103,9 @@ def draw(run: Run, params: Params, count: int, prompt: str) -> Drawn:
     found = answers(params, [pairs.ask(tokenizer, (), prompt)] * count)
     longest = max(map(len, found))
     rows = [np.pad(row, (0, longest - len(row)), constant_values=pairs.end_of(tokenizer)) for row in found]
-    return Drawn(np.stack(rows), None, longest, longest)
+    assert isinstance(run.objective, Completes)
+    cost = run.objective.cost(longest)
+    return Drawn(np.stack(rows), None, float(cost.nfe), float(cost.sequential_depth))
 
 
 def asked(dialogues: Sequence[Dialogue]) -> list[tuple[Sequence[Turn], Turn]]:

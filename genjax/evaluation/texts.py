@@ -21,7 +21,7 @@ from genjax.errors import UsageError
 from genjax.evaluation.evaluator import Drawn, Evaluator
 from genjax.evaluation.statistics import Bits
 from genjax.training.setup import Run
-from genjax.types import Params
+from genjax.types import Cost, Params
 
 
 class PerToken(NamedTuple):
@@ -83,6 +83,10 @@ class Completes(Protocol):
         """Whether a row may have so many positions."""
         raise NotImplementedError
 
+    def cost(self, length: int) -> Cost:
+        """What so many tokens of a row cost."""
+        raise NotImplementedError
+
 
 class Completions:
     """What a model that decodes with a cache writes after prompts of any lengths: each is read once.
@@ -117,7 +121,8 @@ def go_on(evaluator: Evaluator, params: Params, count: int, prompt: np.ndarray, 
     run, objective = evaluator.run, evaluator.run.objective
     if not isinstance(objective, Completes) or not objective.holds(bucket(max(1, len(prompt))) + length):
         return write(evaluator, params, count, prompt, length)
-    return Drawn(np.stack(Completions(run, length)(params, [prompt] * count)), None, length, length)
+    cost = objective.cost(length)
+    return Drawn(np.stack(Completions(run, length)(params, [prompt] * count)), None, float(cost.nfe), float(cost.sequential_depth))
 
 
 def sheet(texts: Sequence[str]) -> str:

@@ -69,6 +69,10 @@ class NextToken:
             f"next_token.attention=prefix and next_token.encoder are for data with prompts, such as data.source=pairs:..., not {spec.name}",
         )
         require(encoder is None or options.attention == "causal", "an encoder reads the prompt in both directions: leave next_token.attention=causal")
+        require(
+            not spec.prompted or config.model.positions == "rotary",
+            f"{spec.name} has prompts, after which an answer may go on beyond the positions that were learned: set model.positions=rotary",
+        )
         require(encoder is None or config.conditioning.text == NO_TEXT, f"an encoder reads prompts and no captions: set conditioning.text={NO_TEXT}")
         return cls(
             network_from(config, spec, encoder, causal=True),
@@ -125,8 +129,7 @@ class NextToken:
             known = sequence(request, self.spec).tokens, jnp.broadcast_to(request["mask"], request[self.spec.key].shape).reshape(rows, length)
         nothing = jnp.full((rows, 1 if self.spec.prompted else 0), self.spec.levels - 1)  # or a prompt that says nothing
         tokens = self.complete(params, nothing, jnp.ones(nothing.shape, bool), request, key, length=length, known=known).tokens
-        cost = Cost(nfe=length * (2 if self.guidance_scale != 1.0 else 1) * max(1, self.beams), sequential_depth=length)
-        return Samples(tokens.reshape(rows, *self.spec.shape), cost)
+        return Samples(tokens.reshape(rows, *self.spec.shape), self.cost(length))
 
     def _answered(self, params: Params, request: Batch, key: Key) -> Samples:
         """Rows with the answers to their prompts; what is left after an answer is the token that ends it."""
@@ -180,6 +183,7 @@ class NextToken:
             asked = jax.tree.map(lambda *parts: jnp.concatenate(parts), asked, (asked[0].instead(self.base_label), *asked[1:]))
         given, prefix, read, encoded = asked
         cache = cache_of(self.network, params, given, read.shape[0], room)
+        caches.require_room(cache, tokens.shape[1] + length - 1)  # the last token is not read
         if self.network.encoder is not None:  # the decoder reads what is left, and counts its positions from there
             cache, real = self._remember(params, read, encoded, given, cache), real & ~first
         return prefill(self.decoder(params, room)[0], (cache, given, prefix), tokens, real, stop)
@@ -192,6 +196,10 @@ class NextToken:
         none = jnp.zeros_like(at[:, :1])  # one position of padding, which is not kept
         _, cache = apply(none, none[..., None], masks.AttentionIds(none, none, none), given.label, cache=cache, context=context)
         return cache
+
+    def cost(self, length: int) -> Cost:
+        """What so many tokens of a row cost at most: a search may be decided before."""
+        return Cost(nfe=length * (2 if self.guidance_scale != 1.0 else 1) * max(1, self.beams), sequential_depth=length)
 
     def holds(self, room: int) -> bool:
         """Whether a row may have so many positions: more than in training only where they are told by differences, along one axis."""

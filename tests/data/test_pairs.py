@@ -117,6 +117,8 @@ def test_a_tenth_is_held_out_by_the_prompt_and_no_prompt_is_in_both_splits(tmp_p
         ("a.jsonl", '{"answer": "b"}\n', DataError, "has answer, and not messages or one of context, question, answer; "),
         ("a.jsonl", '{"source": "b", "target": 3}\n', DataError, "source, target must be text"),
         ("a.jsonl", json.dumps({"messages": CHAT[:2]}), DataError, "must end with an answer"),
+        ("a.jsonl", '{"messages": 3}', DataError, "messages must be a list"),
+        ("a.jsonl", '{"prompt": "a", "answer": "\\ud800"}', DataError, "surrogates not allowed"),
         ("a.jsonl", json.dumps({"messages": CHAT[2:3]}), DataError, "nobody asked for"),
         ("a.jsonl", json.dumps({"messages": [{"role": "robot", "content": ""}]}), DataError, "a message is"),
         ("a.tsv", "a\t" + "b" * 40 + "\nc\td\n", DataError, "1 of the .* split's prompts with answers are longer .* set data.length=43"),
@@ -137,3 +139,13 @@ def test_texts_of_different_length_are_refused(tmp_path):
 def test_only_pairs_have_held_out_files(tmp_path):
     with pytest.raises(UsageError, match=r"data\.held_out names files of pairs"):
         open_source("python_stdlib", text=TextFormat(held_out="a.tsv"))
+
+
+def test_a_damaged_archive_is_an_error_that_names_it(tmp_path):
+    whole = gzip.compress(b"a\tb\n" * 1000)
+    for place in (len(whole) // 2, len(whole) - 6):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0xFF
+        (tmp_path / "a.tsv.gz").write_bytes(damaged)
+        with pytest.raises(DataError, match=r"a\.tsv\.gz: cannot be read"):
+            pairs.read_pairs(str(tmp_path / "a.tsv.gz"))

@@ -186,5 +186,7 @@ def test_prompts_are_needed():
     for kind in ("prefix", "encoder"):
         with pytest.raises(UsageError, match="data with prompts"):
             build("next_token", TOKENS, **KINDS[kind])
+    with pytest.raises(UsageError, match=r"set model\.positions=rotary"):
+        build("next_token", SPEC, **KINDS["encoder"], model__positions="learned")
     with pytest.raises(UsageError, match="reads the prompt in both directions"):
         build("next_token", SPEC, **KINDS["prefix"], **KINDS["encoder"])

@@ -78,6 +78,12 @@ def test_a_dialogue_is_answered_line_by_line(trained, run_script, monkeypatch):
     assert ended.out.splitlines()[1:] == ["yy", "x", "yy"]
 
 
+def test_chat_does_not_search(trained, run_script, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.StringIO("a\n"))
+    ended = run_script("sample", f"--workdir={trained.path}", "--chat", "--config.next_token.beams=2")
+    assert ended.code == 2 and "a beam search does not" in ended.err
+
+
 def test_chat_is_alone(trained, run_script):
     ended = run_script("sample", f"--workdir={trained.path}", "--chat", "--prompt=a")
     assert ended.code == 2 and "--chat reads its prompts line by line" in ended.err
