@@ -67,7 +67,7 @@ MISTAKES = [
     ((*TRAIN, "--config.modle.width", "3"), "unknown config field 'modle.width': did you mean 'model.width'?"),
     ((*TRAIN, "--config.learning_rate=3"), "did you mean 'optimizer.learning_rate'?"),
     ((*TRAIN, "--config.=3"), "unknown config field ''"),
-    ((*TRAIN, "--config.model={'width': 3}"), "'model' is a group of config fields: set one of model.attention, model.depth, "),
+    ((*TRAIN, "--config.model={'width': 3}"), "'model' is a group of config fields: set one of model.attention, model.bias, model.depth, "),
     ((*TRAIN, "--config.model.width"), "--config.model.width: expected one argument"),
     ((*TRAIN, "--config.model.width=wide"), "config field 'model.width' cannot be 'wide': expected a number such as 3"),
     ((*TRAIN, "--config.model.width=64.5"), "config field 'model.width' cannot be '64.5': expected int"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 
 from genjax import registry
@@ -28,7 +29,9 @@ def markdown() -> str:
         for name, function in table.items():
             if ranges := registry.options(function):
                 signature = inspect.signature(function).parameters
-                written = ",".join(f"{option}={signature[option].default:g}" for option in ranges)
-                allowed = "; ".join(f"{option}: {values}" for option, values in ranges.items())
+                defaults = {option: signature[option].default for option in ranges}
+                written = ",".join(f"{option}={default:g}" for option, default in defaults.items() if math.isfinite(default))
+                unlimited = {option: "" if math.isfinite(default) else " (no limit without it)" for option, default in defaults.items()}
+                allowed = "; ".join(f"{option}: {values}{unlimited[option]}" for option, values in ranges.items())
                 lines.append(f"| `{key}` | `{name}({written})` | {allowed} |")
     return "\n".join([*lines, ""])

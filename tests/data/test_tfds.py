@@ -281,7 +281,7 @@ class TestFashionMnist:
         return tfds.data_source("fashion_mnist", split=split, data_dir=inner if os.path.isdir(inner) else folder)
 
 
-@pytest.mark.parametrize("name", ["spoken_digit", "moving_mnist"])
+@pytest.mark.parametrize("name", ["spoken_digit", "starcraft_video"])
 def test_sound_and_films_of_tfds_are_answered_with_what_can_be_done(name, tmp_path):
     if importlib.util.find_spec("tensorflow"):
         pytest.skip("TensorFlow is installed")

@@ -85,6 +85,14 @@ def ideal_terms(process, quantizer, std):
     return [float(term) / math.log(2) for term in (prior, diffusion, reconstruction)]
 
 
+def test_many_draws_have_a_standard_error(float32):
+    """Of K even draws of a straight line: (12 K^2)^-1/2 times its height, where K^2 is no 32-bit number."""
+    count = 100_000
+    line = jnp.linspace(0.0, 1.0, count)[:, None]
+    error = math.sqrt((1 / (count - 1)) ** 2 / (2 * count) + 1 / (12 * count**2))  # and what steps of a line look like to equation (4)
+    assert float(likelihood.spread_stderr(line, line)[0]) == pytest.approx(error, rel=1e-3)
+
+
 @pytest.mark.parametrize("levels, std, entropy", [(16, 1.0, ENTROPY), (256, 25.0, 6.691044)])
 def test_bound_of_the_ideal_denoiser_is_the_entropy(levels, std, entropy):
     """With noise ends far enough out, prior, diffusion and reconstruction add up to -log P."""

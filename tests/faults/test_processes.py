@@ -47,7 +47,7 @@ LONG = {
 }
 
 
-SLOW = str(Path(__file__).with_name("slow_train"))
+SLOW, STUCK = (str(Path(__file__).with_name(f"{what}_train")) for what in ("slow", "stuck"))
 
 
 @pytest.mark.parametrize(("objective", "fsdp"), [("next_token", 4), ("noise_prediction", 2)])
@@ -131,13 +131,15 @@ def test_a_killed_peer_ends_the_job(killed, toy_run, start_two, tmp_path):
 
 
 def test_a_process_that_hangs_ends_the_job_with_the_stacks(toy_run, start_two, tmp_path):
-    run = toy_run("next_token", tmp_path / "run", LONG | {"train.duration": "100000 steps", "train.hang_minutes": 0.4})
-    pair = start_two(*run.flags)
-    pair[1].wait_for(lambda: run.saved > 0, "a checkpoint")
-    pair[1].popen.send_signal(signal.SIGSTOP)
-    ended = pair[0].end()
-    assert ended.code == 124, ended
-    assert "nothing has ended for" in ended.err
+    """The data of the second stop coming: both wait, the first for the second, and the watchdog of either ends its process. The other then sees its
+    peer go, if its own watchdog is not faster.
+    """
+    run = toy_run("next_token", tmp_path / "run", LONG | {"train.duration": "100000 steps", "train.hang_minutes": 1.0})
+    ends = [process.end() for process in start_two(*run.flags, scripts=("train", STUCK))]
+    said = [ended for ended in ends if ended.code == 124]
+    assert said and all(ended.code != 0 for ended in ends), ends
+    assert all("nothing has ended for" in ended.err for ended in said)
+    assert "take_or_wait" in "".join(path.read_text() for path in run.path.rglob("*hang*") if path.is_file()) or ends[1].code != 124
     assert "_train" in (run.path / "logs" / "hang_process0.txt").read_text()
 
 

@@ -119,7 +119,7 @@ def test_what_a_flow_map_cannot_do_is_said(name):
     objective = build(name, IMAGES)
     with pytest.raises(UsageError, match="no likelihood"):
         objective.likelihood({}, {}, jax.random.key(0))
-    with pytest.raises(UsageError, match="edits no images"):
+    with pytest.raises(UsageError, match="edits nothing"):
         objective.sample({}, make_batch(IMAGES, 1), jax.random.key(0))
     with pytest.raises(UsageError, match="no classifier-free guidance"):
         build(name, IMAGES, sample__guidance_scale=2.0)
