@@ -7,6 +7,7 @@
 
   python scripts/evaluate.py --workdir=runs/shapes_noise --hidden_cell=3          (what it draws there, beside the exact posterior)
   python scripts/evaluate.py --workdir=runs/shapes_text --negation                (how often "no triangle" shows one)
+  python scripts/evaluate.py --workdir=runs/shapes_noise --noise_levels           (at which noise levels its bits above the entropy are)
 
 Of a model that is told of captions, `sample.count` held-out prompts are drawn and judged, category by category.
 
@@ -22,6 +23,7 @@ FLAGS = [
     cli.Flag("classifier", "the run of a trained classifier that judges samples of the model"),
     cli.Flag("hidden_cell", "of scenes of shapes, the cell that is drawn anew and compared with its posterior", kind=int),
     cli.Flag("negation", "of a model that is told of captions of shapes: ask for scenes without something", kind=bool),
+    cli.Flag("noise_levels", "of noise prediction on scenes of shapes: how far from the ideal denoiser it is at every noise level", kind=bool),
     cli.Flag("step", "which checkpoint; default: the newest", kind=int),
     cli.WEIGHTS,
     cli.Flag("processes", processes.HELP, default="one"),
@@ -34,7 +36,7 @@ def main(args):
     with signals.ended_at_once(), processes.joined(args.processes):
         from genjax.evaluation.commands import evaluate
 
-        options = {"classifier": args.classifier, "cell": args.hidden_cell, "forbid": bool(args.negation)}
+        options = {"classifier": args.classifier, "cell": args.hidden_cell, "forbid": bool(args.negation), "by_level": bool(args.noise_levels)}
         evaluate(args.workdir, args.overrides, step=args.step, weights=args.weights, **options)
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 from genjax.config import require, to_json
 from genjax.data import pairs
 from genjax.data.base import Dialogue, Turn
-from genjax.evaluation import answers, baselines, edits, following, hidden_cell, media, negation, pictures, questions, texts
+from genjax.evaluation import answers, baselines, edits, following, hidden_cell, levels, media, negation, pictures, questions, texts
 from genjax.evaluation.answers import Answers
 from genjax.evaluation.evaluator import Evaluator
 from genjax.evaluation.judge import Judge
@@ -256,6 +256,7 @@ def evaluate(
     classifier: str | None = None,
     cell: int | None = None,
     forbid: bool = False,
+    by_level: bool = False,
 ) -> dict[str, Any]:
     """Measures a run on the held-out split, prints a table and writes it as JSON; returns what it wrote.
 
@@ -263,7 +264,7 @@ def evaluate(
     how often it gives a sample the class that was asked for. The same is done with held-out data, as what a perfect model would get.
 
     Of scenes of shapes, `cell` is drawn anew in `sample.count` held-out ones and compared with its exact posterior; with `forbid`, as many are
-    asked for without something.
+    asked for without something; with `by_level`, `evaluate.examples` of them are denoised, beside the ideal denoiser.
     """
     trained = load(path, overrides, weights=weights, step=step)
     run = trained.run
@@ -279,7 +280,7 @@ def evaluate(
     )
     require(judge is None or run.config.sample.count >= 2, "a Fréchet distance needs at least two samples: set sample.count")
     print(f"{run.config.objective} on {run.source.spec.name}, step {trained.step}, {weights} weights")
-    record = {"step": trained.step, "weights": weights, "config": to_json(run.config)}
+    record: dict[str, Any] = {"step": trained.step, "weights": weights, "config": to_json(run.config)}
     if run.objective.scores:
         bits = Evaluator(run).bits(trained.params, run.config.evaluate.examples)
         print(f"  bits/{bits.unit:<5} {bits.value:.4f} ± {bits.stderr:.4f}   {bits.kind.replace('_', ' ')}, {bits.examples:,} held-out examples")
@@ -314,6 +315,10 @@ def evaluate(
         forbidden = negation.measure(Evaluator(run), trained.params, run.config.sample.count)
         record["negation"] = negation.record(forbidden)
         print(*negation.lines(forbidden), sep="\n")
+    if by_level:
+        rows = levels.measure(Evaluator(run), trained.params, run.config.evaluate.examples)
+        record["noise_levels"] = levels.record(rows)
+        print(*levels.lines(rows), sep="\n")
     if run.source.questions is not None:
         answered = questions.measure(Evaluator(run), trained.params, run.config.sample.count)
         record["questions"] = questions.record(answered)
@@ -335,7 +340,7 @@ def evaluate(
         print(f"  {len(drawn.data):,} samples ({drawn.nfe:g} network evaluations each), beside {len(real):,} held-out examples")
         record["figures"] = _tell(run.source.figures, {"samples": drawn.data, "held_out": real})
     # Another measurement of the same step is another file, the same one the same.
-    asked = json.dumps([record["config"], str(weights), classifier and str(Path(classifier).resolve()), cell, forbid], sort_keys=True)
+    asked = json.dumps([record["config"], str(weights), classifier and str(Path(classifier).resolve()), cell, forbid, by_level], sort_keys=True)
     workdir, name = Workdir(path), f"evaluation_step{trained.step}_{hashlib.sha256(asked.encode()).hexdigest()[:8]}.json"
     workdir.write_json(name, record)
     print(f"  written    {workdir.path / name}")
