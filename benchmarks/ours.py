@@ -17,10 +17,10 @@ import numpy as np
 from benchmarks.workloads import GPT, DiT, UNet, Workload
 from genjax import config as configs
 from genjax import rng
-from genjax.comparison.provenance import versions
 from genjax.data.base import ArrayRows, Source
 from genjax.data.loader import TrainBatches, train_batches
 from genjax.data.sources import TextFormat, open_source
+from genjax.evaluation.provenance import versions
 from genjax.training import flops
 from genjax.training.parallel import Parallel
 from genjax.training.setup import Run, use_compilation_cache

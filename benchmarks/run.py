@@ -281,7 +281,7 @@ OTHERS: dict[str, Callable[[Any], dict[str, Any]]] = {"C": first_steps, "M": mem
 
 def metrics(found: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The rows of the record, from what was found of every workload."""
-    from genjax.comparison.provenance import metric
+    from genjax.evaluation.provenance import metric
 
     for name, one in found.items():
         if name in workloads.CPU | workloads.GPU:
@@ -323,7 +323,7 @@ def settings_of(name: str, args: Any) -> dict[str, Any]:
 
 def write(path: Path, found: dict[str, Any], args: Any) -> None:
     """The record, in the form of the others."""
-    from genjax.comparison.provenance import processor, provenance
+    from genjax.evaluation.provenance import processor, provenance
 
     where = provenance()
     for one in found.values():
@@ -390,7 +390,7 @@ def main(args: Any) -> None:
 
 def moment() -> dict[str, Any]:
     """When a workload was measured, by which code, and how busy the machine was."""
-    from genjax.comparison.provenance import commit
+    from genjax.evaluation.provenance import commit
 
     return {"date": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "commit": commit(), "load": os.getloadavg(), "cores": workloads.cores()}
 

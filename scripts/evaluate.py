@@ -14,6 +14,9 @@ Of a model that is told of captions, `sample.count` held-out prompts are drawn a
 Prints a table and writes it into the run's directory, as evaluation_step<step>_<of what was measured>.json.
 """
 
+import shlex
+import sys
+
 from genjax import cli
 from genjax.config import require
 from genjax.training import processes, signals
@@ -36,7 +39,8 @@ def main(args):
     with signals.ended_at_once(), processes.joined(args.processes):
         from genjax.evaluation.commands import evaluate
 
-        options = {"classifier": args.classifier, "cell": args.hidden_cell, "forbid": bool(args.negation), "by_level": bool(args.noise_levels)}
+        options: dict = {"command": shlex.join(["python", *sys.argv])}
+        options |= {"classifier": args.classifier, "cell": args.hidden_cell, "forbid": bool(args.negation), "by_level": bool(args.noise_levels)}
         evaluate(args.workdir, args.overrides, step=args.step, weights=args.weights, **options)
 
 

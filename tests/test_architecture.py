@@ -70,7 +70,7 @@ ARROWS = {
     "comparison": {"evaluation", "training", "objectives", "diffusion", *LEARNING},
     "sweeps": {"training", "config", "errors"},
     "scripts": {"comparison", "sweeps", "evaluation", "training", "data", "config", "cli", "errors"},
-    "benchmarks": {"comparison", "training", "config", "cli", "rng", "types", "data"},
+    "benchmarks": {"comparison", "evaluation", "training", "config", "cli", "rng", "types", "data"},
     "configs": {"config"},
 }
 

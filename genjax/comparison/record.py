@@ -13,9 +13,9 @@ import numpy as np
 from genjax import config as configs
 from genjax.comparison import ledger
 from genjax.comparison.plan import Plan
-from genjax.comparison.provenance import PACKAGES, commit, hardware, metric, provenance
 from genjax.comparison.verdict import order
 from genjax.evaluation.baselines import Baseline
+from genjax.evaluation.provenance import PACKAGES, commit, hardware, metric, provenance
 from genjax.evaluation.statistics import Effect, two_level
 from genjax.training.workdir import Workdir
 

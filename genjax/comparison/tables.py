@@ -1,8 +1,9 @@
 """The tables of README.md and docs/, written from results/*.json: no number there is typed by hand.
 
 A table stands between two comments, `<!-- results/NAME.json -->` and `<!-- end -->`; `rewrite` replaces what is between them. The form of a
-table that is not a comparison's is named behind the file: `<!-- results/NAME.json as samplers -->`. `<!-- claims -->` stands for all records of
-claims, and `<!-- options -->` for the options of the diffusion side, which come from the code.
+table that is not a comparison's is named behind the file: `<!-- results/NAME.json as samplers -->`. `<!-- results/NAME/ as following -->` puts all
+records of scripts/evaluate.py in a folder side by side. `<!-- claims -->` stands for all records of claims, and `<!-- options -->` for the options
+of the diffusion side, which come from the code.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-from genjax.comparison import claims, frontier, options
+from genjax.comparison import claims, frontier, measured, options
 
 COSTS = {"train_flops": ".3g", "network_evaluations_per_sample": "g", "samples_per_second": ".0f"}
 _CLAIMS = re.compile(r"(<!-- claims -->\n).*?(<!-- end -->)", re.DOTALL)
 _OPTIONS = re.compile(r"(<!-- options -->\n).*?(<!-- end -->)", re.DOTALL)
+_FOLDER = re.compile(r"(<!-- (results/[\w./-]+)/ as (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _PLACE = re.compile(r"(<!-- (results/[\w.-]+\.json)(?: as (\w+))? -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -30,6 +32,12 @@ def rewrite(text: str, root: Path) -> str:
         lines = [*FORMS[match[3] or "comparison"](record), "", f"{_protocol(record)}; all of it in `{match[2]}`.", ""]
         return match[1] + "\n".join(lines) + match[4]
 
+    def side_by_side(match: re.Match[str]) -> str:
+        records = {path.stem: json.loads(path.read_text()) for path in sorted((root / match[2]).glob("*.json"))}
+        protocol = [f"- {name}: {_protocol(record)}" for name, record in records.items()]
+        return match[1] + "\n".join([*measured.FORMS[match[3]](records), "", *protocol, ""]) + match[4]
+
+    text = _FOLDER.sub(side_by_side, text)
     text = _CLAIMS.sub(lambda match: match[1] + claims.markdown(root) + match[2], text)
     text = _OPTIONS.sub(lambda match: match[1] + options.markdown() + match[2], text)
     return _PLACE.sub(table, text)

@@ -21,6 +21,7 @@ from genjax.evaluation import answers, baselines, edits, following, hidden_cell,
 from genjax.evaluation.answers import Answers
 from genjax.evaluation.evaluator import Evaluator
 from genjax.evaluation.judge import Judge
+from genjax.evaluation.provenance import provenance
 from genjax.evaluation.trained import Trained, load
 from genjax.registry import pick
 from genjax.training import exported
@@ -257,6 +258,7 @@ def evaluate(
     cell: int | None = None,
     forbid: bool = False,
     by_level: bool = False,
+    command: str = "",
 ) -> dict[str, Any]:
     """Measures a run on the held-out split, prints a table and writes it as JSON; returns what it wrote.
 
@@ -280,7 +282,8 @@ def evaluate(
     )
     require(judge is None or run.config.sample.count >= 2, "a Fréchet distance needs at least two samples: set sample.count")
     print(f"{run.config.objective} on {run.source.spec.name}, step {trained.step}, {weights} weights")
-    record: dict[str, Any] = {"step": trained.step, "weights": weights, "config": to_json(run.config)}
+    record: dict[str, Any] = {"command": command, **provenance(), "seeds": [run.config.seed]}
+    record |= {"step": trained.step, "weights": weights, "config": to_json(run.config)}
     if run.objective.scores:
         bits = Evaluator(run).bits(trained.params, run.config.evaluate.examples)
         print(f"  bits/{bits.unit:<5} {bits.value:.4f} ± {bits.stderr:.4f}   {bits.kind.replace('_', ' ')}, {bits.examples:,} held-out examples")

@@ -1,0 +1,125 @@
+"""Tables of measurements of single runs, side by side: the records of scripts/evaluate.py, each under the name of its file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Records = Mapping[str, dict[str, Any]]
+
+
+def excess(records: Records) -> list[str]:
+    """Bits above the exact -log2 p, a row a model."""
+    lines = ["| | bits/image above the exact -log₂ p | kind | steps |", "|---|---|---|---|"]
+    for name, record in records.items():
+        bits = next(record[key] for key in record if key.startswith("bits_per_"))
+        value, stderr = bits["excess"]
+        bound = "≤ " * (bits["kind"] == "upper_bound")
+        lines.append(f"| {name} | {bound}{value:.2f} ± {stderr:.2f} | {bits['kind'].replace('_', ' ')} | {record['step']:,} |")
+    return lines
+
+
+def following(records: Records) -> list[str]:
+    """How often samples follow their captions, a row a category."""
+    return _shares(
+        records,
+        ("following", "rows"),
+        "prompts",
+        lambda row: f"{_share(row['follow'])} ({_percent(row['strict'])})",
+        lambda row: [_percent(row["by_chance"]), f"{row['follow']['count']:,}"],
+        ["by chance", "count"],
+    )
+
+
+def questions(records: Records) -> list[str]:
+    """How often answers are right, a row a group; of captions, how often all of one is true."""
+    what = next(iter(next(iter(records.values()))["questions"]["all"]["model"]))
+    return _shares(
+        records,
+        ("questions",),
+        "",
+        lambda row: _share(row["model"][what]),
+        lambda row: [_percent(row["commonest"][what]), f"{row['model'][what]['count']:,}"],
+        ["the commonest answer", "count"],
+    )
+
+
+def negation(records: Records) -> list[str]:
+    """How often something is shown although it was forbidden, a row a kind of thing."""
+    return _shares(
+        records,
+        ("negation",),
+        "shown although forbidden",
+        lambda row: f"{_share(row['shown'])}, {row['efficacy']:+.2f}",
+        lambda row: [f"{100 * row['neutral']:.1f} %"],
+        ["in the data"],
+    )
+
+
+def noise_levels(records: Records) -> list[str]:
+    """Bits above the ideal denoiser's between two log-SNRs, and their sum."""
+    first, *_ = records.values()
+    lines = _head(["log-SNR", "the ideal denoiser", *records])
+    for number, row in enumerate(first["noise_levels"]):
+        name = "all" if number == len(first["noise_levels"]) - 1 else f"{row['low']:g} to {row['high']:g}"
+        above = [record["noise_levels"][number]["above"] for record in records.values()]
+        lines.append(_line([name, f"{row['ideal']['value']:.2f}", *(f"{part['value']:.2f} ± {part['stderr']:.2f}" for part in above)]))
+    return lines
+
+
+def hidden_cell(records: Records) -> list[str]:
+    """Divergence of what is drawn in a hidden cell from its posterior, a row a part; beside it that of as many exact draws."""
+    first, *_ = records.values()
+    lines = _head(["bits", *records, "as many exact draws"])
+    for part, exact in first["hidden_cell"]["exact"].items():
+        lines.append(_line([part, *(f"{record['hidden_cell']['bits'][part]:.3f}" for record in records.values()), f"{exact:.3f}"]))
+    for what in ("valid", "kept"):
+        lines.append(_line([what, *(_share(record["hidden_cell"][what]) for record in records.values()), ""]))
+    return lines
+
+
+def _shares(
+    records: Records,
+    path: tuple[str, ...],
+    head: str,
+    cell: Callable[[Any], str],
+    common: Callable[[Any], list[str]],
+    columns: list[str],
+) -> list[str]:
+    tables = {}
+    for name, record in records.items():
+        table: Any = record
+        for key in path:
+            table = table[key]
+        tables[name] = table
+    lines = _head([head, *tables, *columns])
+    for group in dict.fromkeys(group for table in tables.values() for group in table):
+        rows = [table.get(group) for table in tables.values()]
+        lines.append(_line([group, *("" if row is None else cell(row) for row in rows), *common(next(row for row in rows if row is not None))]))
+    return lines
+
+
+def _head(columns: list[str]) -> list[str]:
+    return [_line(columns), "|" + "---|" * len(columns)]
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _percent(part: Mapping[str, float]) -> str:
+    return f"{100 * part['value']:.1f} %"
+
+
+def _share(part: Mapping[str, float]) -> str:
+    return f"{100 * part['value']:.1f} % [{100 * part['low']:.1f}, {100 * part['high']:.1f}]"
+
+
+FORMS = {
+    "excess": excess,
+    "following": following,
+    "questions": questions,
+    "negation": negation,
+    "noise_levels": noise_levels,
+    "hidden_cell": hidden_cell,
+}
