@@ -9,8 +9,8 @@ The text is the file that TFDS calls tiny_shakespeare (1,115,394 bytes), whereve
 is held out and measured whole. Hardware: 2 CPU cores, 5 minutes of CPU time. Expected of next_token, seed 0: a loss of 2.37 after 100 steps, 1.95
 after 200 and about 1.45 in the end; on the held-out text 1.590 ± 0.007 nats a character (2.293 bits a byte) in windows without overlap, as nanoGPT
 counts, and 1.521 ± 0.006 where every character has at least 32 before it, if there are so many (the last command above). The errors are over windows.
-Seeds 0, 1 and 2: 1.590, 1.585, 1.587. The bounds of the other variants come to 2.13 (masked_diffusion) and 2.86 (embedding_diffusion) nats in the mean
-of three seeds; docs/text.md has the table. Muon on the hidden matrices is worth 0.06: AdamW alone, at 4e-3, came to 1.647 and 1.583.
+Seeds 0, 1 and 2: 1.590, 1.585, 1.587. The bounds of the other variants come to 2.13 (masked_diffusion) and 2.86 nats (embedding_diffusion) on average
+over three seeds; docs/text.md has the table. Muon on the hidden matrices is worth 0.06: AdamW alone, at 4e-3, came to 1.647 and 1.583.
 
   python scripts/compare.py --config=configs/compare/shakespeare.py --workdir=runs/compared     (all variants, three seeds)
 """
