@@ -282,29 +282,28 @@ def test_every_recipe_says_how_it_is_run(path):
     assert f"--config={name(path)}" in (ast.get_docstring(tree(path)) or "")
 
 
-@pytest.mark.parametrize("recipe", variants())
-def test_every_recipe_trains(recipe, tmp_path):
-    """One step of a small model; texts and the data of tensorflow-datasets are made up. Then its bound and its sampler are traced."""
+@pytest.fixture
+def small(recipe, tmp_path):
+    """The recipe's config for a small model; texts, sounds, pictures and the data of tensorflow-datasets are made up."""
     import tensorflow_datasets as tfds
 
-    from genjax.data.loader import eval_batches
-    from genjax.training.loop import train
-    from genjax.training.setup import Run
-
     config = configs.load(recipe, FIELDS, SMALL)
-    if config.data.source.partition(":")[0] == "pairs":
+    kind, elsewhere = config.data.source.partition(":")[0], {}
+    if kind == "npz":
+        pytest.skip(f"{config.data.source} is the user's own file")
+    if kind == "pairs":
         (tmp_path / "pairs.tsv").write_text("".join(f"{n} is said\tit is {n}\n" for n in range(100)))
-        config = configs.load(recipe, FIELDS, SMALL | {"data.source": f"pairs:{tmp_path / 'pairs.tsv'}", "data.held_out": "None"})
-    if config.data.source.partition(":")[0] == "text":
+        elsewhere = {"data.source": f"pairs:{tmp_path / 'pairs.tsv'}", "data.held_out": "None"}
+    if kind == "text":
         (tmp_path / "book.txt").write_text("".join(f"{n} is a line of the book\n" for n in range(2000)))
-        config = configs.load(recipe, FIELDS, SMALL | {"data.source": f"text:{tmp_path / 'book.txt'}"})
-    if config.data.source.partition(":")[0] == "spoken_digit":
+        elsewhere = {"data.source": f"text:{tmp_path / 'book.txt'}"}
+    if kind == "spoken_digit":
         for number in range(20):
             with wave.open(str(tmp_path / f"{number % 2}_{number}.wav"), "wb") as file:
                 file.setparams((1, 2, 2000, 64, "NONE", ""))
                 file.writeframes(bytes(range(128)))
-        config = configs.load(recipe, FIELDS, SMALL | {"data.source": f"audio:{tmp_path}@length=64"})
-    if config.data.source.partition(":")[0] == "emoji":
+        elsewhere = {"data.source": f"audio:{tmp_path}@length=64"}
+    if kind == "emoji":
         (tmp_path / "noto_emoji").mkdir()
         with zipfile.ZipFile(tmp_path / "noto_emoji" / "png72.zip", "w") as archive:
             for number in range(20):
@@ -312,25 +311,42 @@ def test_every_recipe_trains(recipe, tmp_path):
                 Image.new("RGBA", (8, 8), (number, 0, 0)).save(content, format="PNG")
                 archive.writestr(f"{number}.png", content.getvalue())
         (tmp_path / "noto_emoji" / "captions.json").write_text(json.dumps({f"{number}.png": ["red one"] for number in range(20)}))
-        config = configs.load(recipe, FIELDS, SMALL | {"data.source": "emoji:side=8", "data.dir": str(tmp_path)})
+        elsewhere = {"data.source": "emoji:side=8", "data.dir": str(tmp_path)}
+    config = configs.load(recipe, FIELDS, SMALL | elsewhere)
     configs.validate(config)
-    if config.data.source.partition(":")[0] == "npz":
-        pytest.skip(f"{config.data.source} is the user's own file")
     with tfds.testing.mock_data(num_examples=8):
-        if config.noise_prediction.autoencoder is not None:  # what a second stage begins from is the recipe's first
-            first = configs.load(f"{recipe.partition(':')[0]}:autoencoder", FIELDS, SMALL)
-            train(first, tmp_path / "first", lambda run: [])
-            config = configs.load(recipe, FIELDS, SMALL | {"noise_prediction.autoencoder": str(tmp_path / "first")})
-        summary = train(config, tmp_path / "run", lambda run: [])
-        assert summary.step == 1
-        assert np.isfinite(summary.metrics["loss"])
-        run = Run.build(config)
-        batch = next(eval_batches(run.source, 4))
-    request = {key: value for key, value in batch.items() if key in ("id", "label", "caption")}
+        yield config
+
+
+@pytest.mark.parametrize("recipe", variants())
+def test_every_recipe_traces(small):
+    """A step of training, the bound and the sampler have the shapes that they should; nothing is compiled."""
+    from genjax.data.loader import eval_batches
+    from genjax.training.setup import Run
+
+    run = Run.build(small)
+    batch, params = next(eval_batches(run.source, 4)), run.abstract_state.params
     key = jax.eval_shape(lambda: jax.random.key(0))
+    after, metrics = jax.eval_shape(run.make_step(), run.abstract_state, batch)
+    assert jax.tree.map(lambda leaf: leaf.shape, after.params) == jax.tree.map(lambda leaf: leaf.shape, params) and "loss" in metrics
     if run.objective.scores:
-        likelihood = jax.eval_shape(run.objective.likelihood, run.abstract_state.params, batch, key)
+        likelihood = jax.eval_shape(run.objective.likelihood, params, batch, key)
         assert likelihood.nats.shape == (4,)
     if run.objective.generates:
-        samples = jax.eval_shape(run.objective.sample, run.abstract_state.params, request, key)
+        request = {key: value for key, value in batch.items() if key in ("id", "label", "caption")}
+        samples = jax.eval_shape(run.objective.sample, params, request, key)
         assert samples.data.shape == (4, *run.source.spec.shape)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", variants())
+def test_every_recipe_trains(small, recipe, tmp_path):
+    """One step. What a second stage begins from is the recipe's first."""
+    from genjax.training.loop import train
+
+    if small.noise_prediction.autoencoder is not None:
+        train(configs.load(f"{recipe.partition(':')[0]}:autoencoder", FIELDS, SMALL), tmp_path / "first", lambda run: [])
+        small = configs.load(recipe, FIELDS, SMALL | {"noise_prediction.autoencoder": str(tmp_path / "first")})
+    summary = train(small, tmp_path / "run", lambda run: [])
+    assert summary.step == 1
+    assert np.isfinite(summary.metrics["loss"])

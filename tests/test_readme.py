@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from genjax import config as configs
 from genjax.config import REPOSITORY
 
 TINY = (
@@ -40,6 +41,15 @@ def test_every_command_is_a_script_a_make_target_or_the_environment():
             assert words == ["source", ".venv/bin/activate"]
 
 
+@pytest.mark.parametrize("words", [words for words in commands() if Path(words[1]).stem == "train"], ids=" ".join)
+def test_every_training_of_the_readme_is_a_config(words):
+    flags = dict(word.removeprefix("--").split("=", 1) for word in words[2:])
+    overrides = {name.removeprefix("config."): value for name, value in flags.items() if name.startswith("config.")}
+    configs.validate(configs.load(flags["config"], configs.base_fields(), overrides))
+    assert flags.keys() - overrides.keys() - {f"config.{name}" for name in overrides} == {"config", "workdir"}
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(900)  # a dozen processes, one after the other
 def test_the_scripts_run_in_the_order_of_the_readme(tmp_path):
     scripts = [words for words in commands() if words[0] == "python"]

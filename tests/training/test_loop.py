@@ -357,8 +357,9 @@ def test_a_saved_config_that_is_wrong_names_its_file(trained, run_script, tmp_pa
 # ---- devices -------------------------------------------------------------------------------------------------------
 
 
-def test_a_run_goes_on_with_other_devices(toy_run, run_script, start_script, tmp_path):
+def test_a_run_goes_on_with_other_devices(toy_run, run_script, start_script, tmp_path, monkeypatch):
     """Eight devices that split parameters too, stopped by Ctrl-C, then four, then one."""
+    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # of the processes, which compile anew
     whole = {"train.duration": "40 steps", "train.evaluate_every": "40 steps", "train.sample_every": "40 steps"}
     split = whole | {"parallel.fsdp": 2}
     eight = toy_run("next_token", tmp_path / "run", split)
