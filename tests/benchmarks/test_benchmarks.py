@@ -144,6 +144,7 @@ def test_mistakes_are_answered_before_anything_is_started(flags, monkeypatch):
 # ---- with processes ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_worker_trains_and_answers(tmp_path):
     out = tmp_path / "bench.json"
     run.main(options("--only=T1", "--peers=none", "--tiny", "--rounds=2", "--wait=0", f"--out={out}"))

@@ -2,9 +2,12 @@
 
 import fcntl
 
+import pytest
+
 from genjax.evaluation import doctor
 
 
+@pytest.mark.slow  # two trainings
 def test_this_machine_is_well(tmp_path, capsys):
     assert doctor.check(str(tmp_path)) == []
     lines = capsys.readouterr().out.splitlines()

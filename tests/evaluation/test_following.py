@@ -26,7 +26,7 @@ class Drawer(Evaluator):
         return Drawn(np.roll(rows[self.run.source.spec.key], self.turn, axis=0), None, 1, 1)
 
 
-@pytest.mark.parametrize("name", ["shapes:s16/p_neg=0.6", "shapes_codes:s16/p_neg=0.6"])
+@pytest.mark.parametrize("name", [pytest.param("shapes:s16/p_neg=0.6", marks=pytest.mark.slow), "shapes_codes:s16/p_neg=0.6"])
 def test_who_listens_follows_and_who_does_not_follows_by_chance(name):
     source = open_source(name)
     listens, deaf = (following.measure(Drawer(source, turn), {}, 400) for turn in (0, -1))

@@ -26,7 +26,7 @@ def test_probabilities_of_all_classes_sum_to_one_and_the_loss_is_their_mean():
     likelihood = jit(objective.likelihood)
     every = [likelihood(params, BATCH | {"label": np.full(6, label, np.int32)}, KEY).nats for label in range(IMAGES.num_classes)]
     np.testing.assert_allclose(np.exp(-np.stack(every)).sum(axis=0), 1.0, rtol=1e-5)
-    sums = objective.loss(params, BATCH, KEY, train=False)
+    sums = jit(lambda params: objective.loss(params, BATCH, KEY, train=False))(params)
     np.testing.assert_allclose(sums.loss / sums.weight, np.mean(likelihood(params, BATCH, KEY).nats), rtol=1e-5)
 
 

@@ -78,7 +78,7 @@ def test_samples_with_the_exact_map_are_the_image(name, steps):
     np.testing.assert_array_equal(films["steps"][-1], drawn.data)
 
 
-@pytest.mark.parametrize("network", ["trunk", "unet"])
+@pytest.mark.parametrize("network", ["trunk", pytest.param("unet", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_batch_is_the_sum_of_its_rows(name, network):
     """Noise, noise levels, hidden labels, dropout and the stage of the training go with the row."""

@@ -145,7 +145,7 @@ def test_with_classes_both_halves_are_told_them():
 def test_its_parameters_are_those_of_both_and_no_more():
     """Nothing is initialised that no half uses, and the words have one table."""
     names = lambda tree: {jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(tree)}
-    used = names(OBJECTIVE.words.init(KEY)) | names(OBJECTIVE.picture.init(KEY))
+    used = names(jax.eval_shape(OBJECTIVE.words.init, KEY)) | names(jax.eval_shape(OBJECTIVE.picture.init, KEY))
     assert names({"trunk": PARAMS["trunk"]}) == {name.removesuffix(".value") for name in used if name.startswith("['trunk']")}
     assert "captions" not in PARAMS["picture"]
     assert_trees_close(OBJECTIVE.of_picture(PARAMS)["captions"]["embed"]["table"], PARAMS["words"]["embed"]["table"][:7], rtol=0, atol=0)

@@ -56,6 +56,7 @@ def excess(**overrides) -> tuple[float, float]:
     return above.sum() / count, above.std() * math.sqrt(len(above)) / count
 
 
+@pytest.mark.slow
 def test_next_token_reaches_the_entropy_of_its_source_and_never_less():
     """Within 0.01 bits a symbol, and not below beyond the error."""
     value, stderr = excess(objective="next_token")

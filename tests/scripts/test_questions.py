@@ -20,7 +20,9 @@ def picture(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("variant, question", [("questions", ["--question=how many hearts?"]), ("masked_captions", [])])
+@pytest.mark.parametrize(
+    "variant, question", [("questions", ["--question=how many hearts?"]), pytest.param("masked_captions", [], marks=pytest.mark.slow)]
+)
 def test_a_model_of_questions_is_trained_measured_and_asked(variant, question, picture, tmp_path, run_script):
     from genjax.evaluation.monitors import monitors
     from genjax.training.loop import train

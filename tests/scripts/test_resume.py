@@ -19,8 +19,8 @@ EXIT_CODES = {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 75}
 @pytest.mark.parametrize(
     ("objective", "signals"),
     [
-        ("next_token", [signal.SIGKILL, signal.SIGTERM]),
-        ("noise_prediction", [signal.SIGKILL, signal.SIGKILL]),
+        pytest.param("next_token", [signal.SIGKILL, signal.SIGTERM], marks=pytest.mark.slow),
+        ("noise_prediction", [signal.SIGKILL, signal.SIGTERM]),
     ],
 )
 def test_a_stopped_training_goes_on_to_the_same_state(objective, signals, toy_run, start_script, tmp_path):

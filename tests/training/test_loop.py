@@ -357,6 +357,7 @@ def test_a_saved_config_that_is_wrong_names_its_file(trained, run_script, tmp_pa
 # ---- devices -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_other_devices(toy_run, run_script, start_script, tmp_path, monkeypatch):
     """Eight devices that split parameters too, stopped by Ctrl-C, then four, then one."""
     monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")  # of the processes, which compile anew

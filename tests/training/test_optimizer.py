@@ -308,6 +308,7 @@ def change(width: int, base_width: int | None) -> np.ndarray:
     return np.array(jit(run)(fresh_params(objective)))
 
 
+@pytest.mark.slow
 def test_with_width_transfer_the_first_steps_move_a_wide_model_as_far_as_a_narrow_one():
     """The coordinate check of arXiv:2203.03466, from width 16 to width 256: nothing grows with the transfer, the logits do without it."""
     narrow, wide, without = change(16, 16), change(256, 16), change(256, None)
