@@ -185,6 +185,11 @@ FIELDS = {
             "prompts are read by the model itself, or by a trunk of their own that it attends to: trunk(depth=2)",
             choices=("none", "trunk"),
         ),
+        "scan": field(
+            Choice("raster"),
+            "in what order the values of an array are predicted: row by row, along a Hilbert curve, or by a fixed permutation, random(seed=0)",
+            choices=("raster", "hilbert", "random"),
+        ),
         "temperature": field(1.0, "of the sampled distribution; 0 takes the likeliest token", at_least=0.0, late=True),
         "top_k": field(0, "sample among the k likeliest tokens; 0: all", at_least=0, late=True),
         "top_p": field(1.0, "sample among the likeliest tokens that hold this probability", above=0.0, at_most=1.0, late=True),
@@ -196,6 +201,16 @@ FIELDS = {
             late=True,
         ),
         "length_penalty": field(1.0, "a beam's log-probability is divided by its length to this power", at_least=0.0, late=True),
+        "draft": field(
+            Choice("none"),
+            "guesses of the next tokens, which one call of the model checks; what is drawn is the same. repeat_last(context=3, guesses=4): "
+            "the last tokens go on as when they were last drawn",
+            choices=("none", "repeat_last"),
+            late=True,
+        ),
+        "prefill_chunk": field(
+            None, "tokens of a prompt that are read at once, so that memory does not grow with its square; None: all", kind=int, at_least=1, late=True
+        ),
         "loss_chunk": field(None, "positions whose logits are held at once in the loss, to save memory; None: all", kind=int, at_least=1),
         "z_loss": field(0.0, "weight of the squared log-normaliser of the softmax in the training loss", at_least=0.0),
         "label_smoothing": field(0.0, "share of the uniform distribution in the training target", at_least=0.0, at_most=0.999),

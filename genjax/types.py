@@ -124,7 +124,7 @@ class Cost:
     """What one sample costs.
 
     Attributes:
-      nfe: network evaluations (a guided step counts two).
+      nfe: network evaluations (a guided step counts two, one that checks a draft counts as one).
       sequential_depth: network evaluations that must wait for one another.
     """
 

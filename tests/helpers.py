@@ -13,11 +13,13 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from genjax import config as configs
 from genjax import objectives, rng
 from genjax.data.base import ArrayRows, Source
+from genjax.models import masks
 from genjax.objectives.base import Objective
 from genjax.types import Batch, DataSpec, Params
 
@@ -112,6 +114,12 @@ def make_source(spec: DataSpec, seed: int = 0) -> Source:
         return ArrayRows({name: batch[name] for name in (spec.key, "label") if name in batch})
 
     return Source(spec, {"train": rows(spec.train_size, seed), "eval": rows(spec.eval_size, seed + 1)})
+
+
+def prefix_lm(prefix: Any, length: int) -> masks.AttentionIds:
+    """The first prefix[b] positions see each other; what follows is causal. prefix: int32 [B]."""
+    ids = masks.causal(len(prefix), length)
+    return ids._replace(block_ids=jnp.maximum(ids.block_ids - jnp.asarray(prefix)[:, None] + 1, 0))
 
 
 def assert_trees_close(got: Any, expected: Any, *, rtol: float, atol: float) -> None:

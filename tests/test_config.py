@@ -433,8 +433,10 @@ def test_every_rule_of_validate_is_tested():
 
 def test_choices_are_names_of_the_code():
     from genjax import objectives
+    from genjax.decoding import speculative
     from genjax.diffusion import grid, prediction, process, time_sampling
-    from genjax.objectives import noise_prediction, steering
+    from genjax.models import layers
+    from genjax.objectives import noise_prediction, scans, steering
 
     tables = {
         "objective": objectives.OBJECTIVES,
@@ -449,6 +451,9 @@ def test_choices_are_names_of_the_code():
         "noise_prediction.likelihood": noise_prediction.BOUNDS,
         "noise_prediction.network": noise_prediction.NETWORKS,
         "noise_prediction.grid": grid.GRIDS,
+        "next_token.scan": scans.SCANS,
+        "next_token.draft": speculative.DRAFTS,
+        "model.attention": layers.BACKENDS,
     }
     for path, table in tables.items():
         assert FIELDS[path].choices, path

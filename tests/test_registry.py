@@ -5,8 +5,10 @@ import inspect
 import pytest
 
 from genjax import registry
+from genjax.decoding import speculative
 from genjax.diffusion import absorbing, flow_map, grid, solvers, time_sampling, weighting
 from genjax.errors import UsageError
+from genjax.objectives import scans
 from genjax.training import ema
 
 
@@ -55,6 +57,8 @@ def test_refusals(choice, says):
         flow_map.DISTANCES,
         absorbing.SCHEDULES,
         absorbing.ORDERS,
+        speculative.DRAFTS,
+        scans.SCANS,
         ema.AVERAGES,
         ema.TRACKED,
     ],

@@ -31,7 +31,7 @@ from genjax.data.tokenizers import Tokenizer
 from genjax.decoding.generate import make_step, stream
 from genjax.decoding.prompts import pad
 from genjax.evaluation.evaluator import Drawn
-from genjax.evaluation.texts import Completes, Completions
+from genjax.evaluation.texts import Completed, Completes, Completions
 from genjax.training.setup import Run
 from genjax.types import Params
 
@@ -60,10 +60,16 @@ class Answers:
 
     def __call__(self, params: Params, prompts: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The answer to each prompt (`pairs.ask`), as tokens without those that follow it. Answer i depends on prompt i and on i alone."""
+        return self.completed(params, prompts).tokens
+
+    def completed(self, params: Params, prompts: Sequence[np.ndarray]) -> Completed:
+        """The answers with the steps that they took."""
         return self._completions(params, prompts)
 
     def stream(self, params: Params, prompt: np.ndarray, turn: int) -> Iterator[str]:
-        """One answer, as it is written; another `turn` draws with other numbers. UsageError of a model that searches for its answers."""
+        """One answer, as it is written, token by token whatever the draft; another `turn` draws with other numbers. UsageError of a model that
+        searches for its answers.
+        """
         objective: Any = self.run.objective
         require(not objective.beams, "--chat writes while it draws, and a beam search does not: set next_token.beams=0")
         tokens, real = pad([prompt.tolist()])
@@ -100,11 +106,11 @@ def can(run: Run) -> bool:
 def draw(run: Run, params: Params, count: int, prompt: str) -> Drawn:
     """`count` answers to one prompt, as tokens int32 [count, length], filled up with the id that ends an answer."""
     tokenizer, answers = _tokenizer(run.source), Answers(run)
-    found = answers(params, [pairs.ask(tokenizer, (), prompt)] * count)
-    longest = max(map(len, found))
-    rows = [np.pad(row, (0, longest - len(row)), constant_values=pairs.end_of(tokenizer)) for row in found]
+    found = answers.completed(params, [pairs.ask(tokenizer, (), prompt)] * count)
+    longest = max(map(len, found.tokens))
+    rows = [np.pad(row, (0, longest - len(row)), constant_values=pairs.end_of(tokenizer)) for row in found.tokens]
     assert isinstance(run.objective, Completes)
-    cost = run.objective.cost(longest)
+    cost = run.objective.cost(found.steps)
     return Drawn(np.stack(rows), None, float(cost.nfe), float(cost.sequential_depth))
 
 

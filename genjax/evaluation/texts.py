@@ -83,9 +83,16 @@ class Completes(Protocol):
         """Whether a row may have so many positions."""
         raise NotImplementedError
 
-    def cost(self, length: int) -> Cost:
-        """What so many tokens of a row cost."""
+    def cost(self, steps: float) -> Cost:
+        """What so many steps of drawing cost a row."""
         raise NotImplementedError
+
+
+class Completed(NamedTuple):
+    """What follows each prompt, as tokens, without those behind a stop; and the steps that the batch of a prompt took, on average."""
+
+    tokens: list[np.ndarray]
+    steps: float
 
 
 class Completions:
@@ -101,9 +108,9 @@ class Completions:
         self.run = run
         self._complete = jax.jit(functools.partial(objective.complete, length=length, stop=stop))
 
-    def __call__(self, params: Params, prompts: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """What follows each prompt, as tokens, without those behind a stop. That of prompt i depends on prompt i and on i alone."""
-        size, key, found = self.run.config.data.eval_batch_size, rng.stream(self.run.config.seed, "sample"), {}
+    def __call__(self, params: Params, prompts: Sequence[np.ndarray]) -> Completed:
+        """What follows prompt i depends on prompt i and on i alone."""
+        size, key, found, steps = self.run.config.data.eval_batch_size, rng.stream(self.run.config.seed, "sample"), {}, 0
         order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))  # prompts of a batch are about as long as each other
         for start in range(0, len(prompts), size):
             here = order[start : start + size]
@@ -111,9 +118,10 @@ class Completions:
             tokens, real = pad([prompts[i].tolist() or [0] for i in filled])
             real &= np.array([len(prompts[i]) > 0 for i in filled])[:, None]
             drawn = self._complete(params, tokens, real, {"id": np.array(filled, np.uint32)}, key)
+            steps += len(here) * int(drawn.steps)
             for row, length, i in zip(np.asarray(drawn.tokens), np.asarray(drawn.lengths), here, strict=False):
                 found[i] = row[:length]
-        return [found[i] for i in range(len(prompts))]
+        return Completed([found[i] for i in range(len(prompts))], steps / len(prompts))
 
 
 def go_on(evaluator: Evaluator, params: Params, count: int, prompt: np.ndarray, length: int) -> Drawn:
@@ -121,8 +129,9 @@ def go_on(evaluator: Evaluator, params: Params, count: int, prompt: np.ndarray, 
     run, objective = evaluator.run, evaluator.run.objective
     if not isinstance(objective, Completes) or not objective.holds(bucket(max(1, len(prompt))) + length):
         return write(evaluator, params, count, prompt, length)
-    cost = objective.cost(length)
-    return Drawn(np.stack(Completions(run, length)(params, [prompt] * count)), None, float(cost.nfe), float(cost.sequential_depth))
+    found = Completions(run, length)(params, [prompt] * count)
+    cost = objective.cost(found.steps)
+    return Drawn(np.stack(found.tokens), None, float(cost.nfe), float(cost.sequential_depth))
 
 
 def sheet(texts: Sequence[str]) -> str:

@@ -131,7 +131,7 @@ class Attention(nn.Module):
       heads: heads of the queries.
       kv_heads: heads of keys and values, each shared by heads / kv_heads query heads (arXiv:2305.13245); None is one for each.
       window: how far attention reaches, see `models.masks`; None is everywhere.
-      backend: "xla" or "cudnn", the kernel. Both are given the whole mask.
+      backend: the kernel, of BACKENDS. Each is given the whole mask.
       rotary: whether queries and keys are turned by their coordinates.
       qk_norm: whether they are normalised (arXiv:2302.05442).
       bias: whether the linear maps have one.
@@ -172,11 +172,25 @@ class Attention(nn.Module):
             assert slots is not None, "a cache is written at slots"
             kept = k, v = caches.write(stored[0], k, slots), caches.write(stored[1], v, slots)
         mask = visible(queries, keys, self.window)
-        if self.backend == "cudnn":  # it reads a mask of every head
-            mask = jnp.broadcast_to(mask, (mask.shape[0], self.heads, *mask.shape[2:]))
-        y = jax.nn.dot_product_attention(q, k, v, mask=mask, implementation=self.backend)
+        y = BACKENDS[self.backend](q, k, v, mask, stored is not None)
         out = Dense((x.shape[-1],), ("heads", "head", "embed"), self.bias, num_input_axes=2, dtype=self.dtype, name="out")(y)
         return out, kept
+
+
+def _xla(q: Array, k: Array, v: Array, mask: Array, cached: bool) -> Array:
+    return jax.nn.dot_product_attention(q, k, v, mask=mask, implementation="xla")
+
+
+def _cudnn(q: Array, k: Array, v: Array, mask: Array, cached: bool) -> Array:
+    """The kernel reads a mask of every head, and has gradients (which no cache wants) only for an even number of positions: others get one more."""
+    length, odd = q.shape[1], 0 if cached else q.shape[1] % 2
+    q, k, v = (jnp.pad(x, ((0, 0), (0, odd), (0, 0), (0, 0))) for x in (q, k, v))
+    mask = jnp.pad(jnp.broadcast_to(mask, (mask.shape[0], q.shape[2], *mask.shape[2:])), ((0, 0), (0, 0), (0, odd), (0, odd)))
+    return jax.nn.dot_product_attention(q, k, v, mask=mask, implementation="cudnn")[:, :length]
+
+
+# Each: (queries [B, T, H, K], keys and values [B, S, H', K], mask bool [B, 1, T, S], whether keys come from a cache) -> [B, T, H, K].
+BACKENDS: dict[str, Callable[[Array, Array, Array, Array, bool], Array]] = {"xla": _xla, "cudnn": _cudnn}
 
 
 class CrossAttention(nn.Module):

@@ -46,11 +46,6 @@ def block_causal(batch: int, length: int, block: int) -> AttentionIds:
     return _one_segment(jnp.arange(length) // block, batch)
 
 
-def prefix_lm(prefix: Array, length: int) -> AttentionIds:
-    """The first prefix[b] positions see each other; what follows is causal. prefix: int32 [B]."""
-    return _one_segment(jnp.maximum(jnp.arange(length)[None, :] - prefix[:, None] + 1, 0), prefix.shape[0])
-
-
 def behind(prefix: int, ids: AttentionIds) -> AttentionIds:
     """The ids of positions that come after `prefix` others: block 0 is theirs, or blocks 0 .. prefix - 1, and their places are negative."""
     return ids._replace(block_ids=jnp.where(ids.block_ids >= 0, ids.block_ids + prefix, ids.block_ids - prefix))
@@ -88,8 +83,8 @@ def visible(queries: AttentionIds, keys: AttentionIds, window: int | None = None
 
 
 def _one_segment(blocks: Array, batch: int) -> AttentionIds:
-    """Rows that are one document from the first position to the last; blocks: [T] or [B, T]."""
-    shape = (batch, blocks.shape[-1])
+    """Rows that are one document from the first position to the last; blocks: [T]."""
+    shape = (batch, blocks.shape[0])
     places = jnp.broadcast_to(jnp.arange(shape[1], dtype=jnp.int32), shape)
     return AttentionIds(jnp.broadcast_to(blocks.astype(jnp.int32), shape), jnp.ones(shape, jnp.int32), places)
 

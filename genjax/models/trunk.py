@@ -132,6 +132,12 @@ class Trunk(nn.Module):
                 f"model.attention=cudnn needs a GPU and model.dtype=bfloat16, and this is {self.dtype} on {jax.default_backend()}: "
                 "use model.attention=xla"
             )
+        head_size = self.width // self.heads
+        if self.attention == "cudnn" and (head_size % 8 or head_size > 128):
+            raise UsageError(
+                f"model.attention=cudnn needs heads of a multiple of 8 features, up to 128, and model.width / model.heads = {head_size}: "
+                "use model.attention=xla"
+            )
         super().__post_init__()
 
     @nn.compact

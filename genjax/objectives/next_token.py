@@ -1,10 +1,10 @@
-"""Next-token prediction: the probability of an array as a product over its values in raster order.
+"""Next-token prediction: the probability of an array as a product over its values, in raster order or in that of another scan.
 
     log p(x | y) = sum_i log p(x_i | x_<i, y)                                                       (1)
 
-with each factor a softmax over the levels that a value can take, so the likelihood is exact. The input at position i is x_(i-1), and a
-start token where a segment begins; the coordinates are those of the value that is predicted. Only supervised tokens are counted: what else
-is in a row is there to be seen.
+where i counts along the scan (`objectives.scans`), with each factor a softmax over the levels that a value can take, so the likelihood is exact.
+The input at position i is x_(i-1), and a start token where a segment begins; the coordinates are those of the value that is predicted. Only
+supervised tokens are counted: what else is in a row is there to be seen.
 
 Where rows begin with prompts (`DataSpec.prompted`), the prompt may be read with attention in both directions, up to the token that the answer
 follows: as a prefix of the same trunk (arXiv:1910.10683), or by an encoder, a trunk of its own that every block attends to. What is learned is then
@@ -23,17 +23,19 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from genjax import rng
 from genjax.config import Choice, require
 from genjax.decoding.beam import beam_search
 from genjax.decoding.generate import Apply, Drawn, Progress, Stop, generate, prefill
 from genjax.decoding.sampling import SamplingRule, guide
+from genjax.decoding.speculative import DRAFTS, Draft, speculate
 from genjax.models import adapters, masks
 from genjax.models import cache as caches
 from genjax.models.networks import TokenNetwork
 from genjax.models.trunk import Trunk
-from genjax.objectives import cross_entropy
+from genjax.objectives import cross_entropy, scans
 from genjax.objectives.base import NO_TEXT, Given, base_label, classes_from, hide, request_of, trunk_from
 from genjax.objectives.sequences import Sequence, cache_of, network_from, sequence
 from genjax.registry import Count, bind
@@ -52,6 +54,9 @@ class NextToken:
     rule: SamplingRule
     beams: int
     length_penalty: float
+    draft: str
+    prefill_chunk: int | None
+    scan: str
     loss_chunk: int | None
     z_loss: float
     label_smoothing: float
@@ -68,6 +73,12 @@ class NextToken:
             spec.prompted or (encoder is None and options.attention == "causal"),
             f"next_token.attention=prefix and next_token.encoder are for data with prompts, such as data.source=pairs:..., not {spec.name}",
         )
+        require(
+            options.prefill_chunk is None or options.attention == "causal",
+            "a prompt that sees itself in both directions is read at once: set next_token.prefill_chunk=None, or next_token.attention=causal",
+        )
+        drafts = bind(DRAFTS, Choice(options.draft).parts, "draft")() is not None
+        require(not (drafts and options.beams), "a beam search guesses nothing ahead: set next_token.draft=none, or next_token.beams=0")
         require(encoder is None or options.attention == "causal", "an encoder reads the prompt in both directions: leave next_token.attention=causal")
         require(
             not spec.prompted or config.model.positions == "rotary",
@@ -83,6 +94,9 @@ class NextToken:
             SamplingRule(options.temperature, options.top_k, options.top_p, options.min_p),
             options.beams,
             options.length_penalty,
+            options.draft,
+            options.prefill_chunk,
+            scans.checked(Choice(options.scan), spec),
             options.loss_chunk,
             options.z_loss,
             options.label_smoothing,
@@ -90,7 +104,7 @@ class NextToken:
         )
 
     def init(self, key: Key) -> Params:
-        rows, one = sequence({self.spec.key: jnp.zeros((1, *self.spec.shape), jnp.int32)}, self.spec), jnp.zeros((1,), jnp.int32)
+        rows, one = self._rows({self.spec.key: jnp.zeros((1, *self.spec.shape), jnp.int32)}), jnp.zeros((1,), jnp.int32)
 
         def logits(network: TokenNetwork) -> Array:
             return network.logits(_features(network, rows, self.prefix, Given(one, one[:, None]), (None, None)))
@@ -102,7 +116,7 @@ class NextToken:
             return rng.rows(rng.fold_name(key, name), batch["id"])
 
         given = hide(Given.of(batch), self.network.num_classes, self.drop_rate, keys("label")) if train else Given.of(batch)
-        rows = sequence(batch, self.spec)
+        rows = self._rows(batch)
         terms = self._terms(params, rows, given, (keys("dropout"), keys("encoder_dropout")) if train else (None, None))
         weight = batch["weight"][:, None] * rows.mask
         loss = terms.loss(label_smoothing=self.label_smoothing, z_loss=self.z_loss)
@@ -112,13 +126,13 @@ class NextToken:
 
     def likelihood(self, params: Params, batch: Batch, key: Key) -> Likelihood:
         del key  # nothing is drawn: equation (1) is exact
-        rows = sequence(batch, self.spec)
+        rows = self._rows(batch)
         nats = jnp.sum(rows.mask * self._terms(params, rows, Given.of(batch), (None, None)).nats, axis=-1)
         return Likelihood(nats, rows.units, jnp.zeros_like(nats), {}, "exact", self.spec.unit)
 
     def sample(self, params: Params, request: Batch, key: Key) -> Samples:
         """New rows; with the data and `mask` in the request, rows that keep the data where the mask is true and draw the rest, each value
-        given those before it in raster order; where rows are prompts with answers, the mask is true for the prompts, and answers are drawn.
+        given those before it in the scan; where rows are prompts with answers, the mask is true for the prompts, and answers are drawn.
         """
         if self.spec.prompted and self.spec.key in request:
             return self._answered(params, request, key)
@@ -126,10 +140,11 @@ class NextToken:
         if self.spec.key in request:
             require("towards" not in request, "next_token has no way between images: --interpolate is for noise_prediction")
             require("mask" in request, "next_token cannot begin from an image: say which part to draw anew with --redraw")
-            known = sequence(request, self.spec).tokens, jnp.broadcast_to(request["mask"], request[self.spec.key].shape).reshape(rows, length)
+            mask = jnp.broadcast_to(request["mask"], request[self.spec.key].shape).reshape(rows, length)
+            known = self._rows(request).tokens, self._along(mask)
         nothing = jnp.full((rows, 1 if self.spec.prompted else 0), self.spec.levels - 1)  # or a prompt that says nothing
-        tokens = self.complete(params, nothing, jnp.ones(nothing.shape, bool), request, key, length=length, known=known).tokens
-        return Samples(tokens.reshape(rows, *self.spec.shape), self.cost(length))
+        drawn = self.complete(params, nothing, jnp.ones(nothing.shape, bool), request, key, length=length, known=known)
+        return Samples(self._placed(drawn.tokens).reshape(rows, *self.spec.shape), self.cost(drawn.steps))
 
     def _answered(self, params: Params, request: Batch, key: Key) -> Samples:
         """Rows with the answers to their prompts; what is left after an answer is the token that ends it."""
@@ -140,8 +155,7 @@ class NextToken:
         place = jnp.arange(length) - jnp.sum(real, axis=1, keepdims=True)
         answer = jnp.take_along_axis(drawn.tokens, jnp.maximum(place, 0), axis=1)
         tokens = jnp.where(place < 0, rows.tokens, jnp.where(place < drawn.lengths[:, None], answer, end))
-        evaluations = drawn.steps * (2 if self.guidance_scale != 1.0 else 1) * max(1, self.beams)
-        return Samples(tokens, Cost(nfe=evaluations, sequential_depth=drawn.steps))
+        return Samples(tokens, self.cost(drawn.steps))
 
     def complete(
         self,
@@ -155,16 +169,21 @@ class NextToken:
         stop: Stop = (),
         known: tuple[Array, Array] | None = None,
     ) -> Drawn:
-        """What follows prompts: at most `length` tokens a row, drawn, or found by beam search where `beams` is not 0.
+        """What follows prompts: at most `length` tokens a row, drawn (several a call, where a `draft` guesses them), or found by beam search where
+        `beams` is not 0.
 
-        prompt, real: int32 and bool [B, P], see `decoding.prompts`; the start token is put before them.
+        prompt, real: int32 and bool [B, P], see `decoding.prompts`; the start token is put before them. Values of an array are in the scan's order.
         request: `id` of every row, and what it is conditioned on.
         stop, known: see `decoding.generate`.
         """
         apply, take = self.decoder(params, prompt.shape[1] + length)
         progress = self.read(params, prompt, real, request, length, stop)
+        keys, draft = rng.rows(key, request["id"]), self._draft
+        if draft is not None:
+            require(known is None, "what is redrawn is drawn one by one: set next_token.draft=none")
+            return speculate(apply, progress, length, self.rule, keys, draft, self._forget, stop=stop)
         if not self.beams:
-            return generate(apply, progress, length, self.rule, rng.rows(key, request["id"]), stop=stop, known=known)
+            return generate(apply, progress, length, self.rule, keys, stop=stop, known=known)
         require(known is None, "a beam search cannot redraw a part: set next_token.beams=0")
         require(len(stop) <= 1 and all(len(words) == 1 for words in stop), "a beam search ends at one token: give one stop, of one token")
         end = stop[0][0] if stop else None
@@ -186,7 +205,7 @@ class NextToken:
         caches.require_room(cache, tokens.shape[1] + length - 1)  # the last token is not read
         if self.network.encoder is not None:  # the decoder reads what is left, and counts its positions from there
             cache, real = self._remember(params, read, encoded, given, cache), real & ~first
-        return prefill(self.decoder(params, room)[0], (cache, given, prefix), tokens, real, stop)
+        return prefill(self.decoder(params, room)[0], (cache, given, prefix), tokens, real, stop, self.prefill_chunk)
 
     def _remember(self, params: Params, tokens: Array, real: Array, given: Given, cache: caches.Cache) -> caches.Cache:
         """The empty cache of a decoder, with what its blocks see of the encoder's prompts int32 and bool [B, P]."""
@@ -197,9 +216,9 @@ class NextToken:
         _, cache = apply(none, none[..., None], masks.AttentionIds(none, none, none), given.label, cache=cache, context=context)
         return cache
 
-    def cost(self, length: int) -> Cost:
-        """What so many tokens of a row cost at most: a search may be decided before."""
-        return Cost(nfe=length * (2 if self.guidance_scale != 1.0 else 1) * max(1, self.beams), sequential_depth=length)
+    def cost(self, steps: Any) -> Cost:
+        """What so many steps of drawing cost a row; a step is a token, or as many as are guessed right. A search may be decided before."""
+        return Cost(nfe=steps * (2 if self.guidance_scale != 1.0 else 1) * max(1, self.beams), sequential_depth=steps)
 
     def holds(self, room: int) -> bool:
         """Whether a row may have so many positions: more than in training only where they are told by differences, along one axis."""
@@ -223,7 +242,7 @@ class NextToken:
             half = tokens.shape[0]
             if guided:
                 tokens, positions, real = (jnp.concatenate([x, x]) for x in (tokens, positions, real))
-            coordinates = positions[..., None] if len(grid) == 1 else adapters.grid_coordinates(grid)[positions]
+            coordinates = positions[..., None] if len(grid) == 1 else self._along(adapters.grid_coordinates(grid).T).T[positions]
             blocks = jnp.where(positions < prefix[:, None], 0, positions)
             ids = masks.AttentionIds(blocks, real.astype(jnp.int32), positions)
             logits, cache = network.apply({"params": params}, tokens, coordinates, ids, given.label, cache=cache, caption=given.caption)
@@ -237,11 +256,35 @@ class NextToken:
 
         return apply, take
 
+    def _forget(self, state: PyTree, count: Array) -> PyTree:
+        """The state of a decoder without its last count[b] tokens of each row b."""
+        cache, *rest = state
+        return caches.forget(cache, jnp.concatenate([count, count]) if self.guidance_scale != 1.0 else count), *rest
+
+    @property
+    def _draft(self) -> Draft | None:
+        return bind(DRAFTS, Choice(self.draft).parts, "draft")()
+
+    def _rows(self, batch: Batch) -> Sequence:
+        """The rows of a batch, in the order in which they are predicted."""
+        rows, order = sequence(batch, self.spec), scans.order(self.scan, self.spec)
+        return rows if order is None else rows.along(order)
+
+    def _along(self, values: Array) -> Array:
+        """Values [..., T] of arrays, in the order in which they are predicted."""
+        order = scans.order(self.scan, self.spec)
+        return values if order is None else values[..., order]
+
+    def _placed(self, values: Array) -> Array:
+        """The inverse of `_along`."""
+        order = scans.order(self.scan, self.spec)
+        return values if order is None else values[..., np.argsort(order)]
+
     def film(self, params: Params, batch: Batch, key: Key) -> dict[str, Array]:
         """`writing`: a sample as far as it is written, before every token and after the last; what is not yet written is 0."""
         drawn = self.sample(params, request_of(batch), key).data
         tokens = drawn.reshape(drawn.shape[0], self.spec.num_dims)
-        written = jnp.arange(tokens.shape[1])[None, :] < jnp.arange(tokens.shape[1] + 1)[:, None]
+        written = self._placed(jnp.arange(tokens.shape[1])) < jnp.arange(tokens.shape[1] + 1)[:, None]
         return {"writing": jnp.where(written[:, None], tokens, 0).reshape(-1, tokens.shape[0], *self.spec.shape)}
 
     def work(self) -> Work:

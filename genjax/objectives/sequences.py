@@ -36,6 +36,10 @@ class Sequence(NamedTuple):
     mask: Array
     units: Array
 
+    def along(self, order: Any) -> Sequence:
+        """The same tokens as they are read in another order, a permutation int [T]."""
+        return Sequence(*(rows[:, order] for rows in self[:-1]), units=self.units)
+
     @property
     def begins(self) -> Array:
         """Where a segment begins, bool [B, T]."""

@@ -33,32 +33,47 @@ def forget(state, number):
     return state[0], state[1] - number
 
 
-def start(rows):
-    return begin((jnp.full((rows, N + 4), -1), jnp.zeros(rows, jnp.int32)), jnp.full(rows, V, jnp.int32))
+def start(rows, stop=()):
+    return begin((jnp.full((rows, N), -1), jnp.zeros(rows, jnp.int32)), jnp.full(rows, V, jnp.int32), stop=stop)
 
 
 @functools.cache
-def plain(rule, rows):
-    return np.asarray(jit(lambda ids: generate(apply, start(rows), N, rule, rng.rows(jax.random.key(1), ids)))(np.arange(rows)).tokens)
+def plain(rule, rows, stop=()):
+    drawn = jit(lambda ids: generate(apply, start(rows, stop), N, rule, rng.rows(jax.random.key(1), ids), stop=stop))(np.arange(rows))
+    return np.asarray(drawn.tokens), np.asarray(drawn.lengths)
 
 
-def fast(rule, ids, draft):
-    return jit(lambda ids: speculate(apply, start(len(ids)), N, rule, rng.rows(jax.random.key(1), ids), draft, forget))(np.asarray(ids))
+def fast(rule, ids, draft, stop=()):
+    keys = lambda ids: rng.rows(jax.random.key(1), ids)
+    return jit(lambda ids: speculate(apply, start(len(ids), stop), N, rule, keys(ids), draft, forget, stop=stop))(np.asarray(ids))
+
+
+def right(expected):
+    """The draft that knows what will be drawn."""
+    known = jnp.asarray(np.pad(expected, ((0, 0), (0, 3))))
+    return lambda tokens, count: jnp.take_along_axis(known, count[:, None] + jnp.arange(3), axis=1)
 
 
 @pytest.mark.parametrize("rule", [SamplingRule(0.0), SamplingRule(), SamplingRule(0.7, 3, 0.9)], ids=["greedy", "plain", "filtered"])
 @pytest.mark.parametrize("draft", ["repeats", "always wrong", "always right"])
 def test_what_is_drawn_does_not_depend_on_the_draft(draft, rule):
-    expected = plain(rule, ROWS)
-
-    def oracle(tokens, count):
-        return jnp.take_along_axis(jnp.asarray(np.pad(expected, ((0, 0), (0, 3)))), count[:, None] + jnp.arange(3), axis=1)
-
-    drafts = {"repeats": repeat_last(1, 3), "always wrong": lambda tokens, count: jnp.full((ROWS, 3), V), "always right": oracle}
+    expected, _ = plain(rule, ROWS)
+    drafts = {"repeats": repeat_last(1, 3), "always wrong": lambda tokens, count: jnp.full((ROWS, 3), V), "always right": right(expected)}
     drawn = fast(rule, range(ROWS), drafts[draft])
     np.testing.assert_array_equal(drawn.tokens, expected)
     np.testing.assert_array_equal(drawn.lengths, N)
     assert drawn.steps == {"always wrong": N, "always right": 2}.get(draft, drawn.steps)
+
+
+@pytest.mark.parametrize("draft", ["repeats", "always right"])
+@pytest.mark.parametrize("stop", [((0,),), ((1, 1), (2,)), ((3, 0, 1), (1, 2))], ids=str)
+def test_a_row_ends_where_it_ends_without_a_draft_also_amid_right_guesses(stop, draft):
+    expected, lengths = plain(SamplingRule(), ROWS, stop)
+    whole, _ = plain(SamplingRule(), ROWS)
+    drawn = fast(SamplingRule(), range(ROWS), repeat_last(1, 3) if draft == "repeats" else right(whole), stop)
+    np.testing.assert_array_equal(drawn.lengths, lengths)
+    np.testing.assert_array_equal(drawn.tokens, expected)
+    assert len(set(lengths.tolist())) > 2 and (draft == "repeats" or drawn.steps == 2)
 
 
 def test_the_distribution_is_the_enumerated_one():

@@ -52,11 +52,13 @@ def test_what_is_written_goes_on_from_the_prompt_however_long_it_is(prompt, leng
     assert (drawn.nfe, drawn.sequential_depth) == (10 * len(model.turns), 5 * len(model.turns))
 
 
+OPTIONS = {"data__source": "markov", "data__tokenizer": "char", "data__length": WIDTH, "data__eval_batch_size": 2, "conditioning__label": False}
+
+
 @pytest.fixture(scope="module")
 def decoder():
     """A run of a tiny model with random parameters, whose rows are 8 characters long."""
-    options = {"data__source": "markov", "data__tokenizer": "char", "data__length": WIDTH, "data__eval_batch_size": 2, "conditioning__label": False}
-    run = Run.build(config("next_token", **options))
+    run = Run.build(config("next_token", **OPTIONS))
     return Evaluator(run), random_params(run.objective.init)
 
 
@@ -68,6 +70,16 @@ def test_a_prompt_that_is_read_once_goes_on_as_a_row_that_is_filled_in(prompt, d
     np.testing.assert_array_equal(read.data, filled.data)
     assert read.data.shape == (3, WIDTH - prompt)
     assert len(np.unique(read.data, axis=0)) > 1
+
+
+def test_text_costs_the_calls_that_were_made(decoder):
+    """One a token, or, of one sample, as many as the draft leaves over."""
+    (model, params), begun = decoder, np.array([1, 3, 0], np.int32)
+    plain = texts.go_on(model, params, 1, begun, 30)
+    drafted = texts.go_on(Evaluator(Run.build(config("next_token", **OPTIONS, next_token__draft="repeat_last(context=1)"))), params, 1, begun, 30)
+    np.testing.assert_array_equal(drafted.data, plain.data)
+    assert (plain.nfe, plain.sequential_depth) == (30, 30)
+    assert drafted.nfe == drafted.sequential_depth < 30
 
 
 def test_text_beyond_a_row_begins_as_the_row_does(decoder):

@@ -8,7 +8,7 @@ import pytest
 from genjax.models import masks
 from genjax.models.masks import AttentionIds
 from genjax.models.trunk import Trunk
-from tests.helpers import jit, random_params
+from tests.helpers import jit, prefix_lm, random_params
 
 T, WIDTH = 8, 16
 
@@ -49,10 +49,10 @@ LOOKS_LIKE = {  # row = query, column = key
         ["xx......", "xx......", "xxxx....", "xxxx....", "....xx..", "....xx..", "xx....xx", "xx....xx"],
     ),
     "clean and draft, one by one": (masks.clean_and_draft(masks.causal(1, 3)), ["x.....", "xx....", "xxx...", "...x..", "x...x.", "xx...x"]),
-    "prefix_lm": (masks.prefix_lm(jnp.array([2]), 4), ["xx..", "xx..", "xxx.", "xxxx"]),
-    "prefix_lm, prefix of 1 is causal": (masks.prefix_lm(jnp.array([1]), 4), ["x...", "xx..", "xxx.", "xxxx"]),
-    "prefix_lm, no prefix is causal": (masks.prefix_lm(jnp.array([0]), 4), ["x...", "xx..", "xxx.", "xxxx"]),
-    "prefix_lm, all is prefix": (masks.prefix_lm(jnp.array([4]), 4), ["xxxx"] * 4),
+    "prefix_lm": (prefix_lm(jnp.array([2]), 4), ["xx..", "xx..", "xxx.", "xxxx"]),
+    "prefix_lm, prefix of 1 is causal": (prefix_lm(jnp.array([1]), 4), ["x...", "xx..", "xxx.", "xxxx"]),
+    "prefix_lm, no prefix is causal": (prefix_lm(jnp.array([0]), 4), ["x...", "xx..", "xxx.", "xxxx"]),
+    "prefix_lm, all is prefix": (prefix_lm(jnp.array([4]), 4), ["xxxx"] * 4),
 }
 
 
@@ -70,13 +70,6 @@ def test_a_window_reaches_back_and_within_a_block_ahead():
         np.testing.assert_array_equal(masks.visible(mask(1, 4), mask(1, 4), window=2)[0, 0], expected)
 
 
-def test_prefix_differs_from_row_to_row():
-    together = masks.prefix_lm(jnp.array([3, 0, 5]), 6)
-    for row, prefix in enumerate([3, 0, 5]):
-        alone = masks.prefix_lm(jnp.array([prefix]), 6)
-        np.testing.assert_array_equal(together.block_ids[row], alone.block_ids[0])
-
-
 def _packed(ids: AttentionIds, segments: list[int]) -> AttentionIds:
     return ids._replace(segment_ids=jnp.array([segments], jnp.int32))
 
@@ -86,12 +79,12 @@ CASES = {
     "causal": masks.causal(1, T),
     "bidirectional": masks.bidirectional(1, T),
     "block_causal": masks.block_causal(1, T, 3),
-    "prefix_lm": masks.prefix_lm(jnp.array([3]), T),
+    "prefix_lm": prefix_lm(jnp.array([3]), T),
     "clean and draft": masks.clean_and_draft(masks.block_causal(1, T // 2, 2)),
     "causal, packed": _packed(masks.causal(1, T), [1, 1, 1, 2, 2, 2, 2, 0]),
     "bidirectional, packed": _packed(masks.bidirectional(1, T), [0, 1, 1, 2, 2, 2, 0, 0]),
     "block_causal, packed": _packed(masks.block_causal(1, T, 3), [1, 1, 1, 1, 2, 2, 0, 2]),
-    "prefix_lm, packed": _packed(masks.prefix_lm(jnp.array([3]), T), [1, 1, 0, 1, 1, 2, 2, 2]),
+    "prefix_lm, packed": _packed(prefix_lm(jnp.array([3]), T), [1, 1, 0, 1, 1, 2, 2, 2]),
 }
 
 

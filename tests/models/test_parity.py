@@ -13,25 +13,26 @@ from genjax.models import masks
 from genjax.models.masks import AttentionIds
 from genjax.models.networks import TokenNetwork
 from genjax.models.trunk import Trunk
-from tests.helpers import jit, random_params
+from tests.helpers import jit, prefix_lm, random_params
 
 B, T, V = 5, 8, 7
 RANDOM = np.random.default_rng(0)
-TOKENS, AT = RANDOM.integers(0, V, (B, T)), RANDOM.integers(0, 9, (B, T, 1))
+TOKENS, AT = RANDOM.integers(0, V, (B, T)), RANDOM.integers(0, 9, (B, T, 2))
+LABEL = np.arange(B) % 3
 
 
 class Model:
-    def __init__(self, *, window=None, tied_head=False, logit_softcap=None, **trunk):
-        options = {"mlp_ratio": 2.0, "dropout": 0.0, "dtype": "float32", "scan_layers": True, "remat": False}
-        self.trunk = Trunk(16, depth=2, heads=2, **options, kv_heads=1, window=window, **trunk)
-        network = TokenNetwork(self.trunk, V, (9,), 0, tied_head, logit_softcap)
-        params = random_params(lambda key: network.init(key, TOKENS, AT, masks.causal(B, T), None)["params"])
-        self.whole = jit(lambda tokens, at, ids: network.apply({"params": params}, tokens, at, ids, None)[0])
-        self.chunk = jit(lambda tokens, at, ids, cache: network.apply({"params": params}, tokens, at, ids, None, cache=cache))
+    def __init__(self, *, classes=0, tied_head=False, logit_softcap=None, **trunk):
+        options = {"mlp_ratio": 2.0, "dropout": 0.0, "dtype": "float32", "scan_layers": True, "remat": False} | trunk
+        self.trunk = Trunk(16, depth=2, heads=2, kv_heads=1, **options)
+        network = TokenNetwork(self.trunk, V, (9, 9), classes, tied_head, logit_softcap)
+        params = random_params(lambda key: network.init(key, TOKENS, AT, masks.causal(B, T), LABEL)["params"])
+        self.whole = jit(lambda tokens, at, ids: network.apply({"params": params}, tokens, at, ids, LABEL)[0])
+        self.chunk = jit(lambda tokens, at, ids, cache: network.apply({"params": params}, tokens, at, ids, LABEL, cache=cache))
 
 
 MODELS = {
-    "everywhere": {},
+    "everywhere, told of classes, block by block": {"classes": 3, "scan_layers": False},
     "window": {"window": 3, "tied_head": True, "logit_softcap": 2.0},
     "of other layers": {"norm": "layer", "positions": "learned", "mlp": "plain", "qk_norm": False, "bias": True},
 }
@@ -49,9 +50,9 @@ def rows_of(kinds: list[AttentionIds]) -> AttentionIds:
 CAUSAL, PACKED = masks.causal(1, T), masks.causal(1, T)._replace(segment_ids=jnp.array([[1, 1, 1, 2, 2, 2, 2, 3]]))
 BLOCKS, PACKED_BLOCKS = masks.block_causal(1, T, 2), masks.block_causal(1, T, 2)._replace(segment_ids=jnp.array([[1, 1, 1, 1, 2, 2, 2, 2]]))
 ONE_BY_ONE = [rows_of([CAUSAL, PACKED])]
-BY_TWO = [rows_of([CAUSAL, PACKED, BLOCKS, PACKED_BLOCKS, masks.prefix_lm(jnp.array([2]), T)])]
-BY_FOUR = [*BY_TWO, rows_of([masks.block_causal(1, T, 4), masks.prefix_lm(jnp.array([4]), T), masks.prefix_lm(jnp.array([3]), T)])]
-AT_ONCE = [*BY_FOUR, rows_of([masks.bidirectional(1, T), masks.prefix_lm(jnp.array([6]), T), masks.block_causal(1, T, 3)])]
+BY_TWO = [rows_of([CAUSAL, PACKED, BLOCKS, PACKED_BLOCKS, prefix_lm(jnp.array([2]), T)])]
+BY_FOUR = [*BY_TWO, rows_of([masks.block_causal(1, T, 4), prefix_lm(jnp.array([4]), T), prefix_lm(jnp.array([3]), T)])]
+AT_ONCE = [*BY_FOUR, rows_of([masks.bidirectional(1, T), prefix_lm(jnp.array([6]), T), masks.block_causal(1, T, 3)])]
 
 
 def padded(lengths, side, then):
@@ -62,7 +63,7 @@ def padded(lengths, side, then):
     return chunks
 
 
-PREFIXES = rows_of([masks.prefix_lm(jnp.array([n]), T) for n in (0, 2, 4)])
+PREFIXES = rows_of([prefix_lm(jnp.array([n]), T) for n in (0, 2, 4)])
 IN_BETWEEN = [
     [[0, -1, 1, -1], [-1, 0, -1, -1], [0, 1, 2, 3], [-1, -1, -1, 0], [-1] * 4],
     [[-1, 2, 3, 4], [1, 2, -1, 3], [4, -1, -1, 5], [1, -1, -1, 2], [-1, 0, 1, -1]],
@@ -98,8 +99,8 @@ def test_cached_decode_is_the_whole_forward_pass(name, model):
 
 
 def test_reordered_rows_go_on_from_what_they_took_over(model):
-    """As beams do: after four tokens row b is what row taken[b] was, and goes on with its own."""
-    taken, ids = np.array([1, 1, 4, 0, 3]), rows_of([CAUSAL, PACKED])
+    """As beams do: after four tokens row b is what row taken[b] was, of the same class, and goes on with its own."""
+    taken, ids = np.array([3, 1, 2, 3, 1]), rows_of([CAUSAL, PACKED])
     first = AttentionIds(*(part[:, :4] for part in ids))
     _, cache = model.chunk(TOKENS[:, :4], AT[:, :4], first, model.trunk.empty_cache(B, T))
     cache = caches.take(cache, jnp.asarray(taken))

@@ -163,6 +163,60 @@ def test_a_kernel_that_is_not_there_is_refused_and_none_is_taken_for_another():
         Trunk(16, depth=1, heads=2, mlp_ratio=2.0, dropout=0.0, dtype="bfloat16", scan_layers=False, remat=False, attention="cudnn")
 
 
+SMALL = {"depth": 1, "mlp_ratio": 2.0, "dropout": 0.0, "scan_layers": False, "remat": False}
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"dtype": "float32"}, r"needs a GPU and model\.dtype=bfloat16, and this is float32 on gpu"),
+        ({"width": 24}, r"heads of a multiple of 8 features, up to 128, and model\.width / model\.heads = 12: use model\.attention=xla"),
+        ({"width": 512}, r"heads of a multiple of 8 features, up to 128, and model\.width / model\.heads = 256: use model\.attention=xla"),
+    ],
+)
+def test_what_the_kernel_of_a_gpu_cannot_do_is_refused_before_anything_is_compiled(given, sentence, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert Trunk(heads=2, **SMALL, attention="cudnn", **({"width": 16, "dtype": "bfloat16"})).attention == "cudnn"
+    with pytest.raises(UsageError, match=sentence):
+        Trunk(heads=2, **SMALL, attention="cudnn", **({"width": 16, "dtype": "bfloat16"} | given))
+
+
+def test_the_kernel_of_a_gpu_is_told_all_of_the_mask_and_no_odd_length(monkeypatch):
+    """In its place the kernel of XLA, which refuses what cuDNN refuses. Blocks, segments, padding, a window and grouped heads: all of it arrives."""
+    kernel, seen, length = jax.nn.dot_product_attention, [], 7
+
+    def cudnn(q, k, v, *, mask, implementation):
+        if implementation == "cudnn":
+            assert q.dtype == k.dtype == v.dtype == jnp.bfloat16
+            assert mask.dtype == bool and mask.shape == (q.shape[0], q.shape[2], q.shape[1], k.shape[1]), "nothing of it is broadcast"
+            assert q.shape[1] % 2 == k.shape[1] % 2 == 0
+            jax.debug.callback(seen.append, mask)
+        return kernel(q, k, v, mask=mask, implementation="xla")
+
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(jax.nn, "dot_product_attention", cudnn)
+    x, at = draw(2, length, 32), jnp.broadcast_to(jnp.arange(length)[:, None], (2, length, 1))
+    ids = masks.block_causal(2, length, 2)._replace(segment_ids=jnp.array([[1, 1, 2, 2, 2, 0, 0], [1, 1, 1, 1, 1, 1, 1]]))
+    trunks = [Trunk(32, heads=4, kv_heads=2, window=3, **SMALL, dtype="bfloat16", attention=backend) for backend in ("xla", "cudnn")]
+    params = random_params(lambda key: trunks[0].init(key, x, at, ids)["params"])
+
+    def gradient(trunk):
+        def loss(params):
+            out = trunk.apply({"params": params}, x, at, ids)[0]
+            return jnp.sum(jnp.where(ids.segment_ids[..., None] > 0, out, 0).astype(jnp.float32) ** 2)
+
+        return jit(jax.grad(loss))(params)
+
+    expected, got = map(gradient, trunks)
+    largest = max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(expected))
+    assert_trees_close(got, expected, rtol=0.02, atol=0.01 * largest)  # bfloat16: eight bits
+    jax.effects_barrier()
+    heads = np.moveaxis(seen[0], 1, 0)
+    assert len(heads) == 4 and not heads[:, :, length:].any() and not heads[..., length:].any()
+    for head in heads:
+        np.testing.assert_array_equal(head[:, :length, :length], masks.visible(ids, ids, 3)[:, 0])
+
+
 def test_heads_that_do_not_divide_are_refused():
     with pytest.raises(UsageError, match=r"model\.heads=2 is not divisible by model\.kv_heads=3"):
         Trunk(16, depth=1, heads=2, mlp_ratio=2.0, dropout=0.0, dtype="float32", scan_layers=False, remat=False, kv_heads=3)

@@ -17,7 +17,7 @@ from genjax.decoding.sampling import SamplingRule
 from genjax.errors import UsageError
 from genjax.models import adapters, masks
 from genjax.types import DataSpec
-from tests.helpers import TOKENS, build, fresh_params, jit, make_batch, random_params
+from tests.helpers import TOKENS, assert_trees_close, build, fresh_params, jit, make_batch, random_params
 
 LEVELS, LENGTH, CLASSES = TOKENS.levels, TOKENS.num_dims, TOKENS.num_classes
 WORLD = np.array(list(itertools.product(range(LEVELS), repeat=LENGTH)), np.int32)
@@ -268,6 +268,67 @@ def test_beyond_the_length_of_training_attention_reaches_no_further_than_it(mode
     at = np.broadcast_to(np.arange(7)[None, :, None], (2, 7, 1))
     logits = jit(lambda: network.apply({"params": model.params}, tokens, at, masks.causal(2, 7), np.ones(2, np.int32))[0])()
     np.testing.assert_array_equal(np.argmax(logits, -1)[:, 2:], drawn)
+
+
+# ---- drafts, and prompts in pieces ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0])
+def test_a_draft_changes_how_often_the_model_is_called_and_no_token(scale, model):
+    """Beyond the length of training and with a class, after prompts of several lengths; as many calls as the cost says."""
+    draft, length = "repeat_last(context=1,guesses=2)", 40
+
+    def drawn(draft, rule):
+        objective = dataclasses.replace(model.objective, guidance_scale=scale, draft=draft, rule=rule)
+        (tokens, real), requests = pad([prompt or [0] for prompt in PROMPTS]), request_of(range(len(PROMPTS)), 1)
+        return jit(lambda: objective.complete(model.params, tokens, real, requests, KEY, length=length))(), objective
+
+    for rule in (SamplingRule(0.0), SamplingRule(0.3)):
+        (fast, objective), (slow, _) = drawn(draft, rule), drawn("none", rule)
+        np.testing.assert_array_equal(fast.tokens, slow.tokens)
+        assert int(slow.steps) == length
+        assert length / 3 <= int(fast.steps) < length
+        assert (objective.cost(fast.steps).nfe, objective.cost(fast.steps).sequential_depth) == (scale * fast.steps, fast.steps)
+
+
+def test_samples_are_the_same_with_a_draft_and_cost_what_was_computed(model):
+    requests, rule = request_of(IDS, 1), SamplingRule(0.0)
+    plain, fast = model.sampler(rule=rule)(requests), model.sampler(rule=rule, draft="repeat_last(context=1,guesses=2)")(requests)
+    np.testing.assert_array_equal(fast.data, plain.data)
+    assert int(plain.cost.nfe) == LENGTH and 2 <= int(fast.cost.nfe) == int(fast.cost.sequential_depth) <= LENGTH
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"next_token__draft": "repeat_last", "next_token__beams": 2}, "a beam search guesses nothing ahead"),
+        ({"next_token__draft": "repeat_last(context=0)"}, "option 'context' of the draft 'repeat_last' must be a whole number at least 1"),
+    ],
+)
+def test_a_draft_that_cannot_be_is_refused(fields, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        build("next_token", TOKENS, **fields)
+
+
+def test_a_part_is_not_redrawn_with_a_draft(model):
+    requests = request_of(range(2), 1) | {"tokens": WORLD[:2], "mask": np.ones((2, LENGTH), bool)}
+    with pytest.raises(UsageError, match=r"what is redrawn is drawn one by one: set next_token\.draft=none"):
+        model.sampler(draft="repeat_last")(requests)
+
+
+def test_a_prompt_that_is_read_in_pieces_is_read_as_at_once(model):
+    """What is left in the cache, to the rounding of float32, and the tokens that follow."""
+    tokens, real = pad([[2], [0, 1], [1, 0, 0], [2, 2, 1, 0, 1, 2, 0]], side="left")
+    requests = request_of(range(4), 1)
+
+    def read(chunk):
+        objective = dataclasses.replace(model.objective, prefill_chunk=chunk)
+        progress = jit(lambda: objective.read(model.params, tokens, real, requests, 4))()
+        return progress, jit(lambda: objective.complete(model.params, tokens, real, requests, KEY, length=4))().tokens
+
+    (pieces, after_pieces), (whole, after_whole) = read(4), read(None)
+    assert_trees_close(pieces, whole, rtol=1e-5, atol=1e-5)
+    np.testing.assert_array_equal(after_pieces, after_whole)
 
 
 def test_a_completion_that_does_not_fit_an_image_is_refused(unconditional):

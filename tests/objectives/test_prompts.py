@@ -16,7 +16,7 @@ from genjax.objectives.base import Given
 from genjax.objectives.next_token import _features
 from genjax.objectives.sequences import sequence
 from genjax.types import DataSpec
-from tests.helpers import TOKENS, build, jit, random_params
+from tests.helpers import TOKENS, assert_trees_close, build, jit, random_params
 
 WORDS, END, ASK = 5, 5, 6
 SPEC = DataSpec("toy prompts", "tokens", (16,), 7, 0, 100, 10, "byte", True)
@@ -180,6 +180,28 @@ def test_streamed_answers_are_those_that_are_drawn_at_once(model):
     apply, _ = model.objective.decoder(model.params, prompt.shape[1] + 6)
     step = jit(make_step(apply, model.objective.rule, jax.vmap(jax.random.fold_in, (None, 0))(KEY, jnp.arange(1)), ((END,),)))
     assert [int(token[0]) for token, _ in stream(step, progress, 6)] == list(np.asarray(at_once.tokens)[0, : int(at_once.lengths[0])])
+
+
+def test_guesses_change_no_answer_and_not_where_it_ends(model):
+    greedy = {"rule": dataclasses.replace(model.objective.rule, temperature=0.0)}
+    options = greedy, greedy | {"draft": "repeat_last(context=1,guesses=3)"}
+    slow, fast = (model.completer(**fields)(*pad(PROMPTS), np.arange(4)) for fields in options)
+    np.testing.assert_array_equal(fast.tokens, slow.tokens)
+    np.testing.assert_array_equal(fast.lengths, slow.lengths)
+    assert int(fast.steps) <= int(slow.steps)
+
+
+def test_an_answer_to_a_prompt_that_is_read_in_pieces_is_that_to_the_whole():
+    """Of an encoder-decoder the decoder reads earlier turns in pieces; a prefix that sees itself cannot be cut."""
+    model, (prompts, real) = Model("encoder"), pad([*PROMPTS[:3], [1, 1, ASK, 2, END, 3, 0, ASK]])
+
+    def read(chunk):
+        objective = dataclasses.replace(model.objective, prefill_chunk=chunk)
+        return jit(lambda: objective.read(model.params, prompts, real, {"id": jnp.arange(4)}, 6))()
+
+    assert_trees_close(read(4), read(None), rtol=1e-5, atol=1e-5)
+    with pytest.raises(UsageError, match=r"read at once: set next_token\.prefill_chunk=None, or next_token\.attention=causal"):
+        build("next_token", SPEC, **KINDS["prefix"], next_token__prefill_chunk=4)
 
 
 def test_prompts_are_needed():

@@ -12,7 +12,7 @@ from genjax import rng
 from genjax.training import ema, optimizer
 from genjax.training.state import TrainState, logical_axes
 from genjax.training.step import make_train_step, microbatched, several
-from genjax.types import LossSums
+from genjax.types import DataSpec, LossSums
 from tests.helpers import IMAGES, TOKENS, assert_trees_close, assert_trees_equal, build, config, jit, make_batch, random_params
 
 ROWS, SEED, RATE = 12, 3, 0.1
@@ -72,6 +72,32 @@ def test_an_update_is_the_gradient_of_the_full_batch_however_it_is_cut(accumulat
     np.testing.assert_allclose(metrics["gradient_norm"], optax.global_norm(gradient), rtol=1e-5)
     assert int(state.step) == 8
     assert sum(float(jnp.abs(leaf).sum()) for leaf in jax.tree.leaves(gradient)) > 1
+
+
+def test_rows_with_uneven_numbers_of_supervised_tokens_add_up_however_the_batch_is_cut():
+    """The loss is the mean over the tokens of the whole batch: of 1 to 12 a row, of which no two micro-batches have as many."""
+    spec, supervised = DataSpec("toy text", "tokens", (12,), 5, 0, 100, 10, unit="byte"), np.array([12, 1, 0, 3, 11, 2, 12, 7])
+    mask = (np.arange(12) >= 12 - supervised[:, None]).astype(np.float32)  # the tokens before them are context
+    batch = make_batch(spec, len(mask)) | {"loss_mask": mask, "num_units": supervised.astype(np.float32)}
+    objective, transform = build("next_token", spec), optax.sgd(RATE)
+    params = jax.tree.map(jnp.asarray, random_params(objective.init))
+    nats = np.asarray(jit(objective.likelihood)(params, batch, jax.random.key(0)).nats)
+    loss = nats.sum() / supervised.sum()
+
+    def run(accumulation):
+        return jit(make_train_step(objective, transform, seed=SEED, accumulation=accumulation, average=AVERAGE))(state_of(params, transform), batch)
+
+    state, metrics = run(1)
+    update = lambda after: jax.tree.map(lambda new, old: (new - old) / RATE, after.params, params)
+    largest = max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(update(state)))
+    for count in (2, 4):
+        parts = [supervised[part::count].sum() for part in range(count)]  # micro-batches are dealt out row by row
+        assert len(set(parts)) == count, parts
+        cut, cut_metrics = run(count)
+        np.testing.assert_allclose([cut_metrics["loss"], metrics["loss"]], loss, rtol=1e-6)
+        assert_trees_close(update(cut), update(state), rtol=1e-5, atol=1e-5 * largest)
+        means = [nats[part::count].sum() / parts[part] for part in range(count)]
+        assert abs(np.mean(means) - loss) > 0.02, "the mean of the means of micro-batches is another number"
 
 
 def test_rows_of_weight_zero_are_padding(training):
