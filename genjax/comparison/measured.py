@@ -50,7 +50,7 @@ def negation(records: Records) -> list[str]:
         records,
         ("negation",),
         "shown although forbidden",
-        lambda row: f"{_share(row['shown'])}, {row['efficacy']:+.2f}",
+        lambda row: f"{_share(row['shown'])}, {row['efficacy']:+.2f} ({_percent(row['valid'])})",
         lambda row: [f"{100 * row['neutral']:.1f} %"],
         ["in the data"],
     )

@@ -194,7 +194,9 @@ def holm(p: Sequence[float] | np.ndarray) -> list[float]:
 
 
 def wilson(hits: int, count: int, level: float = LEVEL) -> tuple[float, float]:
-    """Wilson's interval of a share, hits of count."""
+    """Wilson's interval of a share, hits of count; of nothing, all that there can be."""
+    if not count:
+        return 0.0, 1.0
     z = float(stats.norm.ppf((1 + level) / 2))
     centre, spread = (hits + z**2 / 2) / (count + z**2), z * math.sqrt(hits * (count - hits) / count + z**2 / 4) / (count + z**2)
     return max(0.0, centre - spread), min(1.0, centre + spread)
@@ -210,5 +212,5 @@ class Share(NamedTuple):
 
 
 def share(hits: np.ndarray) -> Share:
-    """Of bool [n], n >= 1."""
-    return Share(float(np.mean(hits)), *wilson(int(np.sum(hits)), len(hits)), len(hits))
+    """Of bool [n]; the value is nan where nothing was looked at."""
+    return Share(float(np.mean(hits)) if len(hits) else math.nan, *wilson(int(np.sum(hits)), len(hits)), len(hits))

@@ -39,6 +39,22 @@ def test_who_does_not_listen_shows_it_as_often_as_the_data():
     assert len(negation.lines(table)) == 1 + len(table) == 1 + len(negation.record(table))
 
 
+class Scribbler(Painter):
+    """One who draws nothing, and every other time nothing that there is."""
+
+    def draw(self, params, count, *, given=None, **options):
+        codes = super().draw(params, count, given=given).data
+        codes[::2] = np.random.default_rng(0).integers(0, len(scenes.CODE_BOOK), codes[::2].shape)
+        return Drawn(codes, None, 1, 1)
+
+
+def test_what_cannot_be_read_shows_nothing_and_is_counted():
+    nothing = lambda count: scenes.Scenes(np.zeros(count, int), np.zeros((count, 4), int))
+    for row in negation.measure(Scribbler(nothing), {}, 200).values():
+        assert row.valid.value == 0.5 and row.shown.count == 100
+        assert row.shown.value == 0 and row.efficacy == 1
+
+
 def test_who_draws_nothing_obeys():
     table = negation.measure(Painter(lambda count: scenes.Scenes(np.zeros(count, int), np.zeros((count, 4), int))), {}, 200)
     assert all(row.shown.value == 0 and row.efficacy == 1 for row in table.values())

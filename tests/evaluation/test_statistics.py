@@ -191,6 +191,11 @@ def test_wilson_agrees_with_the_published_interval():
     np.testing.assert_allclose(wilson(0, 20), [0.0, 0.1611], atol=5e-5)
 
 
+def test_of_nothing_no_share_is_known():
+    found = share(np.array([], bool))
+    assert math.isnan(found.value) and found[1:] == (0.0, 1.0, 0)
+
+
 def test_examples_of_uneven_length_average_to_the_ratio_with_its_error():
     units, nats = population(500, np.random.default_rng(8))
     each = PerExample(nats, units, np.zeros(500), {}, "exact", "dim")
