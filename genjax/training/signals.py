@@ -62,11 +62,17 @@ class Stopper:
 
 @contextlib.contextmanager
 def ended_at_once() -> Iterator[None]:
-    """A context in which SIGTERM and SIGUSR1 end a command that has nothing to save, with the exit code of a preemption."""
+    """A context in which SIGTERM and SIGUSR1 end a command that has nothing to save, with the exit code of a preemption.
+
+    The process ends in the handler: unwinding and the interpreter's own end would run beside programs of XLA that still compute in threads of theirs,
+    and crash.
+    """
 
     def end(number: int, frame: FrameType | None) -> None:
-        print(f"stopped by {signal.Signals(number).name}: run the same command again", file=sys.stderr, flush=True)
-        raise SystemExit(Preempted.exit_code)
+        with contextlib.suppress(RuntimeError, OSError):  # the signal may have come in the middle of a print
+            sys.stdout.flush()
+        os.write(2, f"stopped by {signal.Signals(number).name}: run the same command again\n".encode())
+        os._exit(Preempted.exit_code)
 
     previous = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGUSR1)}
     try:

@@ -63,15 +63,21 @@ with Watchdog(0.01, pathlib.Path(sys.argv[1])) as watchdog:
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1"])
 def test_a_command_with_nothing_to_save_ends_at_once(name):
+    """What was printed is there, and neither a thread that still computes nor what catches exceptions is in the way."""
     code = """
-import os, signal, sys
+import os, signal, sys, threading, time
 from genjax.training.signals import ended_at_once
+threading.Thread(target=time.sleep, args=(300,)).start()
+print("begun")
 with ended_at_once():
-    os.kill(os.getpid(), getattr(signal, sys.argv[1]))
+    try:
+        os.kill(os.getpid(), getattr(signal, sys.argv[1]))
+    except BaseException:
+        print("caught")
     print("not reached")
 """
     ended = run(code, name)
-    assert (ended.returncode, ended.stdout, ended.stderr) == (75, "", f"stopped by {name}: run the same command again\n")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (75, "begun\n", f"stopped by {name}: run the same command again\n")
 
 
 def test_the_slowest_process_is_named():
