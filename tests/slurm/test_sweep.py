@@ -53,7 +53,7 @@ def test_a_sweep_of_four_cells_survives_a_preemption(cluster, toy_run, start_scr
         "train.sample_every": "400 steps",
     }
     run = toy_run("next_token", tmp_path / "sweep", settings)
-    flags = [*run.flags, "--sweep=model.dropout=0,0.1", "--sweep=seed=0..1"]
+    flags = [*run.flags, "--sweep=optimizer.learning_rate=1e-3,4e-3", "--sweep=seed=0..1"]
     submitted = start_script("sweep", *flags, "--launcher=slurm", "--workers=2").end()
     assert submitted.code == 0, submitted
     assert "submitted 4 cells as job array" in submitted.out

@@ -217,7 +217,7 @@ def test_the_page_is_escaped_and_well_formed(tmp_path):
 @pytest.mark.slow
 def test_a_real_sweep(start_script, toy_data, toy_run, tmp_path):
     flags = [flag for flag in toy_run("next_token", tmp_path / "sweep").flags if "seed" not in flag]
-    ended = start_script("sweep", *flags, "--sweep=model.dropout=0,0.1", "--sweep=seed=0..1", "--workers=2").end()
+    ended = start_script("sweep", *flags, "--sweep=optimizer.learning_rate=1e-3,4e-3", "--sweep=seed=0..1", "--workers=2").end()
     assert ended.code == 0, ended
     with (tmp_path / "sweep" / "table.csv").open() as file:
         rows = list(csv.DictReader(file))
