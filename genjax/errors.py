@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterable
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # C0 without tab and new line, and C1
 
 
 class GenjaxError(Exception):
@@ -85,15 +89,20 @@ def report(error: BaseException) -> int:
     if os.environ.get("GENJAX_DEBUG") or not isinstance(error, GenjaxError | KeyboardInterrupt | OSError):
         traceback.print_exception(error)
     if isinstance(error, GenjaxError):
-        print(str(error) if isinstance(error, Preempted) else f"error: {error}", file=sys.stderr)
+        print(visible(str(error) if isinstance(error, Preempted) else f"error: {error}"), file=sys.stderr)
         return error.exit_code
     if isinstance(error, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
         return Interrupted.exit_code
     if isinstance(error, OSError):
-        print(f"error: {error.filename or 'a file'} could not be read or written: {error.strerror or error}", file=sys.stderr)
+        print(visible(f"error: {error.filename or 'a file'} could not be read or written: {error.strerror or error}"), file=sys.stderr)
         return SaveError.exit_code
     return 1
+
+
+def visible(text: str) -> str:
+    """Text for a terminal that somebody else wrote: what would move its cursor or change its colours is shown as an escape, "\\x1b[2J"."""
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

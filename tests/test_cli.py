@@ -54,6 +54,7 @@ MISTAKES = [
     (("train", "--config=configs/digits.py"), "--workdir is required"),
     (("train", "--config=configs/digits.py", "--workdir="), "--workdir is required"),
     (("train", "--config=configs/digits.py", "--workdir"), "--workdir: expected one argument"),
+    (("train", "--config=\x1b[2J", "--workdir=run"), r"no config file '\x1b[2J'"),
     (("train", "--config=", "--workdir=run"), "no config file ''"),
     (("train", "--confg=configs/digits.py", "--workdir=run"), "unknown flag '--confg': did you mean '--config'?"),
     (("train", "--conf=configs/digits.py", "--workdir=run"), "unknown flag '--conf': did you mean '--config'?"),
@@ -159,6 +160,7 @@ def test_mistakes(command, sentence, answers):
     assert sentence in err
     assert err.startswith("error: ")
     assert len(err.splitlines()) <= 3
+    assert "\x1b" not in err, "nothing that the terminal obeys"
     assert (code, out) == (2, "")
 
 
@@ -169,7 +171,7 @@ def test_mistakes_write_nothing(answers):
 
 @pytest.mark.parametrize(
     ("command", "sentence"),
-    [MISTAKES[index] for index in (0, 14, 42, -1, -10)] + [((*TRAIN, "--config.model.width=60"), "need an even head size")],
+    [MISTAKES[index] for index in (0, 15, 43, -1, -10)] + [((*TRAIN, "--config.model.width=60"), "need an even head size")],
     ids=str,
 )
 def test_mistakes_in_a_process_of_their_own(command, sentence, tmp_path):

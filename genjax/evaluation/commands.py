@@ -17,6 +17,7 @@ from PIL import Image
 from genjax.config import require, to_json
 from genjax.data import pairs
 from genjax.data.base import Dialogue, Turn
+from genjax.errors import visible
 from genjax.evaluation import answers, baselines, edits, following, hidden_cell, levels, media, negation, pictures, questions, texts
 from genjax.evaluation.answers import Answers
 from genjax.evaluation.evaluator import Evaluator
@@ -86,7 +87,7 @@ def sample(path: str, overrides: Mapping[str, str], *, out: str | None, label: i
         if shown:
             written = target.with_name(target.name + ".txt")
             written.write_text(texts.sheet(shown), encoding="utf-8", newline="")
-            print(f"{texts.sheet(shown)}  text     {written}")
+            print(f"{visible(texts.sheet(shown))}  text     {written}")
     print(f"  array    {target.with_name(target.name + '.npz')}")
     return target
 
@@ -111,7 +112,7 @@ def chat(path: str, overrides: Mapping[str, str], *, lines: Iterable[str], step:
             before = before[1:]
         written = ""
         for piece in answer.stream(trained.params, pairs.ask(source.tokenizer, before, line), len(said)):
-            print(piece, end="", flush=True)
+            print(visible(piece), end="", flush=True)
             written += piece
         print(flush=True)
         said.append(Turn(line, written))

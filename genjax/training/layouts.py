@@ -4,9 +4,11 @@ Every value gets a layout: for each of its dimensions, the axes of the mesh that
 partitioner lets them: an elementwise operation joins those of its operands, a product of matrices keeps those of its free dimensions. Then
 
   bytes        A value lives from the operation that makes it to the last that uses it. Elementwise values that only feed elementwise operations
-               and reductions are fused into these and have no memory.
+               and reductions are fused into these and have no memory. What is gathered (below) lives whole, beside its parts, from the first
+               operation that takes it so to the last of the same computation: with recomputation, a layer's matrices from its second forward pass
+               to their gradients. A sum of parts that is split again is whole where it is made.
   collectives  An axis that splits rows cannot also split a matrix that the rows are multiplied with: that matrix is gathered, (n-1)/n of it over
-               the links. A contraction over a split dimension leaves partial sums: 2 (n-1)/n of the result where everybody needs it, half of
+               the links, once for a computation. A contraction over a split dimension leaves partial sums: 2 (n-1)/n of the result where everybody needs it, half of
                that where it is split again.
 """
 
@@ -76,6 +78,15 @@ class _Operation(NamedTuple):
     params: dict[str, Any]
     inputs: list[_Value]
     outputs: list[_Value]
+
+
+class _Copy(NamedTuple):
+    """A value that is put together over some axes, and the first and the last operation that take it so."""
+
+    source: _Value
+    axes: frozenset[str]
+    first: int
+    last: int
 
 
 class Traced(NamedTuple):
@@ -281,13 +292,23 @@ class Trace:
                     n = self.sizes[axis]
                     whole = size_of(value.aval, value.layout, self.sizes) * (n if axis in split else 1)
                     sent[axis] += (1 if axis in split else 2) * (n - 1) / n * whole
-                for source, axes in value.gathered:
-                    for axis in axes:
-                        sent[axis] += (self.sizes[axis] - 1) * size_of(source.aval, source.layout, self.sizes)
             if operation.outputs and id(operation.outputs[0]) in self.inner:
                 for axis, more in self.inner[id(operation.outputs[0])][1].items():
                     sent[axis] += more
+        for copy in self._copies(operations):
+            for axis in copy.axes:
+                sent[axis] += (self.sizes[axis] - 1) * size_of(copy.source.aval, copy.source.layout, self.sizes)
         return sent
+
+    def _copies(self, operations: Sequence[_Operation]) -> list[_Copy]:
+        """What is gathered: once for all operations of a computation that take it so."""
+        found: dict[tuple[int, frozenset[str]], _Copy] = {}
+        for number, operation in enumerate(operations):
+            for value in operation.outputs:
+                for source, axes in value.gathered:
+                    key = id(source), axes
+                    found[key] = _Copy(source, axes, found[key].first if key in found else number, number)
+        return list(found.values())
 
     # Lifetimes.
 
@@ -314,13 +335,19 @@ class Trace:
             for value in operations[number].inputs:
                 last[id(value)] = max(last.get(id(value), 0), end)
         live, peak, freed = 0.0, 0.0, {}
+        copied: dict[int, float] = {}
+        for copy in self._copies(operations):
+            size = math.prod(self.sizes[axis] for axis in copy.axes) * size_of(copy.source.aval, copy.source.layout, self.sizes)
+            copied[copy.first] = copied.get(copy.first, 0.0) + size
+            freed.setdefault(copy.last, []).append(size)
         for number, operation in enumerate(operations):
             made = [value for value in operation.outputs if id(value) not in fused | kept]
             live += sum(size_of(value.aval, value.layout, self.sizes) for value in made)
             inside = self.inner[id(operation.outputs[0])][0] if operation.outputs and id(operation.outputs[0]) in self.inner else 0.0
-            for value in operation.outputs:
-                for source, axes in value.gathered:
-                    inside += (math.prod(self.sizes[axis] for axis in axes) - 1) * size_of(source.aval, source.layout, self.sizes)
+            live += copied.get(number, 0.0)
+            for value in operation.outputs:  # a sum that is split again is whole before
+                again = value.partial & {axis for split in value.layout for axis in split}
+                inside += size_of(value.aval, value.layout, self.sizes) * math.prod(self.sizes[axis] for axis in again) if again else 0.0
             for value in made:
                 end = last.get(id(value), number)
                 if id(value) not in outputs:

@@ -12,7 +12,7 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from genjax.errors import UsageError
+from genjax.errors import UsageError, visible
 from genjax.training.workdir import MetricsLog, Workdir, is_primary
 
 
@@ -65,7 +65,7 @@ class Logger:
 
     def line(self, text: str) -> None:
         """A line for the terminal."""
-        self.console.print(text, markup=False)
+        self.console.print(visible(text), markup=False)
 
     def progress(self, step: int, values: Mapping[str, float]) -> None:
         """A line with the step, its metrics and, after the first dispatch, which is not timed, the rate and the time that is left at this rate."""

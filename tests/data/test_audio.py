@@ -94,6 +94,28 @@ def test_spoken_digits_hold_out_the_first_five_recordings(tmp_path):
     assert max(lengths) <= 104 < min(len(np.trim_zeros(r[:, 0].astype(int) - 128, "b")) for r in source.splits["train"].rows(np.arange(6))["array"])
 
 
+def test_an_archive_is_read_where_it_lies_and_its_links_are_not_followed(tmp_path):
+    """Members whose names or links lead out of the folder: their content is data, nothing is written, and no other file is read."""
+    (tmp_path / "secret.wav").write_bytes(wav(tone(300, 2000, 100)))
+    (tmp_path / "here").mkdir()
+    with tarfile.open(tmp_path / "here" / "set.tar", "w") as archive:
+        for name in ("../../out.wav", "/out.wav"):
+            content = wav(np.zeros(300))
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+        for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE):
+            member = tarfile.TarInfo(f"link{kind.decode()}.wav")
+            member.type, member.linkname = kind, "../secret.wav"
+            archive.addfile(member)
+    before = sorted(tmp_path.rglob("*"))
+    source = open_source(f"audio:{tmp_path / 'here' / 'set.tar'}@length=16")
+    assert source.spec.train_size + source.spec.eval_size == 2
+    assert all((rows.rows(np.arange(1))["array"] == 128).all() for rows in source.splits.values()), "silence, and not the secret"
+    assert sorted(tmp_path.rglob("*")) == before
+    assert not Path("/out.wav").exists()
+
+
 @pytest.mark.slow
 def test_the_published_spoken_digits():
     folder = Path(os.environ.get("GENJAX_DATA_DIR", "../shared/data"))

@@ -279,6 +279,22 @@ def test_a_model_without_a_likelihood_is_judged_by_its_samples(trained, toy_run,
 
 
 @pytest.mark.parametrize("script", ["sample", "evaluate"])
+def test_nothing_in_the_directory_of_a_run_is_executed(script, trained, run_script, tmp_path, monkeypatch):
+    """Not the recipe that it was trained with, by its name either, which may be another file by now."""
+    folder = tmp_path / "run"
+    shutil.copytree(trained["next_token"].path, folder)
+    code = f"import pathlib\npathlib.Path({str(tmp_path / 'executed')!r}).touch()\n"
+    for name in ("config.py", "configs/base.py", "configs/digits.py"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(code)
+    monkeypatch.chdir(folder)
+    before = set(tmp_path.rglob("*"))
+    assert run_script(script, f"--workdir={folder}").code == 0
+    assert not (tmp_path / "executed").exists()
+    assert all(path.is_relative_to(folder) for path in set(tmp_path.rglob("*")) - before), "and nothing is written elsewhere"
+
+
+@pytest.mark.parametrize("script", ["sample", "evaluate"])
 def test_what_is_no_run(script, trained, toy_run, run_script, tmp_path):
     def answer(code):
         ended = run_script(script, f"--workdir={tmp_path / 'run'}")

@@ -6,11 +6,12 @@ import math
 import numpy as np
 import pytest
 
+from genjax.errors import visible
 from tests.conftest import TOY, ToyRun
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
-BOOK = "".join(f"{n} is a line; the next is {n + 1}.\n" for n in range(300))
+BOOK = "\x1b[31m is a line.\n" + "".join(f"{n} is a line; the next is {n + 1}.\n" for n in range(300))
 OVERRIDES = {
     "data.tokenizer": "char",
     "data.length": 16,
@@ -49,7 +50,7 @@ def test_a_prompt_is_continued_to_the_length_that_is_asked_for(trained, run_scri
     ended = run_script("sample", *flags, "--prompt=12 is a")
     assert (ended.code, ended.err) == (0, "")
     sheet = (tmp_path / "out.txt").read_text()
-    assert sheet in ended.out and sheet.count(f"{'-' * 60}\n12 is a") == 2
+    assert visible(sheet) in ended.out and sheet.count(f"{'-' * 60}\n12 is a") == 2
     written = dict(np.load(tmp_path / "out.npz"))["tokens"]
     assert written.shape == (2, 40) and (written[0] != written[1]).any()
     alphabet = "".join(sorted(set(BOOK)))
@@ -58,6 +59,10 @@ def test_a_prompt_is_continued_to_the_length_that_is_asked_for(trained, run_scri
     (tmp_path / "prompt.txt").write_text("12 is a")
     run_script("sample", *flags, f"--prompt_file={tmp_path / 'prompt.txt'}")
     np.testing.assert_array_equal(dict(np.load(tmp_path / "out.npz"))["tokens"], written)
+
+    ended = run_script("sample", *flags, "--prompt=\x1b[31m is")
+    assert "\x1b[31m is" in (tmp_path / "out.txt").read_text()
+    assert "\x1b" not in ended.out and r"\x1b[31m is" in ended.out, "a file has what was written, a terminal obeys none of it"
     run_script("sample", *flags)
     assert (dict(np.load(tmp_path / "out.npz"))["tokens"] != written).any()
 
