@@ -17,7 +17,7 @@ import pytest
 from genjax.errors import UsageError
 from genjax.training import planning
 from genjax.types import DataSpec
-from tests.helpers import config
+from tests.helpers import config, make_source
 
 TEXT = DataSpec("text", "tokens", (32,), 97, 0, 1000, 10)
 PICTURES = DataSpec("pictures", "image", (16, 16, 3), 256, 10, 1000, 10)
@@ -84,6 +84,22 @@ def test_the_step_is_bound_by_its_slowest_part(whole):
     assert seconds["compute"] == whole[1].flops / 8 / 1e12
     assert seconds["links"] == sum(whole[1].collectives.values()) / 1e10
     assert seconds["memory"] == 2 * whole[1].state / 1e11
+
+
+def test_utilisation_is_operations_over_what_the_devices_could_do(monkeypatch):
+    run = planning.Run.of(
+        config("next_token", **MODEL), make_source(TEXT), planning.Parallel("jit", jax.make_mesh((1, 1, 1), ("fsdp", "data", "tensor")))
+    )
+    monkeypatch.setattr(planning, "HARDWARE", {})
+    assert planning.utilisation(run, 10, 2.0) is None, "a device whose peak is not known"
+    monkeypatch.setattr(planning, "HARDWARE", {"this": planning.Hardware(jax.devices()[0].device_kind, {"float32": 1e12}, 0, 0, 0)})
+    step = planning.flops.count(run.make_step(), run.abstract_state, run.abstract_batch)
+    said = planning.utilisation(run, 10, 2.0)
+    assert (
+        said
+        == f"{100 * step * 10 / (2.0 * jax.device_count() * 1e12):.1f} % = {step:.4g} operations x 10 steps / (2.0 s x 1 devices x 1e+12/s, float32)"
+    )
+    assert planning.utilisation(run, 0, 0.0) is None
 
 
 def test_what_does_not_fit_is_answered_with_what_would(monkeypatch):
