@@ -12,7 +12,6 @@ import sys
 import traceback
 from collections.abc import Iterable
 
-
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # C0 without tab and new line, and C1
 
 

@@ -8,8 +8,8 @@ partitioner lets them: an elementwise operation joins those of its operands, a p
                operation that takes it so to the last of the same computation: with recomputation, a layer's matrices from its second forward pass
                to their gradients. A sum of parts that is split again is whole where it is made.
   collectives  An axis that splits rows cannot also split a matrix that the rows are multiplied with: that matrix is gathered, (n-1)/n of it over
-               the links, once for a computation. A contraction over a split dimension leaves partial sums: 2 (n-1)/n of the result where everybody needs it, half of
-               that where it is split again.
+               the links, once for a computation. A contraction over a split dimension leaves partial sums: 2 (n-1)/n of the result where
+               everybody needs it, half of that where it is split again.
 """
 
 from __future__ import annotations
