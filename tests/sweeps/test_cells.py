@@ -85,7 +85,7 @@ def test_no_value_leads_out_of_the_folder_of_cells():
     sources = ("npz:../../x.npz", "npz:/etc/x.npz", "npz:" + 300 * "x" + ".npz", "npz:\x1b[2J.npz", "npz:a b;c.npz", "npz:.npz")
     found = cells.load(RECIPE, [f"data.source={','.join(sources)}"], None, {}).cells
     assert len({cell.name for cell in found}) == len(sources)
-    assert all(re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]{0,127}", cell.name) and ".." not in cell.name for cell in found)
+    assert all(re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]{0,127}", cell.name) for cell in found)
 
 
 @pytest.mark.parametrize(
