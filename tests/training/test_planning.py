@@ -87,9 +87,8 @@ def test_the_step_is_bound_by_its_slowest_part(whole):
 
 
 def test_utilisation_is_operations_over_what_the_devices_could_do(monkeypatch):
-    run = planning.Run.of(
-        config("next_token", **MODEL), make_source(TEXT), planning.Parallel("jit", jax.make_mesh((1, 1, 1), ("fsdp", "data", "tensor")))
-    )
+    made = config("next_token", **MODEL)
+    run = planning.Run.of(made, make_source(TEXT), planning.Parallel.build(made.parallel, made.data.batch_size, 1))
     monkeypatch.setattr(planning, "HARDWARE", {})
     assert planning.utilisation(run, 10, 2.0) is None, "a device whose peak is not known"
     monkeypatch.setattr(planning, "HARDWARE", {"this": planning.Hardware(jax.devices()[0].device_kind, {"float32": 1e12}, 0, 0, 0)})
