@@ -313,7 +313,7 @@ def evaluate(
         print(*following.lines(found), sep="\n")
     if cell is not None:
         filled = hidden_cell.measure(Evaluator(run), trained.params, run.config.sample.count, cell)
-        record["hidden_cell"] = filled._asdict() | {"cell": cell}
+        record["hidden_cell"] = hidden_cell.record(filled) | {"cell": cell}
         print(*hidden_cell.lines(filled), sep="\n")
     if forbid:
         forbidden = negation.measure(Evaluator(run), trained.params, run.config.sample.count)

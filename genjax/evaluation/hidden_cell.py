@@ -95,6 +95,11 @@ def lines(found: Found) -> list[str]:
     return table
 
 
+def record(found: Found) -> dict:
+    """The measurement as JSON."""
+    return found._asdict() | {"kept": found.kept._asdict(), "valid": found.valid._asdict()}
+
+
 def _scenes(prompts: ScenePrompts, data: np.ndarray) -> Scenes:
     """What data show; a content is -1 where a cell shows nothing that there is, or an object where none can be."""
     facts: oracle.Facts = prompts.facts(data)
