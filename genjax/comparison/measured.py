@@ -15,7 +15,7 @@ def excess(records: Records) -> list[str]:
         bits = next(record[key] for key in record if key.startswith("bits_per_"))
         value, stderr = bits["excess"]
         bound = "≤ " * (bits["kind"] == "upper_bound")
-        lines.append(f"| {name} | {bound}{value:.2f} ± {stderr:.2f} | {bits['kind'].replace('_', ' ')} | {record['step']:,} |")
+        lines.append(f"| {name} | {bound}{value:.3f} ± {stderr:.3f} | {bits['kind'].replace('_', ' ')} | {record['step']:,} |")
     return lines
 
 

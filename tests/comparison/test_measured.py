@@ -38,7 +38,7 @@ def test_every_form():
     hidden = {"bits": {"shape": 0.5}, "exact": {"shape": 0.25}, "valid": share(0.5), "kept": share(1.0)}
     assert measured.hidden_cell({"a": {"hidden_cell": hidden}})[2] == "| shape | 0.500 | 0.250 |"
     bits = {"excess": [1.5, 0.25], "kind": "upper_bound"}
-    assert measured.excess({"a": {"bits_per_dim": bits, "step": 2000}})[2] == "| a | ≤ 1.50 ± 0.25 | upper bound | 2,000 |"
+    assert measured.excess({"a": {"bits_per_dim": bits, "step": 2000}})[2] == "| a | ≤ 1.500 ± 0.250 | upper bound | 2,000 |"
 
 
 def test_a_folder_is_a_table_with_the_protocol_of_each(tmp_path):
