@@ -93,7 +93,7 @@ def test_many_draws_have_a_standard_error(float32):
     assert float(likelihood.spread_stderr(line, line)[0]) == pytest.approx(error, rel=1e-3)
 
 
-@pytest.mark.parametrize("levels, std, entropy", [(16, 1.0, ENTROPY), (256, 25.0, 6.691044)])
+@pytest.mark.parametrize("levels, std, entropy", [(16, 1.0, ENTROPY), pytest.param(256, 25.0, 6.691044, marks=pytest.mark.slow)])
 def test_bound_of_the_ideal_denoiser_is_the_entropy(levels, std, entropy):
     """With noise ends far enough out, prior, diffusion and reconstruction add up to -log P."""
     quantizer, probabilities = Quantizer(levels), quantised_gaussian(levels, std)

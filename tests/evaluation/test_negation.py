@@ -12,7 +12,7 @@ from genjax.errors import UsageError
 from genjax.evaluation import negation
 from genjax.evaluation.evaluator import Drawn, Evaluator
 
-COUNT = 4000
+COUNT = 2000
 
 
 class Run(NamedTuple):

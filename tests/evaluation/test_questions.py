@@ -29,7 +29,7 @@ class Speaker(Evaluator):
         return Drawn(np.where(given["mask"], given["tokens"], self.say(known, end)), None, 1, 1)
 
 
-@pytest.mark.parametrize("name", ["shapes_answers:s16", "shapes_answers:s8/task=caption"])
+@pytest.mark.parametrize("name", [pytest.param("shapes_answers:s16", marks=pytest.mark.slow), "shapes_answers:s8/task=caption"])
 def test_who_knows_is_right_and_who_says_the_commonest_is_as_right_as_the_baseline(name):
     source = open_source(name)
     usual = questions.commonest(source)

@@ -26,7 +26,7 @@ def make(name, spec, text, **overrides):
     return objective, random_params(objective.init), make_batch(spec, ROWS) | {"caption": CAPTIONS}
 
 
-@pytest.mark.parametrize("text", ["tokens", "pooled"])
+@pytest.mark.parametrize("text", ["tokens", pytest.param("pooled", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("name", "spec"), KINDS)
 def test_a_likelihood_hears_the_words_of_its_own_row_and_no_padding(name, spec, text):
     """Other words of row 0, and more padding behind all: only row 0 changes. Pooled words have no order."""
@@ -63,7 +63,7 @@ def test_next_token_decodes_what_it_scores(text, scale):
     assert len(np.unique(drawn.reshape(ROWS, -1), axis=0)) > 1
 
 
-@pytest.mark.parametrize("text", ["tokens", "pooled"])
+@pytest.mark.parametrize("text", ["tokens", pytest.param("pooled", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("block", [0, 3])
 def test_masked_diffusion_reveals_by_what_it_learns(text, block):
     """All positions of a block at once, the likeliest of each: what `_logits` says where all of the block is masked."""

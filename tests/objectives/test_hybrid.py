@@ -105,6 +105,7 @@ def test_the_words_that_are_drawn_from_the_cache_are_the_likeliest_of_all_positi
     np.testing.assert_array_equal(caption, np.argmax(logits, axis=-1))
 
 
+@pytest.mark.slow
 def test_a_picture_is_that_of_its_caption_or_of_one_that_is_drawn_first():
     request = {"id": BATCH["id"]}
     draw = jit(OBJECTIVE.sample)

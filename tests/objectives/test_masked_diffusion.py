@@ -296,7 +296,7 @@ def test_the_loss_is_a_sum_over_rows_that_do_not_know_each_other():
 # ---- text ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("options", [{}, {"block_size": 2}, {"block_size": 2, "shifted": True}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"block_size": 2}, pytest.param({"block_size": 2, "shifted": True}, marks=pytest.mark.slow)], ids=str)
 def test_a_packed_document_is_predicted_as_if_it_were_alone(options):
     objective, params = simple(TEXT, **options)
     random = np.random.default_rng(4)
@@ -411,7 +411,7 @@ def test_a_sample_depends_on_its_id_and_class_and_not_on_its_neighbours(options)
     assert len(np.unique(before, axis=0)) > 10
 
 
-@pytest.mark.parametrize("options", [{}, {"block_size": 4}, {"block_size": 4, "shifted": True}], ids=str)
+@pytest.mark.parametrize("options", [{}, pytest.param({"block_size": 4}, marks=pytest.mark.slow), {"block_size": 4, "shifted": True}], ids=str)
 def test_infilling_keeps_what_is_known_and_does_not_see_what_was_there(options):
     (objective, params), batch, mask = simple(IMAGE, **options), make_batch(IMAGE, 32), np.random.default_rng(0).random((32, 2, 4, 1)) < 0.5
     request = {name: batch[name] for name in ("id", "label")}
@@ -425,7 +425,7 @@ def test_infilling_keeps_what_is_known_and_does_not_see_what_was_there(options):
         objective.sample(params, request | {"image": batch["image"]}, KEY)
 
 
-@pytest.mark.parametrize("options", [{}, {"block_size": 4}], ids=str)
+@pytest.mark.parametrize("options", [{}, pytest.param({"block_size": 4}, marks=pytest.mark.slow)], ids=str)
 def test_a_film_ends_with_the_sample_and_masking_begins_with_the_data(options):
     (objective, params), batch = simple(IMAGE, steps=2, **options), make_batch(IMAGE, 4)
     films = jit(objective.film)(params, batch, KEY)

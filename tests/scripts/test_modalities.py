@@ -58,6 +58,7 @@ def test_an_evaluation_tells_the_figures_of_the_data(points, run_script):
     assert list(points.path.rglob("samples_00000008.png")), "the sheet of the training"
 
 
+@pytest.mark.slow
 def test_sound_is_drawn_as_a_spectrogram_and_a_wav(toy_run, tmp_path, run_script):
     for label in range(2):
         for take in range(9):

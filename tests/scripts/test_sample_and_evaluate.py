@@ -352,7 +352,9 @@ def test_a_damaged_checkpoint(trained, run_script, tmp_path):
     assert os.path.exists(path / "checkpoints" / "24"), "reading changes nothing"
 
 
-@pytest.mark.parametrize(("objective", "source"), [("next_token", "shapes_codes:s8"), ("noise_prediction", "shapes:s8")])
+@pytest.mark.parametrize(
+    ("objective", "source"), [("next_token", "shapes_codes:s8"), pytest.param("noise_prediction", "shapes:s8", marks=pytest.mark.slow)]
+)
 def test_a_model_that_is_told_of_captions_draws_what_it_is_asked_for(objective, source, toy_run, run_script, tmp_path):
     """The picture, the oracle's verdict on it, and how often held-out prompts are followed; what is no caption is refused."""
     overrides = {

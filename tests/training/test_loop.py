@@ -323,6 +323,7 @@ def test_too_many_bad_steps_are_rolled_back_and_their_data_left_out(toy_run, run
     assert run_script("train", *run.flags).digest == ended.digest, "the state after it is a checkpoint like any other"
 
 
+@pytest.mark.slow
 def test_a_roll_back_that_helps_nothing_is_the_last(toy_run, run_script, tmp_path, monkeypatch):
     poison(monkeypatch, 9, 24)
     settings = {"train.max_bad_steps": 1, "train.after_bad_steps": "roll_back"}

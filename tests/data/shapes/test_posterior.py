@@ -62,7 +62,7 @@ def test_a_hidden_cell_is_occupied_by_the_rule_of_succession_where_all_cells_can
     np.testing.assert_allclose(found.sum(axis=1), 1.0, rtol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["s8", "s16", "s24"])
+@pytest.mark.parametrize("name", ["s8", "s16", pytest.param("s24", marks=pytest.mark.slow)])
 def test_the_posterior_of_a_hidden_cell_is_that_of_the_ideal_model(name):
     """By the gradient of the evidence of all codes but those of the cell (`bayes`), which sums over all scenes."""
     import jax
