@@ -4,6 +4,9 @@ Every row writes at its own index, and stores the ids of what it wrote: the mask
 as without a cache. Padding (segment 0) is not written, wherever in a row it stands, so prompts of different lengths lie in the cache as if
 each had come alone. An empty slot has segment 0, which nothing sees. A write beyond the end is dropped (a clamped one would overwrite the
 last slot silently) and the index then says so; `require_room` refuses requests that do not fit before anything is compiled.
+
+Every layer has arrays of its own, the positions of a head one after the other: so a loop writes into them where they lie, and products read them
+as they are. Stacked, or with heads inside positions, the whole cache was copied several times for every token.
 """
 
 from __future__ import annotations
@@ -19,47 +22,58 @@ from genjax.types import Array
 
 
 class Memory(NamedTuple):
-    """What cross-attention sees: keys, values [layers, B, S', key heads, head size] of a context, and the ids of its positions [B, S']."""
+    """What cross-attention sees: keys and values [B, S', key heads, head size] of a context for every layer, and the ids of its positions [B, S']."""
 
-    keys: Array
-    values: Array
+    keys: tuple[Array, ...]
+    values: tuple[Array, ...]
     ids: AttentionIds
 
 
 class Cache(NamedTuple):
-    """keys, values: [layers, B, S, key heads, head size]; ids of the stored positions [B, S]; index int32 [B], the next free slot; the memory
-    of a context, where there is one.
+    """keys, values: [B, key heads, S, head size] for every layer; ids of the stored positions [B, S]; index int32 [B], the next free slot; the
+    memory of a context, where there is one.
     """
 
-    keys: Array
-    values: Array
+    keys: tuple[Array, ...]
+    values: tuple[Array, ...]
     ids: AttentionIds
     index: Array
     memory: Memory | None = None
 
+    @property
+    def room(self) -> int:
+        """S, the positions a row has room for."""
+        return self.ids.places.shape[1]
+
 
 def empty(*, layers: int, batch: int, length: int, heads: int, head_size: int, dtype: jnp.dtype) -> Cache:
     """A cache with room for `length` positions a row."""
-    kv = jnp.zeros((layers, batch, length, heads, head_size), dtype)
+    each = tuple(jnp.zeros((batch, heads, length, head_size), dtype) for _ in range(layers))
     ids = jnp.zeros((batch, length), jnp.int32)
-    return Cache(kv, kv, AttentionIds(ids, ids, ids), jnp.zeros((batch,), jnp.int32))
+    return Cache(each, each, AttentionIds(ids, ids, ids), jnp.zeros((batch,), jnp.int32))
 
 
 def require_room(cache: Cache, positions: int) -> None:
     """UsageError where a fresh cache has no room for so many positions a row."""
-    if positions > (room := cache.keys.shape[2]):
-        raise UsageError(f"{positions} positions do not fit into a cache of {room}: shorten the prompt or what is to be drawn")
+    if positions > cache.room:
+        raise UsageError(f"{positions} positions do not fit into a cache of {cache.room}: shorten the prompt or what is to be drawn")
 
 
 def slots(cache: Cache, ids: AttentionIds) -> tuple[Array, Array]:
     """The slot int32 [B, T] of each new position (beyond the end for padding), and the index [B] after them."""
     real = ids.segment_ids != 0
-    return jnp.where(real, cache.index[:, None] + jnp.cumsum(real, axis=1) - 1, cache.keys.shape[2]), cache.index + jnp.sum(real, axis=1)
+    return jnp.where(real, cache.index[:, None] + jnp.cumsum(real, axis=1) - 1, cache.room), cache.index + jnp.sum(real, axis=1)
 
 
 def write(stored: Array, new: Array, at: Array) -> Array:
     """stored [B, S, ...] with new [B, T, ...] at the slots `at` int32 [B, T]; what has no slot is dropped."""
     return jax.vmap(lambda row, values, at: row.at[at].set(values.astype(row.dtype), mode="drop"))(stored, new, at)
+
+
+def write_heads(stored: Array, new: Array, at: Array) -> Array:
+    """stored [B, H, S, K] with new [B, T, H, K] at the slots `at` int32 [B, T]; what has no slot is dropped."""
+    each = lambda row, values, at: row.at[:, at].set(values.swapaxes(0, 1).astype(row.dtype), mode="drop")
+    return jax.vmap(each)(stored, new, at)
 
 
 def write_ids(stored: AttentionIds, new: AttentionIds, at: Array) -> AttentionIds:
@@ -69,13 +83,11 @@ def write_ids(stored: AttentionIds, new: AttentionIds, at: Array) -> AttentionId
 
 def take(cache: Cache, rows: Array) -> Cache:
     """The cache whose row b is row rows[b] of this one, as when beams are reordered. rows: int32 [B']."""
-    of_ids = lambda ids: AttentionIds(*(each[rows] for each in ids))
-    memory = None if cache.memory is None else Memory(cache.memory.keys[:, rows], cache.memory.values[:, rows], of_ids(cache.memory.ids))
-    return Cache(cache.keys[:, rows], cache.values[:, rows], of_ids(cache.ids), cache.index[rows], memory)
+    return jax.tree.map(lambda leaf: leaf[rows], cache)
 
 
 def forget(cache: Cache, count: Array) -> Cache:
     """The cache without its last count[b] positions of each row b."""
     index = cache.index - count
-    held = jnp.arange(cache.keys.shape[2])[None, :] < index[:, None]
+    held = jnp.arange(cache.room)[None, :] < index[:, None]
     return cache._replace(ids=cache.ids._replace(segment_ids=jnp.where(held, cache.ids.segment_ids, 0)), index=index)

@@ -156,7 +156,7 @@ class Attention(nn.Module):
         stored: tuple[Array, Array] | None = None,
         slots: Array | None = None,
     ) -> tuple[Array, tuple[Array, Array] | None]:
-        """x [B, T, D] -> [B, T, D], and the stored keys and values [B, S, H, K] with the new ones written, when there is a cache.
+        """x [B, T, D] -> [B, T, D], and the stored keys and values [B, H, S, K] with the new ones written, when there is a cache.
 
         stored: keys and values of this layer's cache, written at `slots` [B, T], or None; `keys` are the ids of all S positions that may be seen.
         """
@@ -170,7 +170,8 @@ class Attention(nn.Module):
         kept = None
         if stored is not None:
             assert slots is not None, "a cache is written at slots"
-            kept = k, v = caches.write(stored[0], k, slots), caches.write(stored[1], v, slots)
+            kept = caches.write_heads(stored[0], k, slots), caches.write_heads(stored[1], v, slots)
+            k, v = (x.swapaxes(1, 2) for x in kept)
         mask = visible(queries, keys, self.window)
         y = BACKENDS[self.backend](q, k, v, mask, stored is not None)
         out = Dense((x.shape[-1],), ("heads", "head", "embed"), self.bias, num_input_axes=2, dtype=self.dtype, name="out")(y)

@@ -186,12 +186,19 @@ class Trunk(nn.Module):
         else:
             slots, index = caches.slots(cache, ids)
             keys = caches.write_ids(cache.ids, ids, slots)
-            memory = None
+            memories: list[Any] = [None] * self.depth
             if context is None and cache.memory is not None:
-                memory, context = (cache.memory.keys, cache.memory.values), Context(None, cache.memory.ids)
-            x, (kept, memory) = blocks(x, layers, (cache.keys, cache.values), memory, context, coordinates, ids, keys, slots, cond, dropout_keys)
-            assert kept is not None, "with a cache, every block keeps its keys and values"
-            cache = Cache(*kept, keys, index, None if context is None or memory is None else Memory(memory[0], memory[1], context.ids))
+                memories, context = list(zip(cache.memory.keys, cache.memory.values, strict=True)), Context(None, cache.memory.ids)
+            # Block by block, so that a loop over tokens finds every layer's cache where it left it: see `models.cache`.
+            one: Any = Block(attention, cross_attention, mlp, self.norm, self.dropout, dtype, parent=None)
+            stacked, kept = self.variables["params"]["blocks"], []
+            for layer, (stored, memory) in enumerate(zip(zip(cache.keys, cache.values, strict=True), memories, strict=True)):
+                params = jax.tree.map(lambda leaf: leaf[layer], stacked)  # noqa: B023
+                given = stored, memory, context, coordinates, ids, keys, slots, cond, dropout_keys
+                x, (both, memories[layer]) = one.apply({"params": params}, x, jnp.asarray(layer), *given)
+                kept.append(both)
+            remembered = None if context is None else Memory(*map(tuple, zip(*memories, strict=True)), context.ids)
+            cache = Cache(*map(tuple, zip(*kept, strict=True)), keys, index, remembered)
         return by_rows(NORMS[self.norm](name="final_norm")(x)), cache
 
     @property
