@@ -23,6 +23,8 @@ checkpoint does not know which.
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 import flax.linen as nn
@@ -35,7 +37,7 @@ from genjax.models import cache as caches
 from genjax.models.cache import Cache, Memory
 from genjax.models.layers import MLPS, NORMS, Attention, CrossAttention, Dense, by_rows
 from genjax.models.masks import AttentionIds
-from genjax.types import Array, Key
+from genjax.types import Array, Key, Params
 
 
 class Context(NamedTuple):
@@ -43,6 +45,20 @@ class Context(NamedTuple):
 
     features: Array | None
     ids: AttentionIds
+
+
+def by_layer(params: Params) -> Params:
+    """The parameters with the blocks of every trunk taken apart, {"0": ..., "1": ...}, as a call with a cache uses them; those that are, stay so.
+
+    Whoever calls in a loop takes them apart before it: within, all of them would be copied for every token.
+    """
+    if not isinstance(params, Mapping):
+        return params
+    taken = {name: by_layer(part) for name, part in params.items()}
+    if (blocks := taken.get("blocks")) is not None and "0" not in blocks:
+        layers = jax.tree.leaves(blocks)[0].shape[0]
+        taken["blocks"] = {str(layer): jax.tree.map(operator.itemgetter(layer), blocks) for layer in range(layers)}
+    return taken
 
 
 class Block(nn.Module):
@@ -191,14 +207,14 @@ class Trunk(nn.Module):
                 memories, context = list(zip(cache.memory.keys, cache.memory.values, strict=True)), Context(None, cache.memory.ids)
             # Block by block, so that a loop over tokens finds every layer's cache where it left it: see `models.cache`.
             one: Any = Block(attention, cross_attention, mlp, self.norm, self.dropout, dtype, parent=None)
-            stacked, kept = self.variables["params"]["blocks"], []
+            params, kept = by_layer(self.variables["params"])["blocks"], []
             for layer, (stored, memory) in enumerate(zip(zip(cache.keys, cache.values, strict=True), memories, strict=True)):
-                params = jax.tree.map(lambda leaf: leaf[layer], stacked)  # noqa: B023
                 given = stored, memory, context, coordinates, ids, keys, slots, cond, dropout_keys
-                x, (both, memories[layer]) = one.apply({"params": params}, x, jnp.asarray(layer), *given)
+                x, (both, memories[layer]) = one.apply({"params": params[str(layer)]}, x, jnp.asarray(layer), *given)
                 kept.append(both)
-            remembered = None if context is None else Memory(*map(tuple, zip(*memories, strict=True)), context.ids)
-            cache = Cache(*map(tuple, zip(*kept, strict=True)), keys, index, remembered)
+            first_and_second = lambda pairs: (tuple(first for first, _ in pairs), tuple(second for _, second in pairs))
+            remembered = None if context is None else Memory(*first_and_second(memories), context.ids)
+            cache = Cache(*first_and_second(kept), keys, index, remembered)
         return by_rows(NORMS[self.norm](name="final_norm")(x)), cache
 
     @property

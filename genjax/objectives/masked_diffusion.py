@@ -32,6 +32,7 @@ from genjax.decoding.sampling import SamplingRule, guide
 from genjax.diffusion import absorbing, likelihood, time_sampling
 from genjax.models import masks
 from genjax.models.networks import TokenNetwork
+from genjax.models.trunk import by_layer
 from genjax.objectives.base import Given, base_label, classes_from, hide, request_of
 from genjax.objectives.sequences import Sequence, cache_of, network_from, sequence
 from genjax.registry import bind
@@ -208,7 +209,7 @@ class MaskedDiffusion:
     def _reveal(self, params: Params, request: Batch, key: Key) -> tuple[Array, Cost]:
         """[blocks, steps + 1, B, block size], what is known of each block before every step and after the last; and the cost of a row."""
         rows, guided, vocab = request["id"].shape[0], self.guidance_scale != 1.0, self.network.vocab
-        given = Given.of(request)
+        given, params = Given.of(request), by_layer(params)
         if guided:  # every row twice in one batch: with its condition, and without
             given = jax.tree.map(lambda *parts: jnp.concatenate(parts), given, given.instead(self.base_label))
         batch, length = (2 if guided else 1) * rows, self.spec.num_dims

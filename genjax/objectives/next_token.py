@@ -34,7 +34,7 @@ from genjax.decoding.speculative import DRAFTS, Draft, speculate
 from genjax.models import adapters, masks
 from genjax.models import cache as caches
 from genjax.models.networks import TokenNetwork
-from genjax.models.trunk import Trunk
+from genjax.models.trunk import Trunk, by_layer
 from genjax.objectives import cross_entropy, scans
 from genjax.objectives.base import NO_TEXT, Given, base_label, classes_from, hide, request_of, trunk_from
 from genjax.objectives.sequences import Sequence, cache_of, network_from, sequence
@@ -231,7 +231,7 @@ class NextToken:
         """
         guided, grid = self.guidance_scale != 1.0, self.network.grid
         require(len(grid) == 1 or room <= self.spec.num_dims, f"{room} positions do not fit into a grid of {self.spec.num_dims}")
-        network, reach = self.network, self.spec.num_dims
+        network, reach, params = self.network, self.spec.num_dims, by_layer(params)
         require(self.holds(room), f"{room} positions, and the model has learned {reach}: shorten the prompt or sample.length")
         if room > reach:  # beyond the length of training, attention reaches as far as it was trained to, and rotary positions are relative
             trunk = network.trunk
