@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 
 from genjax import config as configs
+from tests import compiling
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SCRIPTS = REPOSITORY / "scripts"
@@ -29,9 +30,11 @@ SCRIPTS = REPOSITORY / "scripts"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("GENJAX_CACHE_DIR", str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "genjax-tests"))
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(os.environ["GENJAX_CACHE_DIR"]) / "xla"))
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 with contextlib.suppress(OSError):  # a read-only home costs compile time, not the tests
     Path(os.environ["JAX_COMPILATION_CACHE_DIR"]).mkdir(mode=0o700, parents=True, exist_ok=True)
+
+compiling.quicken()
 
 # Tracing makes objects by the million, and few cycles: collecting them as often as Python does by itself takes a sixth of the tests' time.
 gc.freeze()
@@ -146,17 +149,6 @@ def toy_run(toy_data) -> Callable[..., ToyRun]:
     return make
 
 
-@pytest.fixture(scope="module")
-def quick_compilation() -> Iterator[None]:
-    """Less work in XLA's back end for a module whose tests wait for compilation and are about what scripts do, not how fast or to which last bit."""
-    import jax
-
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
-
-
 @pytest.fixture
 def run_script(capsys, monkeypatch) -> Callable[..., Ended]:
     """Runs a script in this process, where jax is loaded already: run_script("train", *flags)."""
@@ -175,7 +167,7 @@ class Process:
     """A script in a process of its own, with as many devices as wanted."""
 
     def __init__(self, name: str, *flags: str, devices: int = 1) -> None:
-        environment = os.environ | ({"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"} if devices > 1 else {})
+        environment = os.environ | ({"XLA_FLAGS": compiling.devices(devices)} if devices > 1 else {})
         command = [sys.executable, str(SCRIPTS / f"{name}.py"), *flags]
         self.popen = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY)
 

@@ -45,26 +45,6 @@ TINY = {
 }
 
 
-@functools.cache
-def quick_options() -> dict[str, Any]:
-    """Compiler options for the same programs with less work in the back end, as far as this XLA knows them: compiling is what tests wait for."""
-
-    def known(name: str, value: Any) -> bool:
-        try:
-            jax.jit(lambda: 0, compiler_options={name: value}).lower().compile()
-        except Exception:  # XLA names its errors differently from version to version
-            return False
-        return True
-
-    wanted = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
-    return {name: value for name, value in wanted.items() if known(name, value)}
-
-
-def jit(function: Callable, **options: Any) -> Callable:
-    """`jax.jit` that compiles quickly."""
-    return jax.jit(function, compiler_options=quick_options(), **options)
-
-
 def config(objective: str, **overrides: Any) -> Any:
     """A tiny config; an override's dots are written as two underscores: model__width=8."""
     fields = configs.base_fields()
@@ -92,7 +72,7 @@ def random_params(init: Callable[[jax.Array], Any], seed: int = 0, scale: float 
 @functools.cache
 def fresh_params(objective: Objective) -> Params:
     """The parameters that training starts from."""
-    return jit(lambda: nn.unbox(objective.init(rng.stream(0, "init"))))()
+    return jax.jit(lambda: nn.unbox(objective.init(rng.stream(0, "init"))))()
 
 
 def make_batch(spec: DataSpec, rows: int, seed: int = 0, first: int = 0) -> Batch:

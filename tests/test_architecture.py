@@ -18,8 +18,6 @@ from PIL import Image
 
 from genjax import config as configs
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 REPOSITORY = Path(__file__).parents[1]
 LIBRARY = sorted((REPOSITORY / "genjax").rglob("*.py"))
 SCRIPTS = sorted((REPOSITORY / "scripts").glob("*.py"))

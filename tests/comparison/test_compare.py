@@ -14,8 +14,6 @@ from genjax.comparison import ledger, plan, record
 from genjax.comparison.run import compare
 from genjax.data.sources import open_source
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 TINY = {
     "model.width": "16",
     "model.depth": "1",
@@ -78,6 +76,7 @@ def test_the_table_holds_the_baselines_of_the_issue(compared):
     assert floor["histogram of each dimension given the class"] == pytest.approx(2.16, abs=0.03)
 
 
+@pytest.mark.slow
 def test_a_second_call_trains_nothing_and_gives_the_same_numbers(compared, capsys):
     folder, loaded, _ = compared
     clock = {"samples_per_second", "train_seconds"}

@@ -193,6 +193,7 @@ def test_an_error_in_the_data_keeps_its_sentence(counting_source):
     assert str(caught.value) == "the shard is cut short"
 
 
+@pytest.mark.slow
 def test_a_forgotten_iterator_is_silent_at_exit():
     program = (
         "from genjax.data.sources import open_source\n"

@@ -8,7 +8,6 @@ import pytest
 from genjax.decoding.beam import beam_search
 from genjax.decoding.generate import begin, prefill
 from tests.decoding.toys import V, apply, log_probability, sequences
-from tests.helpers import jit
 
 END, N = 2, 4
 
@@ -21,7 +20,7 @@ def search(beams, *, end, alpha, prompts=((),), length=N):
         progress = prefill(apply, zeros, tokens, jnp.ones(tokens.shape, bool))
         return beam_search(apply, progress, length, beams, lambda state, rows: state[rows], end=end, alpha=alpha)
 
-    return jax.tree.map(np.asarray, jit(found)(tokens))
+    return jax.tree.map(np.asarray, jax.jit(found)(tokens))
 
 
 def finished(end, length=N):

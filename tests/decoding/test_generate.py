@@ -11,7 +11,6 @@ from genjax.decoding.prompts import bucket, pad
 from genjax.decoding.sampling import SamplingRule
 from genjax.errors import UsageError
 from tests.decoding.toys import LENGTH, TABLE, V, apply
-from tests.helpers import jit
 
 ROWS = 50
 PROMPTS = [[], [0], [3, 0], [1, 2, 3], [0, 0], [2]]  # after the start token
@@ -26,7 +25,7 @@ def run(ids, rule, length=LENGTH, stop=()):
         state, start = jnp.zeros(len(ids), jnp.int32), jnp.full(len(ids), V, jnp.int32)
         return generate(apply, begin(state, start, 0, stop), length, rule, keys_of(ids), stop=stop)
 
-    return jax.tree.map(np.asarray, jit(drawn)(np.asarray(ids)))
+    return jax.tree.map(np.asarray, jax.jit(drawn)(np.asarray(ids)))
 
 
 def after_prompts(prompts, ids, rule, length, *, side="right", chunk=None, stop=()):
@@ -36,12 +35,12 @@ def after_prompts(prompts, ids, rule, length, *, side="right", chunk=None, stop=
         progress = prefill(apply, jnp.zeros(len(ids), jnp.int32), tokens, real, stop, chunk)
         return generate(apply, progress, length, rule, keys_of(ids), stop=stop)
 
-    return jax.tree.map(np.asarray, jit(drawn)(tokens, real, np.asarray(ids)))
+    return jax.tree.map(np.asarray, jax.jit(drawn)(tokens, real, np.asarray(ids)))
 
 
 def row_by_row(ids, rule, length=LENGTH, prompts=None):
     out = np.zeros((len(ids), length), np.int32)
-    choose = jit(lambda logits, key: rule(logits, key))
+    choose = jax.jit(lambda logits, key: rule(logits, key))
     for row, number in enumerate(ids):
         seen = [V, *(prompts[row] if prompts else [])]
         for step in range(length):
@@ -80,7 +79,7 @@ def test_positions_are_drawn_independently():
         keys, start = rng.rows(jax.random.key(2), jnp.arange(rows)), jnp.zeros(rows, jnp.int32)
         return generate(lambda tokens, *_: (jnp.zeros((rows, 1, V)), ()), begin((), start), 2, SamplingRule(), keys).tokens
 
-    flat = np.asarray(jit(drawn)())
+    flat = np.asarray(jax.jit(drawn)())
     agree = np.mean(flat[:, 0] == flat[:, 1])
     assert abs(agree - 1 / V) < 5 * np.sqrt(1 / V * (1 - 1 / V) / rows)
 
@@ -153,7 +152,7 @@ def test_the_loop_ends_when_all_rows_have():
 
 
 def test_a_stream_is_the_batch_token_by_token():
-    batch, step = run(range(8), SamplingRule(2.0), stop=STOP), jit(make_step(apply, SamplingRule(2.0), keys_of(range(8)), STOP))
+    batch, step = run(range(8), SamplingRule(2.0), stop=STOP), jax.jit(make_step(apply, SamplingRule(2.0), keys_of(range(8)), STOP))
     streamed = [[] for _ in range(8)]
     for token, drawn in stream(step, begin(jnp.zeros(8, jnp.int32), jnp.full(8, V, jnp.int32), 0, STOP), LENGTH):
         for row in np.flatnonzero(drawn):
@@ -162,5 +161,5 @@ def test_a_stream_is_the_batch_token_by_token():
 
 
 def test_a_stream_ends_when_all_rows_have():
-    step = jit(make_step(apply, SamplingRule(), keys_of(range(3)), ((0,), (1,), (2,), (3,))))
+    step = jax.jit(make_step(apply, SamplingRule(), keys_of(range(3)), ((0,), (1,), (2,), (3,))))
     assert len(list(stream(step, begin(jnp.zeros(3, jnp.int32), jnp.full(3, V, jnp.int32), 0, ((0,),)), LENGTH))) == 1

@@ -9,7 +9,6 @@ import pytest
 
 from genjax import rng
 from genjax.decoding.sampling import SamplingRule, guide
-from tests.helpers import jit
 
 V = 12
 
@@ -54,7 +53,7 @@ RULES = [
 @pytest.mark.parametrize("rule", RULES, ids=str)
 def test_filter_keeps_what_the_twin_keeps(rule, ties):
     logits = draw_logits(ties=ties)
-    filtered = np.asarray(jit(SamplingRule(*rule).filter)(logits))
+    filtered = np.asarray(jax.jit(SamplingRule(*rule).filter)(logits))
     kept = np.stack([kept_by_twin(row, *rule) for row in logits])
     np.testing.assert_array_equal(np.isfinite(filtered), kept)
     np.testing.assert_allclose(filtered[np.isfinite(filtered)], (logits / rule[0])[np.isfinite(filtered)], rtol=1e-6)
@@ -92,7 +91,7 @@ def test_rules_are_applied_to_each_row_by_itself():
 
 def draw(rule: SamplingRule, logits: np.ndarray, ids) -> np.ndarray:
     """A token for each row [n, V], with the keys of `ids` [n]."""
-    return np.asarray(jit(lambda logits, ids: rule(logits, rng.rows(jax.random.key(3), ids)))(logits, np.asarray(ids)))
+    return np.asarray(jax.jit(lambda logits, ids: rule(logits, rng.rows(jax.random.key(3), ids)))(logits, np.asarray(ids)))
 
 
 def test_temperature_zero_is_the_argmax_whatever_the_key():
@@ -142,7 +141,7 @@ COUNT, KEPT = 2**22, 200
 
 def smallest(gumbel) -> np.ndarray:
     """The smallest of many exponential variables e^-G, times their number, in float64: what the largest Gumbel values G stand for."""
-    largest = jit(lambda key: jax.lax.top_k(gumbel(key), KEPT)[0])(jax.random.key(0))
+    largest = jax.jit(lambda key: jax.lax.top_k(gumbel(key), KEPT)[0])(jax.random.key(0))
     return np.exp(-np.asarray(largest, np.float64)) * COUNT
 
 
@@ -161,6 +160,6 @@ def test_gumbel_noise_of_24_bits_is_cut_off_and_ours_is_not():
 def test_a_token_of_probability_half_beside_millions_of_rare_ones_is_drawn_half_the_time():
     """2^22 tokens share the other half. With noise of 24 bits the first would come up in 62 of 100 draws."""
     logits = jnp.zeros((1, COUNT + 1)).at[0, 0].set(math.log(COUNT))
-    draw = jit(lambda key: SamplingRule()(logits, key[None])[0])
+    draw = jax.jit(lambda key: SamplingRule()(logits, key[None])[0])
     hits = sum(int(draw(key)) == 0 for key in jax.random.split(jax.random.key(1), 400))
     assert abs(hits - 200) < 4 * 10

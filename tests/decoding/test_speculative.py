@@ -12,7 +12,6 @@ from genjax.decoding.generate import begin, generate
 from genjax.decoding.sampling import SamplingRule
 from genjax.decoding.speculative import repeat_last, speculate
 from tests.decoding.toys import TABLE, V, log_probability, sequences
-from tests.helpers import jit
 
 N, ROWS = 5, 40
 
@@ -39,13 +38,13 @@ def start(rows, stop=()):
 
 @functools.cache
 def plain(rule, rows, stop=()):
-    drawn = jit(lambda ids: generate(apply, start(rows, stop), N, rule, rng.rows(jax.random.key(1), ids), stop=stop))(np.arange(rows))
+    drawn = jax.jit(lambda ids: generate(apply, start(rows, stop), N, rule, rng.rows(jax.random.key(1), ids), stop=stop))(np.arange(rows))
     return np.asarray(drawn.tokens), np.asarray(drawn.lengths)
 
 
 def fast(rule, ids, draft, stop=()):
     keys = lambda ids: rng.rows(jax.random.key(1), ids)
-    return jit(lambda ids: speculate(apply, start(len(ids), stop), N, rule, keys(ids), draft, forget, stop=stop))(np.asarray(ids))
+    return jax.jit(lambda ids: speculate(apply, start(len(ids), stop), N, rule, keys(ids), draft, forget, stop=stop))(np.asarray(ids))
 
 
 def right(expected):

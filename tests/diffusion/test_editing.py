@@ -44,6 +44,7 @@ def correlated(rho):
     return in_clean_units(posterior_mean, "vp")
 
 
+@pytest.mark.slow
 def test_repaint_approaches_the_conditional_distribution():
     """x_2 given x_1 = 1.5 with correlation .8 is N(1.2, .36). Replacement alone falls short; resampling closes the gap."""
     rows, rho, points = 2000, 0.8, grid.make("uniform_logsnr", PROCESS, 40)

@@ -150,6 +150,7 @@ def test_convergence_to_the_variance_of_the_data(name, options, order):
     assert math.log(coarse / fine, 4) == pytest.approx(order, abs=0.2)
 
 
+@pytest.mark.slow
 def test_predictor_corrector_converges_to_the_data():
     """Its step size depends on norms, so not affine: one sample of many dimensions stands for the variance."""
     process = Process("cosine", "vp", -12.0, 9.0)

@@ -12,7 +12,7 @@ from genjax import rng
 from genjax.evaluation.evaluator import Evaluator
 from genjax.training.parallel import Parallel
 from genjax.training.setup import Run
-from tests.helpers import IMAGES, TOKENS, build, config, fresh_params, jit, make_source, random_params
+from tests.helpers import IMAGES, TOKENS, build, config, fresh_params, make_source, random_params
 
 NAMES = {"next_token": TOKENS, "noise_prediction": IMAGES}
 HELD_OUT = IMAGES.eval_size  # 10 rows
@@ -42,7 +42,7 @@ def test_bits_are_those_of_the_rows_asked_directly(measured):
     """All rows of the split in one batch without padding, by the objective: the mean over rows, in bits a dimension."""
     rows = measured.source.splits["eval"].rows(np.arange(HELD_OUT))
     batch = rows | {"id": np.arange(HELD_OUT, dtype=np.uint32), "weight": np.ones(HELD_OUT, np.float32)}
-    result = jit(measured.objective.likelihood)(measured.params, batch, rng.stream(0, "likelihood"))
+    result = jax.jit(measured.objective.likelihood)(measured.params, batch, rng.stream(0, "likelihood"))
     expected = np.asarray(result.nats, np.float64) / measured.spec.num_dims / math.log(2)
     for batch_size in BATCHES:
         bits = measured.evaluator(batch_size).bits(measured.params)

@@ -12,7 +12,6 @@ from genjax import rng
 from genjax.data.shapes import scenes
 from genjax.data.shapes.scenes import TIERS
 from genjax.evaluation import ideal
-from tests.helpers import jit
 
 S8, S16 = TIERS["s8"], TIERS["s16"]
 FULL, SHORT = ideal.bound_process(5.0), ideal.bound_process(2.0)  # gamma_min = -2
@@ -30,7 +29,7 @@ def mean_and_error(values):
 def excess_bits(tier, process, rows, times):
     """The bound less the exact bits, scene by scene, and its standard error."""
     numbers, keys, exact = numbers_and_keys(tier, rows)
-    found = jit(partial(ideal.bound, tier, process, times=times))(numbers, keys)
+    found = jax.jit(partial(ideal.bound, tier, process, times=times))(numbers, keys)
     return mean_and_error(np.asarray(found.nats) / math.log(2) - exact)
 
 
@@ -56,7 +55,7 @@ def test_cutting_the_noise_short_costs_what_the_decoder_does_not_know(tier, bits
     specification says, and four times that on S16, which has four times the pixels.
     """
     numbers, keys, _ = numbers_and_keys(tier, 256)
-    ends = [np.asarray(part) / math.log(2) for part in jit(partial(ideal.bound_excess, tier, SHORT))(numbers, keys)]
+    ends = [np.asarray(part) / math.log(2) for part in jax.jit(partial(ideal.bound_excess, tier, SHORT))(numbers, keys)]
     (noise_end, noise_error), (data_end, data_error) = map(mean_and_error, ends)
     excess, stderr = excess_bits(tier, SHORT, 128, 32)
     assert abs(noise_end) < max(0.1, 4 * noise_error)
@@ -67,11 +66,12 @@ def test_cutting_the_noise_short_costs_what_the_decoder_does_not_know(tier, bits
 def test_with_enough_signal_at_the_data_end_nothing_is_lost():
     numbers, keys, _ = numbers_and_keys(S16, 64)
     with jax.enable_x64(True):  # at log-SNR 5 the densities are sums of thousands that cancel
-        noise_end, data_end = (np.asarray(part) / math.log(2) for part in jit(partial(ideal.bound_excess, S16, FULL))(numbers, keys))
+        noise_end, data_end = (np.asarray(part) / math.log(2) for part in jax.jit(partial(ideal.bound_excess, S16, FULL))(numbers, keys))
     assert abs(data_end.mean()) < 0.01
     assert abs(noise_end.mean()) < 0.1 + 4 * noise_end.std() / 8
 
 
+@pytest.mark.slow
 def test_few_steps_of_a_perfect_model_are_valid_and_wrong():
     """The specification's rows for one and for 8 evaluations, n = 256: nothing drawn in one; too few objects by ancestral sampling."""
     one = ideal.run(S16, "ddim", 1, 256)
@@ -109,7 +109,7 @@ def test_the_palette_decodes_what_it_encodes():
     spread = ideal.PALETTE.log_prob(jnp.zeros((1, 1, 1), int), jnp.zeros((1, 1, 1, 3)), jnp.asarray(1e4))
     assert float(spread[0, 0, 0]) == pytest.approx(-math.log(9), abs=1e-6)
     with jax.enable_x64(True):
-        log_prob = jit(ideal.PALETTE.log_prob)
+        log_prob = jax.jit(ideal.PALETTE.log_prob)
         mean = jnp.asarray(np.random.default_rng(0).normal(size=(2, 3, 3, 3)))
         every = sum(np.exp(log_prob(jnp.full((2, 3, 3), k), mean, jnp.asarray(0.7))) for k in range(9))
         np.testing.assert_allclose(every, 1, atol=1e-12)

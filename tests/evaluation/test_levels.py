@@ -19,7 +19,6 @@ from genjax.objectives.spaces import Pixels
 PROCESS = Process("linear", "vp", -10.0, 5.0)
 BEST = ideal.denoiser(TIERS["s8"], "vp")
 SOURCE = open_source("shapes:s8")
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 
 class Model:

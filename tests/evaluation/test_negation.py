@@ -48,6 +48,7 @@ class Scribbler(Painter):
         return Drawn(codes, None, 1, 1)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_read_shows_nothing_and_is_counted():
     nothing = lambda count: scenes.Scenes(np.zeros(count, int), np.zeros((count, 4), int))
     for row in negation.measure(Scribbler(nothing), {}, 200).values():

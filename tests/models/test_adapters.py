@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from genjax.models import adapters
-from tests.helpers import IMAGES, TOKENS, build, fresh_params, jit, random_params
+from tests.helpers import IMAGES, TOKENS, build, fresh_params, random_params
 
 SHAPES = [((4, 6, 3), 2), ((6, 3, 1), 3), ((2, 2, 2), 1), ((4, 4, 1), 4)]
 ARRAYS = [((6, 2), (3,)), ((5, 1), 1), ((4, 6, 1), (2, 3)), ((4, 4, 6, 2), (1, 4, 2)), ((2, 4, 2, 1), 2)]
@@ -87,7 +87,7 @@ def test_noise_level_embedding_is_its_formula():
     angles = logsnr.astype(np.float64)[:, None] * np.exp(np.linspace(np.log(0.05), np.log(20), 6))
     hidden = np.concatenate([np.sin(angles), np.cos(angles)], axis=1) @ p["hidden"]["kernel"] + p["hidden"]["bias"]
     expected = (hidden / (1 + np.exp(-hidden))) @ p["out"]["kernel"] + p["out"]["bias"]
-    np.testing.assert_allclose(jit(module.apply)({"params": params}, logsnr), expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(jax.jit(module.apply)({"params": params}, logsnr), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(("objective", "spec"), [("next_token", TOKENS), ("noise_prediction", IMAGES)])
@@ -104,7 +104,7 @@ def test_heads_compute_in_float32_whatever_comes_in(head):
     params = random_params(lambda key: head.init(key, x)["params"])
     (kernel,) = [leaf for leaf in jax.tree.leaves(params) if leaf.ndim == 2]
     bias = sum(np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(params) if leaf.ndim == 1)
-    out = jit(head.apply)({"params": params}, x)
+    out = jax.jit(head.apply)({"params": params}, x)
     assert out.dtype == jnp.float32
     np.testing.assert_allclose(out, x.astype(np.float64) @ np.asarray(kernel, np.float64) + bias, rtol=1e-5, atol=1e-5)
 

@@ -8,7 +8,7 @@ import pytest
 from genjax.errors import UsageError
 from genjax.models.autoencoder import Autoencoder
 from genjax.models.unet import ResidualBlock
-from tests.helpers import jit, random_params
+from tests.helpers import random_params
 
 TOY = dict(shape=(8, 4, 1), latent_channels=3, channels=4, multipliers=(1, 2), blocks=1, dropout=0.0, dtype="float32")
 X = np.random.default_rng(0).normal(size=(2, 8, 4, 1)).astype(np.float32)
@@ -22,7 +22,7 @@ def test_a_side_is_halved_between_resolutions_and_comes_back():
     network = Autoencoder(**TOY)
     params = random_params(initialise(network), scale=0.2)
 
-    @jit
+    @jax.jit
     def both(params, x):
         mean, log_std = network.apply({"params": params}, x, method="encode")
         return mean, log_std, *network.apply({"params": params}, mean, method="decode")

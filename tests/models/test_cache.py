@@ -10,7 +10,7 @@ from genjax.models import cache as caches
 from genjax.models import masks
 from genjax.models.masks import AttentionIds
 from genjax.models.trunk import Trunk
-from tests.helpers import assert_trees_equal, jit, random_params
+from tests.helpers import assert_trees_equal, random_params
 
 T, WIDTH = 8, 16
 
@@ -25,7 +25,7 @@ def test_a_full_cache_is_left_as_it_is():
     x, at, ids = draw(5, T, WIDTH), jnp.broadcast_to(jnp.arange(T)[:, None], (5, T, 1)), masks.causal(5, T)
     params = random_params(lambda key: trunk.init(key, x, at, ids)["params"])
 
-    @jit
+    @jax.jit
     def chunk(start, cache):
         cut = lambda rows, axis=1: jax.lax.dynamic_slice_in_dim(rows, start, 2, axis)
         return trunk.apply({"params": params}, cut(x), cut(at), jax.tree.map(cut, ids), cache=cache)[1]

@@ -14,7 +14,7 @@ from genjax.models import gpt2, masks
 from genjax.training import exported
 from genjax.training.checkpoint import leaves_by_path
 from genjax.types import DataSpec
-from tests.helpers import assert_trees_equal, build, config, jit, random_params
+from tests.helpers import assert_trees_equal, build, config, random_params
 
 TEXT = DataSpec("toy text", "tokens", (6,), 7, 0, 100, 10)
 OPTIONS = {"model.depth": 2, **{name: value for name, value in gpt2.NETWORK.items() if name.startswith("model.")}}
@@ -47,7 +47,7 @@ def tokens():
 def logits(model, params=None):
     objective, _, own = model
     ids, at = masks.causal(3, 6), jnp.broadcast_to(jnp.arange(6), (3, 6))[..., None]
-    return jit(lambda params: objective.network.apply({"params": params}, tokens(), at, ids, None)[0])(own if params is None else params)
+    return jax.jit(lambda params: objective.network.apply({"params": params}, tokens(), at, ids, None)[0])(own if params is None else params)
 
 
 def written_out(theirs, layers, heads, ids):

@@ -8,7 +8,7 @@ import pytest
 
 from genjax.models import masks
 from genjax.models.layers import Attention, Dense, GatedMLP, RMSNorm, rotary
-from tests.helpers import jit, random_params
+from tests.helpers import random_params
 
 B, T, H, K, D = 2, 5, 2, 12, 24
 
@@ -34,7 +34,7 @@ def rotary_twin(x: np.ndarray, coordinates: np.ndarray, base: float = 10_000.0) 
 def test_rotary_is_a_turn_of_complex_numbers_and_keeps_the_norm(axes, size):
     x = draw(B, T, H, size)
     coordinates = np.random.default_rng(1).integers(0, 40, (B, T, axes))
-    turned = jit(rotary)(x, coordinates)
+    turned = jax.jit(rotary)(x, coordinates)
     np.testing.assert_allclose(turned, rotary_twin(x, coordinates), atol=2e-5)
     np.testing.assert_allclose(np.linalg.norm(turned, axis=-1), np.linalg.norm(x, axis=-1), rtol=1e-6)
 
@@ -44,7 +44,7 @@ def test_rotary_scores_depend_on_differences_alone(axes):
     q, k = draw(1, T, 1, K, seed=1), draw(1, T, 1, K, seed=2)
     at = np.random.default_rng(3).integers(0, 20, (1, T, axes), dtype=np.int32)
 
-    @jit
+    @jax.jit
     def scores(q_at, k_at):
         return jnp.einsum("bqhd,bkhd->bqk", rotary(q, q_at), rotary(k, k_at))
 
@@ -57,7 +57,7 @@ def test_rotary_scores_depend_on_differences_alone(axes):
 
 def test_rotary_of_the_origin_does_nothing():
     x = draw(B, T, H, K)
-    np.testing.assert_array_equal(jit(rotary)(x, np.zeros((B, T, 2), np.int32)), x)
+    np.testing.assert_array_equal(jax.jit(rotary)(x, np.zeros((B, T, 2), np.int32)), x)
 
 
 def rms_twin(x: np.ndarray, scale: np.ndarray | float = 1.0) -> np.ndarray:
@@ -68,13 +68,13 @@ def rms_twin(x: np.ndarray, scale: np.ndarray | float = 1.0) -> np.ndarray:
 def test_rmsnorm_is_its_formula():
     x = 5 * draw(B, T, D)
     params = random_params(lambda key: RMSNorm().init(key, x)["params"])
-    np.testing.assert_allclose(jit(RMSNorm().apply)({"params": params}, x), rms_twin(x, params["scale"]), rtol=2e-5, atol=1e-6)
-    np.testing.assert_allclose(jit(RMSNorm(learned=False).apply)({}, x), rms_twin(x), rtol=2e-5, atol=1e-6)
+    np.testing.assert_allclose(jax.jit(RMSNorm().apply)({"params": params}, x), rms_twin(x, params["scale"]), rtol=2e-5, atol=1e-6)
+    np.testing.assert_allclose(jax.jit(RMSNorm(learned=False).apply)({}, x), rms_twin(x), rtol=2e-5, atol=1e-6)
 
 
 def test_rmsnorm_of_bfloat16_computes_in_float32():
     x = (100 * draw(B, T, D)).astype(jnp.bfloat16)
-    out = jit(RMSNorm(learned=False).apply)({}, x)
+    out = jax.jit(RMSNorm(learned=False).apply)({}, x)
     assert out.dtype == jnp.bfloat16
     np.testing.assert_array_equal(out, rms_twin(x).astype(np.float32).astype(jnp.bfloat16))
 
@@ -87,13 +87,13 @@ def test_dense_is_a_sum_over_its_input_axes(inputs, features):
     dense = Dense(features, axes, use_bias=True, num_input_axes=inputs)
     params = random_params(lambda key: dense.init(key, x)["params"])
     expected = np.tensordot(x.astype(np.float64), params["kernel"], axes=inputs) + params["bias"]
-    np.testing.assert_allclose(jit(dense.apply)({"params": params}, x), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(jax.jit(dense.apply)({"params": params}, x), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_dense_starts_with_variance_one_over_all_its_inputs():
     """A map from heads x head size sums over both: 1 / (8 * 16), not 1 / 16."""
     dense = Dense((64,), ("heads", "head", "embed"), num_input_axes=2)
-    kernel = nn.unbox(jit(dense.init)(jax.random.key(0), np.zeros((1, 8, 16), np.float32))["params"])["kernel"]
+    kernel = nn.unbox(jax.jit(dense.init)(jax.random.key(0), np.zeros((1, 8, 16), np.float32))["params"])["kernel"]
     assert kernel.shape == (8, 16, 64)
     deviation = 5 * np.sqrt(2 / kernel.size)  # five standard errors of an empirical variance
     np.testing.assert_allclose(np.var(kernel) * 8 * 16, 1.0, atol=deviation)
@@ -105,7 +105,7 @@ def test_gated_mlp_is_its_formula():
     p = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
     gate = x @ p["gate"]["kernel"]
     expected = (gate / (1 + np.exp(-gate)) * (x @ p["value"]["kernel"])) @ p["out"]["kernel"]
-    np.testing.assert_allclose(jit(module.apply)({"params": params}, x), expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(jax.jit(module.apply)({"params": params}, x), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(("kv_heads", "window"), [(None, None), (1, None), (2, 2)])
@@ -116,7 +116,7 @@ def test_attention_is_softmax_of_normalised_rotated_scores_over_what_is_visible(
         np.array([[0, 1, 2, 3, 4], [0, 0, 1, 1, 2]]), np.array([[1, 1, 2, 2, 2], [1, 1, 1, 1, 1]]), np.array([[0, 1, 2, 3, 4]] * 2)
     )
     params = random_params(lambda key: module.init(key, x, coordinates, ids, ids, None)["params"])
-    out, kept = jit(lambda x, coordinates: module.apply({"params": params}, x, coordinates, ids, ids, None))(x, coordinates)
+    out, kept = jax.jit(lambda x, coordinates: module.apply({"params": params}, x, coordinates, ids, ids, None))(x, coordinates)
     assert kept is None
 
     p = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)

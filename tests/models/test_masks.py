@@ -8,7 +8,7 @@ import pytest
 from genjax.models import masks
 from genjax.models.masks import AttentionIds
 from genjax.models.trunk import Trunk
-from tests.helpers import jit, prefix_lm, random_params
+from tests.helpers import prefix_lm, random_params
 
 T, WIDTH = 8, 16
 
@@ -105,7 +105,7 @@ def influence():
         return jnp.sum(jnp.abs(jax.jacrev(out)(x[0])), axis=-1)
 
     stacked = (jnp.concatenate([ids[part] for ids in CASES.values()]) for part in (0, 1))
-    return dict(zip(CASES, np.asarray(jit(jax.vmap(jacobian))(*stacked)), strict=True))
+    return dict(zip(CASES, np.asarray(jax.jit(jax.vmap(jacobian))(*stacked)), strict=True))
 
 
 @pytest.mark.parametrize("name", CASES)

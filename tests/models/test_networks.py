@@ -8,7 +8,7 @@ import pytest
 from genjax.models import adapters, masks
 from genjax.models.networks import PatchNetwork, TokenNetwork
 from genjax.models.trunk import Trunk
-from tests.helpers import jit, random_params
+from tests.helpers import random_params
 
 SHAPE, SIZE, CLASSES = (4, 6, 2), 2, 3
 TRUNK = Trunk(16, depth=1, heads=2, mlp_ratio=2.0, dropout=0.0, dtype="float32", scan_layers=False, remat=False)
@@ -27,7 +27,7 @@ LOGSNR, LABEL = np.array([-3.0, 0.5, 4.0], np.float32), np.array([0, 1, CLASSES]
 
 
 def test_every_output_of_a_denoiser_depends_on_every_input(denoise):
-    jacobian = jit(jax.jacrev(lambda x: denoise(x[None], LOGSNR[:1], LABEL[:1])[0]))(X[0])
+    jacobian = jax.jit(jax.jacrev(lambda x: denoise(x[None], LOGSNR[:1], LABEL[:1])[0]))(X[0])
     assert jacobian.shape == (*SHAPE, *SHAPE)
     assert np.abs(jacobian).min() > 0
 
@@ -39,14 +39,14 @@ def test_arrays_of_other_axes_have_places_and_are_seen_whole(shape, sizes):
     x = np.random.default_rng(0).normal(size=(1, *shape)).astype(np.float32)
     params = random_params(lambda key: network.init(key, x, LOGSNR[:1], None)["params"])
     run = lambda x: network.apply({"params": params}, x[None], LOGSNR[:1], None)[0]
-    assert np.abs(jit(jax.jacrev(run))(x[0])).min() > 0
-    patches = np.asarray(adapters.patchify(jit(run)(np.zeros(shape, np.float32))[None], sizes))[0]
+    assert np.abs(jax.jit(jax.jacrev(run))(x[0])).min() > 0
+    patches = np.asarray(adapters.patchify(jax.jit(run)(np.zeros(shape, np.float32))[None], sizes))[0]
     assert len(patches) == network.positions > 2
     assert np.abs(patches[:, None] - patches[None]).max(-1)[~np.eye(len(patches), dtype=bool)].min() > 1e-3
 
 
 def test_a_denoiser_hears_the_noise_level_and_the_class_of_its_own_row(denoise):
-    run = jit(denoise)
+    run = jax.jit(denoise)
     out = np.asarray(run(X, LOGSNR, LABEL))
     for changed in map(np.asarray, (run(X, LOGSNR + np.array([0, 0.1, 0], np.float32), LABEL), run(X, LOGSNR, np.array([0, 2, CLASSES])))):
         np.testing.assert_array_equal(changed[[0, 2]], out[[0, 2]])
@@ -57,7 +57,7 @@ def test_a_network_hears_every_one_of_several_levels():
     network = PatchNetwork(TRUNK, SHAPE, SIZE, CLASSES)
     levels = np.stack([LOGSNR, LOGSNR + 1], axis=-1)
     params = random_params(lambda key: network.init(key, X, levels, LABEL)["params"])
-    run = jit(lambda levels: network.apply({"params": params}, X, levels, LABEL))
+    run = jax.jit(lambda levels: network.apply({"params": params}, X, levels, LABEL))
     out = np.asarray(run(levels))
     for which in (0, 1):
         changed = np.array(levels)
@@ -69,7 +69,7 @@ def test_a_network_hears_every_one_of_several_levels():
 
 def test_a_denoiser_knows_where_a_patch_lies(denoise):
     """With all patches alike, what differs between positions is their place."""
-    out = np.asarray(jit(denoise)(np.zeros_like(X), LOGSNR, LABEL))
+    out = np.asarray(jax.jit(denoise)(np.zeros_like(X), LOGSNR, LABEL))
     patches = np.asarray(adapters.patchify(jnp.asarray(out), SIZE))[0]
     distances = np.abs(patches[:, None] - patches[None]).max(-1)
     assert distances[~np.eye(len(patches), dtype=bool)].min() > 1e-3
@@ -81,7 +81,7 @@ def test_a_sequence_has_an_order_and_a_grid_has_places(grid):
     network = TokenNetwork(TRUNK, vocab=4, grid=grid, num_classes=0)
     tokens, at = np.ones((1, 6), np.int32), np.asarray(adapters.grid_coordinates(grid))[None]
     params = random_params(lambda key: network.init(key, tokens, at, masks.bidirectional(1, 6), None)["params"])
-    logits, cache = jit(lambda tokens: network.apply({"params": params}, tokens, at, masks.bidirectional(1, 6), None))(tokens)
+    logits, cache = jax.jit(lambda tokens: network.apply({"params": params}, tokens, at, masks.bidirectional(1, 6), None))(tokens)
     assert cache is None
     assert logits.shape == (1, 6, 4)
     scatter = np.ptp(np.asarray(logits)[0], axis=0).max()

@@ -4,6 +4,7 @@ A layout says which tokens of each row are fed together: indices into the row, -
 logits that it has in the row as a whole.
 """
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from genjax.models import masks
 from genjax.models.masks import AttentionIds
 from genjax.models.networks import TokenNetwork
 from genjax.models.trunk import Trunk
-from tests.helpers import jit, prefix_lm, random_params
+from tests.helpers import prefix_lm, random_params
 
 B, T, V = 5, 8, 7
 RANDOM = np.random.default_rng(0)
@@ -27,8 +28,8 @@ class Model:
         self.trunk = Trunk(16, depth=2, heads=2, kv_heads=1, **options)
         network = TokenNetwork(self.trunk, V, (9, 9), classes, tied_head, logit_softcap)
         params = random_params(lambda key: network.init(key, TOKENS, AT, masks.causal(B, T), LABEL)["params"])
-        self.whole = jit(lambda tokens, at, ids: network.apply({"params": params}, tokens, at, ids, LABEL)[0])
-        self.chunk = jit(lambda tokens, at, ids, cache: network.apply({"params": params}, tokens, at, ids, LABEL, cache=cache))
+        self.whole = jax.jit(lambda tokens, at, ids: network.apply({"params": params}, tokens, at, ids, LABEL)[0])
+        self.chunk = jax.jit(lambda tokens, at, ids, cache: network.apply({"params": params}, tokens, at, ids, LABEL, cache=cache))
 
 
 MODELS = {

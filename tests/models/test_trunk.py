@@ -10,7 +10,7 @@ from genjax import rng
 from genjax.errors import UsageError
 from genjax.models import masks
 from genjax.models.trunk import Trunk
-from tests.helpers import assert_trees_close, assert_trees_equal, jit, random_params
+from tests.helpers import assert_trees_close, assert_trees_equal, random_params
 
 B, T, WIDTH, DEPTH = 3, 6, 16, 2
 RATE = 77 / 256  # about 0.3, and a rate that dropout can keep exactly
@@ -44,7 +44,7 @@ def results():
             out = trunk.apply({"params": params}, x, AT, masks.causal(B, T), COND, keys)[0]
             return jnp.sum(out * draw(B, T, WIDTH, seed=2)), out
 
-        (_, out), gradients = jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))(PARAMS, X, keys_of([0, 1, 2]))
+        (_, out), gradients = jax.jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))(PARAMS, X, keys_of([0, 1, 2]))
         return out, gradients
 
     return {way: result(make(scan_layers=way[0], remat=way[1])) for way in [(False, False), (True, False), (False, True), (True, True)]}
@@ -73,7 +73,7 @@ def test_parameters_do_not_know_how_the_layers_are_compiled(way):
 @pytest.fixture(scope="module")
 def fresh():
     """Fresh parameters of the unrolled and of the scanned trunk, boxed."""
-    return [jit(initialise(make(scan_layers=scan)))(jax.random.key(3)) for scan in (False, True)]
+    return [jax.jit(initialise(make(scan_layers=scan)))(jax.random.key(3)) for scan in (False, True)]
 
 
 def test_fresh_parameters_are_the_same_scanned_and_differ_from_layer_to_layer(fresh):
@@ -85,7 +85,7 @@ def test_fresh_parameters_are_the_same_scanned_and_differ_from_layer_to_layer(fr
 
 def test_a_fresh_conditioned_trunk_is_its_final_norm(fresh):
     """adaLN-zero: all gates are zero at the start."""
-    out = jit(make().apply)({"params": nn.unbox(fresh[0])}, X, AT, masks.causal(B, T), COND)[0]
+    out = jax.jit(make().apply)({"params": nn.unbox(fresh[0])}, X, AT, masks.causal(B, T), COND)[0]
     np.testing.assert_allclose(out, X / np.sqrt(np.mean(X**2, -1, keepdims=True) + 1e-6), rtol=1e-5)
 
 
@@ -99,7 +99,7 @@ def dropped():
     trunk = make(width=64)
     x, cond, ids, at = np.zeros((8, 16, 64), np.float32), np.zeros((8, 4), np.float32), masks.bidirectional(8, 16), np.zeros((8, 16, 1), np.int32)
     params = random_params(lambda key: trunk.init(key, x, at, ids, cond)["params"])
-    run = jit(lambda params, x, keys: trunk.apply({"params": params}, x, at, ids, cond, keys)[0])
+    run = jax.jit(lambda params, x, keys: trunk.apply({"params": params}, x, at, ids, cond, keys)[0])
 
     def only(layer: int, site: int):
         maps = np.zeros((DEPTH, 2, 3, 64), np.float32)  # scale, shift and gate of attention and MLP
@@ -134,7 +134,7 @@ def test_a_row_drops_independently_of_its_neighbours(dropped):
 
 def test_dropout_keeps_a_value_scaled_up_or_drops_it():
     x = draw(64, 7, 43)
-    out = np.asarray(jit(lambda x: rng.dropout(x, RATE, keys_of(range(64))))(x))
+    out = np.asarray(jax.jit(lambda x: rng.dropout(x, RATE, keys_of(range(64))))(x))
     kept = out != 0
     np.testing.assert_allclose(out[kept], x[kept] / (1 - RATE), rtol=1e-6)
     assert abs(kept.mean() - (1 - RATE)) < 5 * np.sqrt(RATE * (1 - RATE) / x.size)
@@ -146,7 +146,7 @@ def test_dropout_keeps_a_value_scaled_up_or_drops_it():
 
 def test_moving_all_positions_changes_nothing():
     trunk = make()
-    run = jit(lambda at: trunk.apply({"params": PARAMS}, X, at, masks.causal(B, T), COND)[0])
+    run = jax.jit(lambda at: trunk.apply({"params": PARAMS}, X, at, masks.causal(B, T), COND)[0])
     here = run(AT)
     np.testing.assert_allclose(run(AT + 29), here, atol=2e-4)
     assert np.abs(run(AT * 2) - here).max() > 1e-2
@@ -181,6 +181,7 @@ def test_what_the_kernel_of_a_gpu_cannot_do_is_refused_before_anything_is_compil
         Trunk(heads=2, **SMALL, attention="cudnn", **({"width": 16, "dtype": "bfloat16"} | given))
 
 
+@pytest.mark.slow
 def test_the_kernel_of_a_gpu_is_told_all_of_the_mask_and_no_odd_length(monkeypatch):
     """In its place the kernel of XLA, which refuses what cuDNN refuses. Blocks, segments, padding, a window and grouped heads: all of it arrives."""
     kernel, seen, length = jax.nn.dot_product_attention, [], 7
@@ -205,7 +206,7 @@ def test_the_kernel_of_a_gpu_is_told_all_of_the_mask_and_no_odd_length(monkeypat
             out = trunk.apply({"params": params}, x, at, ids)[0]
             return jnp.sum(jnp.where(ids.segment_ids[..., None] > 0, out, 0).astype(jnp.float32) ** 2)
 
-        return jit(jax.grad(loss))(params)
+        return jax.jit(jax.grad(loss))(params)
 
     expected, got = map(gradient, trunks)
     largest = max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(expected))

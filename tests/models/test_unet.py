@@ -14,7 +14,7 @@ from genjax.errors import UsageError
 from genjax.models import unet
 from genjax.models.unet import UNet
 from genjax.training import optimizer, parallel
-from tests.helpers import jit, random_params
+from tests.helpers import random_params
 
 B, S, E, CLASSES = 3, 4, 5, 3
 TOY = dict(shape=(8, 4, 2), channels=8, multipliers=(1, 2), blocks=1, attention=(4,), heads=2, dropout=0.0, dtype="float32", num_classes=CLASSES)
@@ -46,7 +46,7 @@ def random(**overrides):
 @functools.cache
 def run(**overrides):
     """`make` as a compiled function of parameters and inputs."""
-    return jit(lambda params, *inputs: make(**overrides).apply({"params": params}, *inputs))
+    return jax.jit(lambda params, *inputs: make(**overrides).apply({"params": params}, *inputs))
 
 
 def keys_of(ids):
@@ -186,7 +186,7 @@ def test_group_norm_against_numpy_in_float32_whatever_comes_in(features, groups)
 @pytest.fixture(scope="module")
 def fresh():
     """Fresh parameters with text, boxed."""
-    return jit(initialise(make(), CONTEXT[:1]))(jax.random.key(0))
+    return jax.jit(initialise(make(), CONTEXT[:1]))(jax.random.key(0))
 
 
 def test_a_fresh_network_is_exactly_zero_and_its_head_learns_at_once(fresh):
@@ -196,7 +196,7 @@ def test_a_fresh_network_is_exactly_zero_and_its_head_learns_at_once(fresh):
         out = make().apply({"params": params | {"head": head}}, X, LOGSNR, LABEL, None, CONTEXT, MASK)
         return jnp.sum(out * draw(*X.shape, seed=2)), out
 
-    (_, out), gradient = jit(jax.value_and_grad(loss, has_aux=True))(params["head"])
+    (_, out), gradient = jax.jit(jax.value_and_grad(loss, has_aux=True))(params["head"])
     assert out.shape == X.shape
     assert out.dtype == jnp.float32
     assert not np.any(out)
@@ -248,9 +248,10 @@ def first_row():
     def first(x, logsnr, context):
         return jnp.sum(make().apply({"params": random()}, x, logsnr, LABEL, None, context, MASK)[0] * draw(8, 4, 2, seed=3))
 
-    return jit(jax.grad(first, argnums=(0, 1, 2)))(X, LOGSNR, CONTEXT)
+    return jax.jit(jax.grad(first, argnums=(0, 1, 2)))(X, LOGSNR, CONTEXT)
 
 
+@pytest.mark.slow
 def test_a_row_does_not_see_its_neighbours(first_row):
     image, logsnr, context = first_row
     assert np.all(image[0] != 0)
@@ -264,7 +265,7 @@ def test_every_pixel_depends_on_every_pixel():
     shape = (16, 16, 1)
     network = make(shape=shape, multipliers=(1,), attention=(16,), num_classes=0, heads=1)
     params = random_params(initialise(network), scale=0.2)
-    jacobian = jit(jax.jacrev(lambda x: network.apply({"params": params}, x[None], LOGSNR[:1], None)[0, ::5, ::5, 0]))(draw(*shape))
+    jacobian = jax.jit(jax.jacrev(lambda x: network.apply({"params": params}, x[None], LOGSNR[:1], None)[0, ::5, ::5, 0]))(draw(*shape))
     assert np.all(np.asarray(jacobian) != 0)
 
 
@@ -291,7 +292,7 @@ def test_without_classes_no_label_is_needed_and_none_is_looked_at():
     network = make(num_classes=0)
     params = random_params(initialise(network))
     assert "label" not in params
-    apply = jit(lambda label: network.apply({"params": params}, X, LOGSNR, label))
+    apply = jax.jit(lambda label: network.apply({"params": params}, X, LOGSNR, label))
     np.testing.assert_array_equal(apply(None), apply(LABEL))
     with pytest.raises(AssertionError, match="label"):
         jax.eval_shape(lambda: make().apply({"params": random()}, X, LOGSNR, None))
@@ -317,6 +318,7 @@ def test_without_a_mask_all_text_is_there():
 # ---- dropout, precision, names, sizes --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_dropout_goes_with_the_row_and_not_with_its_place():
     """The same three images twice, with six keys: in one batch, in two micro-batches, and in another order."""
     dropped = functools.partial(run(dropout=0.5), random())
@@ -338,11 +340,12 @@ def test_every_residual_block_drops_with_its_own_key(monkeypatch):
 
     monkeypatch.setattr(unet.rng, "dropout", spy)
     trace = lambda: (make(dropout=0.3).apply({"params": random()}, X, LOGSNR, LABEL, keys_of(range(B))), [keys for *_, keys in seen])[1]
-    keys = jit(trace)()
+    keys = jax.jit(trace)()
     assert [(rate, features) for rate, features, _ in seen] == [(0.3, features) for features in (8, 16, 16, 16, 16, 16, 8, 8)]
     assert len(np.unique(np.concatenate(keys), axis=0)) == 8 * B
 
 
+@pytest.mark.slow
 def test_bfloat16_computes_the_same_with_float32_parameters():
     network = make(dtype="bfloat16")
     shapes = jax.tree.leaves(jax.eval_shape(initialise(network, CONTEXT[:1]), jax.random.key(0)))
@@ -420,7 +423,7 @@ def test_the_convolution_has_the_derivatives_of_lax_forward_backward_and_of_seco
         gradient = jax.grad(loss, argnums=(0, 1))
         return convolve(x, kernel), jax.jvp(convolve, (x, kernel), along), gradient(x, kernel), jax.jvp(gradient, (x, kernel), along)
 
-    found, expected = (jit(functools.partial(derivatives, convolve))() for convolve in (unet.convolve, lax_convolve))
+    found, expected = (jax.jit(functools.partial(derivatives, convolve))() for convolve in (unet.convolve, lax_convolve))
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
 

@@ -8,7 +8,7 @@ import pytest
 from genjax.models import masks
 from genjax.objectives.sequences import sequence
 from genjax.types import DataSpec
-from tests.helpers import build, jit, random_params
+from tests.helpers import build, random_params
 
 SPEC = DataSpec("toy answers", "tokens", (8,), 9, 0, 100, 10, unit="answer", prompted=True)
 END, ASK, ROWS, KEY = 7, 8, 3, jax.random.key(2)
@@ -25,11 +25,11 @@ REQUEST = {
 }
 
 
-@pytest.mark.parametrize("attention", ["causal", "prefix"])
+@pytest.mark.parametrize("attention", [pytest.param("causal", marks=pytest.mark.slow), "prefix"])
 def test_next_token_answers_rows_as_it_completes_their_prompts(attention):
     objective = build("next_token", SPEC, next_token__attention=attention)
     params = random_params(objective.init)
-    drawn = jit(objective.sample)(params, REQUEST, KEY)
+    drawn = jax.jit(objective.sample)(params, REQUEST, KEY)
     for row in range(ROWS):
         prompt = TOKENS[row : row + 1, : PROMPT[row]]
         request = {"id": REQUEST["id"][row : row + 1]}
@@ -46,12 +46,12 @@ def test_masked_diffusion_answers_by_what_it_learns_and_sees_no_padding():
     """In one step, the likeliest of each: the logits of rows whose answers are masked, as in the loss; what lies in the padding changes nothing."""
     objective = build("masked_diffusion", SPEC, masked_diffusion__steps=1, masked_diffusion__temperature=0.0)
     params = random_params(objective.init)
-    draw = jit(objective.sample)
+    draw = jax.jit(objective.sample)
     drawn, noisy = np.asarray(draw(params, REQUEST, KEY).data), REQUEST | {"tokens": np.where(REAL[:, None] > AT, TOKENS, 5)}
     rows = sequence(REQUEST, SPEC)
     seen = masks.bidirectional(ROWS, 8)._replace(segment_ids=REQUEST["segment_ids"])
     hidden = jnp.where(REQUEST["mask"], TOKENS, SPEC.levels)
-    logits, _ = jit(lambda: objective.network.apply({"params": params}, hidden, rows.coordinates, seen, None))()
+    logits, _ = jax.jit(lambda: objective.network.apply({"params": params}, hidden, rows.coordinates, seen, None))()
     np.testing.assert_array_equal(drawn, np.where(REQUEST["mask"], TOKENS, np.argmax(logits, axis=-1)))
     answers = ~REQUEST["mask"]
     np.testing.assert_array_equal(np.asarray(draw(params, noisy, KEY).data)[answers], drawn[answers])
@@ -67,7 +67,7 @@ def test_an_answer_is_learned_given_its_prompt_alone(name):
         "loss_mask": (~REQUEST["mask"]).astype(np.float32),
         "num_units": np.ones(ROWS, np.float32),
     }
-    nats = jit(lambda tokens: objective.likelihood(params, batch | {"tokens": tokens}, KEY).nats)
+    nats = jax.jit(lambda tokens: objective.likelihood(params, batch | {"tokens": tokens}, KEY).nats)
     before = np.asarray(nats(TOKENS))
     np.testing.assert_allclose(nats(np.where(REAL[:, None] > AT, TOKENS, 5)), before, rtol=1e-6)
     other = TOKENS.copy()

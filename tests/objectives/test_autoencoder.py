@@ -15,7 +15,7 @@ from genjax import rng
 from genjax.errors import UsageError
 from genjax.objectives.autoencoder import kl
 from genjax.types import DataSpec
-from tests.helpers import IMAGES, TOKENS, build, jit, make_batch, random_params
+from tests.helpers import IMAGES, TOKENS, build, make_batch, random_params
 
 KEY = rng.stream(0, "likelihood")
 SMALL = {"autoencoder__channels": 4, "autoencoder__multipliers": "1", "autoencoder__latent_channels": 1}
@@ -40,7 +40,7 @@ def one_latent():
     objective = build("autoencoder", PIXEL, **SMALL, autoencoder__draws=4000)
     params = random_params(objective.init, scale=0.35)
 
-    @jit
+    @jax.jit
     def tables(params):
         given = lambda image: -objective.decoder_nats(params, jnp.asarray(Z)[:, None, None, None], jnp.tile(image, (len(Z), 1, 1, 1)))
         return jnp.stack([given(image) for image in ALL]), *objective.posterior(params, ALL)
@@ -65,7 +65,7 @@ def test_the_bound_exceeds_the_exact_value_by_the_divergence_from_the_posterior(
     np.testing.assert_allclose(integral(q), 1.0, rtol=1e-6)
     excess = integral(q * (log_q - (log_prob + norm.logpdf(Z) + exact[:, None])))
     batch = {"image": ALL, "id": np.arange(9, dtype=np.uint32), "weight": np.ones(9, np.float32)}
-    found = jit(objective.likelihood)(params, batch, KEY)
+    found = jax.jit(objective.likelihood)(params, batch, KEY)
     assert found.kind == "upper_bound"
     assert (excess > 0.01).all(), "a random encoder is no posterior"
     assert (np.abs(np.asarray(found.nats) - exact - excess) < 5 * np.asarray(found.stderr) + 1e-3).all()
@@ -78,7 +78,7 @@ def test_beta_enters_the_loss_and_never_the_likelihood():
     for beta in (1.0, 0.25):
         objective = build("autoencoder", IMAGES, **SMALL, autoencoder__beta=beta)
         params = random_params(objective.init, scale=0.3)
-        found[beta] = jit(lambda p, o=objective: (o.loss(p, batch, KEY, train=True), o.likelihood(p, batch, KEY)))(params)
+        found[beta] = jax.jit(lambda p, o=objective: (o.loss(p, batch, KEY, train=True), o.likelihood(p, batch, KEY)))(params)
     np.testing.assert_array_equal(found[1.0][1].nats, found[0.25][1].nats)
     for beta, (sums, _) in found.items():
         (reconstruction, weight), (divergence, _) = sums.metrics["reconstruction"], sums.metrics["kl"]
@@ -90,7 +90,7 @@ def test_images_come_back_through_their_latents_and_a_film_ends_with_the_sample(
     objective = build("autoencoder", IMAGES, **SMALL)
     params = random_params(objective.init, scale=0.3)
     batch = make_batch(IMAGES, 4)
-    films, sample, rebuilt = jit(
+    films, sample, rebuilt = jax.jit(
         lambda p: (
             objective.film(p, batch, KEY),
             objective.sample(p, {"id": batch["id"]}, KEY).data,
@@ -112,6 +112,7 @@ def test_what_an_autoencoder_cannot_do_is_said():
         build("autoencoder", dataclasses.replace(IMAGES, shape=(5, 4, 1)), autoencoder__multipliers="1,1")
 
 
+@pytest.mark.slow
 def test_learning_finds_the_images():
     """Two images that are equally frequent cost a bit at least (Gibbs), and in a model whose latents say nothing a bit a pixel.
 
@@ -123,7 +124,7 @@ def test_learning_finds_the_images():
     batch = {"image": images[ids % 2], "id": ids, "weight": np.ones(8, np.float32)}
     optimizer = optax.adam(0.005)
 
-    @jit
+    @jax.jit
     def learn(params):
         def step(carry, number):
             params, state = carry

@@ -11,7 +11,7 @@ from genjax import rng
 from genjax.errors import UsageError
 from genjax.models import masks
 from genjax.objectives.base import Given
-from tests.helpers import IMAGES, TOKENS, build, jit, make_batch, random_params
+from tests.helpers import IMAGES, TOKENS, build, make_batch, random_params
 
 WORDS, LONGEST, ROWS = 7, 3, 6
 KEY = jax.random.key(5)
@@ -31,7 +31,7 @@ def make(name, spec, text, **overrides):
 def test_a_likelihood_hears_the_words_of_its_own_row_and_no_padding(name, spec, text):
     """Other words of row 0, and more padding behind all: only row 0 changes. Pooled words have no order."""
     objective, params, batch = make(name, spec, text)
-    nats = jit(lambda caption: objective.likelihood(params, batch | {"caption": caption}, KEY).nats)
+    nats = jax.jit(lambda caption: objective.likelihood(params, batch | {"caption": caption}, KEY).nats)
     before, other = np.asarray(nats(CAPTIONS)), CAPTIONS.copy()
     other[0, 1] = 6
     after = np.asarray(nats(other))
@@ -49,7 +49,7 @@ def test_next_token_decodes_what_it_scores(text, scale):
     """The likeliest continuation, found token by token in the cache, is that of all positions at once, guided or not."""
     objective, params, batch = make("next_token", PLANE, text, next_token__temperature=0.0, sample__guidance_scale=scale)
     request = {name: batch[name] for name in ("id", "caption")}
-    drawn = np.asarray(jit(objective.sample)(params, request, KEY).data)
+    drawn = np.asarray(jax.jit(objective.sample)(params, request, KEY).data)
 
     def choose(given):
         tokens = jnp.asarray(drawn.reshape(ROWS, -1))
@@ -57,7 +57,7 @@ def test_next_token_decodes_what_it_scores(text, scale):
         cells = jnp.broadcast_to(jnp.stack(jnp.unravel_index(jnp.arange(6), (2, 3)), axis=-1), (ROWS, 6, 2))
         return objective.network.apply({"params": params}, seen, cells, masks.causal(ROWS, 6), None, caption=given)[0]
 
-    told, untold = jit(choose)(CAPTIONS), jit(choose)(np.zeros_like(CAPTIONS))
+    told, untold = jax.jit(choose)(CAPTIONS), jax.jit(choose)(np.zeros_like(CAPTIONS))
     logits = jax.nn.log_softmax(untold) + scale * (jax.nn.log_softmax(told) - jax.nn.log_softmax(untold))
     np.testing.assert_array_equal(drawn.reshape(ROWS, -1), np.argmax(logits, axis=-1))
     assert len(np.unique(drawn.reshape(ROWS, -1), axis=0)) > 1
@@ -70,11 +70,11 @@ def test_masked_diffusion_reveals_by_what_it_learns(text, block):
     objective, params, batch = make(
         "masked_diffusion", PLANE, text, masked_diffusion__block_size=block, masked_diffusion__steps=1, masked_diffusion__temperature=0.0
     )
-    drawn = np.asarray(jit(objective.sample)(params, {name: batch[name] for name in ("id", "caption")}, KEY).data).reshape(ROWS, -1)
+    drawn = np.asarray(jax.jit(objective.sample)(params, {name: batch[name] for name in ("id", "caption")}, KEY).data).reshape(ROWS, -1)
     from genjax.objectives.sequences import sequence
 
     rows = sequence({"tokens": jnp.asarray(drawn.reshape(ROWS, 2, 3))}, PLANE)
-    logits = jit(lambda rows: objective._logits(params, rows, jnp.ones((ROWS, 6), bool), Given(None, CAPTIONS), None))(rows)
+    logits = jax.jit(lambda rows: objective._logits(params, rows, jnp.ones((ROWS, 6), bool), Given(None, CAPTIONS), None))(rows)
     np.testing.assert_array_equal(drawn, np.argmax(logits, axis=-1))
     assert len(np.unique(drawn, axis=0)) > 1
 
@@ -83,7 +83,7 @@ def test_masked_diffusion_reveals_by_what_it_learns(text, block):
 def test_dropped_captions_are_those_of_nobody(name, spec):
     """With a drop rate of 1 the loss in training is that of rows that are all padding; in evaluation it is not."""
     objective, params, batch = make(name, spec, "tokens", conditioning__drop_rate=1.0)
-    loss = jit(lambda batch, train: objective.loss(params, batch, KEY, train=train).loss, static_argnums=1)
+    loss = jax.jit(lambda batch, train: objective.loss(params, batch, KEY, train=train).loss, static_argnums=1)
     silent = batch | {"caption": np.zeros_like(CAPTIONS)}
     np.testing.assert_allclose(loss(batch, True), loss(silent, False), rtol=1e-6)
     assert abs(loss(batch, False) - loss(silent, False)) > 1e-4 * abs(loss(batch, False))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from genjax.objectives import cross_entropy
-from tests.helpers import TOKENS, assert_trees_close, build, jit, make_batch, random_params
+from tests.helpers import TOKENS, assert_trees_close, build, make_batch, random_params
 
 B, T, D, V = 3, 7, 8, 11
 RANDOM = np.random.default_rng(0)
@@ -37,7 +37,7 @@ def test_chunked_is_dense_in_value_and_gradient(chunk):
             terms = cross_entropy.chunked(lambda x: x @ kernel, features, TARGETS, chunk)
             return jnp.sum(WEIGHT * terms.loss(label_smoothing=0.1, z_loss=0.01)), terms
 
-        return jit(jax.value_and_grad(of, argnums=(0, 1), has_aux=True))(KERNEL, FEATURES)
+        return jax.jit(jax.value_and_grad(of, argnums=(0, 1), has_aux=True))(KERNEL, FEATURES)
 
     assert_trees_close(loss(chunk), loss(None), rtol=1e-6, atol=1e-6)
 
@@ -64,7 +64,7 @@ def test_penalties_are_in_the_loss_and_nowhere_else():
     pure, other = build("next_token", TOKENS), build("next_token", TOKENS, next_token__z_loss=0.1, next_token__label_smoothing=0.2)
     params = random_params(pure.init)
     (sums, nats), (changed, nats_too) = (
-        jit(lambda params, o=o: (o.loss(params, batch, key, train=True), o.likelihood(params, batch, key).nats))(params) for o in (pure, other)
+        jax.jit(lambda params, o=o: (o.loss(params, batch, key, train=True), o.likelihood(params, batch, key).nats))(params) for o in (pure, other)
     )
     np.testing.assert_array_equal(nats, nats_too)
     np.testing.assert_array_equal(changed.metrics["nats"], sums.metrics["nats"])
@@ -77,7 +77,7 @@ def test_a_chunk_changes_no_objective():
     dense, chunked = build("next_token", TOKENS), build("next_token", TOKENS, next_token__loss_chunk=3)
     params = random_params(dense.init)
     got, expected = (
-        jit(jax.value_and_grad(lambda params, o=o: (lambda s: (s.loss, s))(o.loss(params, batch, key, train=True)), has_aux=True))(params)
+        jax.jit(jax.value_and_grad(lambda params, o=o: (lambda s: (s.loss, s))(o.loss(params, batch, key, train=True)), has_aux=True))(params)
         for o in (chunked, dense)
     )
     assert_trees_close(got, expected, rtol=1e-5, atol=1e-5)

@@ -2,13 +2,14 @@
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from genjax import rng
 from genjax.errors import UsageError
-from tests.helpers import IMAGES, build, fresh_params, jit, make_batch, random_params
+from tests.helpers import IMAGES, build, fresh_params, make_batch, random_params
 
 KEY = rng.stream(0, "sample")
 BATCH = make_batch(IMAGES, 6)
@@ -19,7 +20,7 @@ MASK[:, :2] = True
 
 def drawn(objective, request):
     params = random_params(objective.init)
-    return np.asarray(jit(objective.sample)(params, request, KEY).data)
+    return np.asarray(jax.jit(objective.sample)(params, request, KEY).data)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ def test_what_is_drawn_does_not_see_what_was_there_before():
 def test_sdedit_near_the_data_returns_the_image_and_near_the_noise_does_not():
     """At log-SNR 8.9 of 9 the noise is a tenth of half a level, so that even an untrained denoiser cannot leave the image."""
     near = build("noise_prediction", IMAGES, noise_prediction__edit_logsnr=8.9)
-    kept = np.asarray(jit(near.sample)(fresh_params(near), REQUEST | {"image": BATCH["image"]}, KEY).data)
+    kept = np.asarray(jax.jit(near.sample)(fresh_params(near), REQUEST | {"image": BATCH["image"]}, KEY).data)
     np.testing.assert_array_equal(kept, BATCH["image"])
     far = build("noise_prediction", IMAGES, noise_prediction__edit_logsnr=-8.0)
     assert (drawn(far, REQUEST | {"image": BATCH["image"]}) != BATCH["image"]).mean() > 0.3
@@ -119,13 +120,13 @@ def test_options_reach_the_solver():
 def test_a_film_ends_with_the_sample_and_noising_begins_with_the_image():
     objective = build("noise_prediction", IMAGES)
     params = random_params(objective.init)
-    films = jit(objective.film)(params, BATCH, KEY)
+    films = jax.jit(objective.film)(params, BATCH, KEY)
     np.testing.assert_array_equal(films["noising"][0], BATCH["image"])
     np.testing.assert_array_equal(films["denoising"][-1], drawn(objective, REQUEST))
     assert films["denoising"].shape[0] == objective.steps + 2
 
     writer = build("next_token", IMAGES)
-    frames = np.asarray(jit(writer.film)(random_params(writer.init), BATCH, KEY)["writing"])
+    frames = np.asarray(jax.jit(writer.film)(random_params(writer.init), BATCH, KEY)["writing"])
     np.testing.assert_array_equal(frames[-1], drawn(writer, REQUEST))
     assert frames.shape[0] == IMAGES.num_dims + 1 and (frames[0] == 0).all()
     for written in range(1, len(frames)):
@@ -134,21 +135,22 @@ def test_a_film_ends_with_the_sample_and_noising_begins_with_the_image():
         assert (flat[:, written:] == 0).all()
 
 
-@pytest.mark.parametrize("kind", ["bound", "discrete_bound", "ode"])
+@pytest.mark.parametrize("kind", ["bound", pytest.param("discrete_bound", marks=pytest.mark.slow), "ode"])
 def test_every_likelihood_of_a_fresh_model_is_a_number_of_kind_upper_bound(kind):
     objective = build("noise_prediction", IMAGES, noise_prediction__likelihood=kind, noise_prediction__steps=40)
-    found = jit(objective.likelihood)(fresh_params(objective), BATCH, KEY)
+    found = jax.jit(objective.likelihood)(fresh_params(objective), BATCH, KEY)
     assert found.kind == "upper_bound" and np.isfinite(found.nats).all() and (np.asarray(found.stderr) >= 0).all()
     # A model that has learnt nothing cannot beat the uniform code by more than its own noise on uniform data.
     assert float(jnp.mean(found.nats)) > 0.5 * IMAGES.num_dims * np.log(IMAGES.levels)
 
 
+@pytest.mark.slow
 def test_an_interpolation_begins_and_ends_at_its_images_and_its_ends_do_not_see_each_other():
     """There and back by a second-order rule on one grid; an untrained denoiser (x0_hat = x/alpha, nearly) is inverted with it."""
     objective = build("noise_prediction", IMAGES, noise_prediction__prediction="v", noise_prediction__steps=32)
     params = fresh_params(objective)
     request = REQUEST | {"image": BATCH["image"], "towards": BATCH["image"][::-1]}
-    sample = jit(lambda fraction: objective.sample(params, request | {"fraction": jnp.full(6, fraction)}, KEY))
+    sample = jax.jit(lambda fraction: objective.sample(params, request | {"fraction": jnp.full(6, fraction)}, KEY))
     first, middle, last = (np.asarray(sample(fraction).data) for fraction in (0.0, 0.5, 1.0))
     np.testing.assert_array_equal(first, BATCH["image"])
     np.testing.assert_array_equal(last, BATCH["image"][::-1])
@@ -156,19 +158,20 @@ def test_an_interpolation_begins_and_ends_at_its_images_and_its_ends_do_not_see_
     assert int(sample(0.0).cost.nfe) == 3 * 2 * 32 + 1, "two inversions and one sample by heun, and the end"
 
 
+@pytest.mark.slow
 def test_an_interpolation_begins_at_its_image_where_signal_is_lost_at_the_data_end():
     """In flow coordinates alpha is 0.989 at log-SNR 9: an image taken for x instead of x/alpha would come back 1.4 of 256 levels too strong."""
     spec = dataclasses.replace(IMAGES, levels=256)
     image = make_batch(spec, 6)["image"]
     objective = build("noise_prediction", spec, noise_prediction__prediction="v", noise_prediction__scaling="flow", noise_prediction__steps=64)
     request = REQUEST | {"image": image, "towards": image[::-1], "fraction": np.zeros(6, np.float32)}
-    np.testing.assert_array_equal(jit(objective.sample)(fresh_params(objective), request, KEY).data, image)
+    np.testing.assert_array_equal(jax.jit(objective.sample)(fresh_params(objective), request, KEY).data, image)
 
 
 def test_the_ends_of_an_interpolation_are_inverted_under_their_own_classes():
     objective = build("noise_prediction", IMAGES)
     params = random_params(objective.init)
-    sample = jit(lambda request: objective.sample(params, request, KEY).data)
+    sample = jax.jit(lambda request: objective.sample(params, request, KEY).data)
     one, other = np.zeros(6, np.int32), np.ones(6, np.int32)
     request = {"id": BATCH["id"], "image": BATCH["image"], "towards": BATCH["image"][::-1], "label": other}
 

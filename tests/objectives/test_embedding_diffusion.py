@@ -9,7 +9,7 @@ import pytest
 
 from genjax.errors import UsageError
 from genjax.types import DataSpec
-from tests.helpers import build, fresh_params, jit, make_batch, random_params
+from tests.helpers import build, fresh_params, make_batch, random_params
 
 SPEC = DataSpec("toy text", "tokens", (8,), 5, 2, 100, 10)
 KEY = jax.random.key(5)
@@ -26,7 +26,7 @@ def test_an_untrained_model_needs_the_log_of_the_levels_on_uniform_tokens_and_dr
     batch = make_batch(SPEC, ROWS)
     request = {name: batch[name] for name in ("id", "label")}
 
-    @jit
+    @jax.jit
     def everything(params):
         loss = lambda params: objective.loss(params, batch, KEY, train=True)
         gradient = jax.grad(lambda params: loss(params).loss)(params)
@@ -56,7 +56,7 @@ def test_documents_do_not_see_each_other_and_context_carries_no_noise(objective)
         "loss_mask": np.array([[0, 1, 1, 0, 0, 0, 0, 0]] * 4, np.float32),
         "num_units": np.full(4, 6.0, np.float32),
     }
-    ask = jit(lambda batch: (objective.likelihood(params, batch, KEY), objective.loss(params, batch, KEY, train=True)))
+    ask = jax.jit(lambda batch: (objective.likelihood(params, batch, KEY), objective.loss(params, batch, KEY, train=True)))
     found, sums = ask(batch)
     other = batch | {"tokens": np.where(batch["segment_ids"] == 1, batch["tokens"], (batch["tokens"] + 1) % SPEC.levels)}
     np.testing.assert_array_equal(ask(other)[0].nats, found.nats)
@@ -71,7 +71,7 @@ def test_documents_do_not_see_each_other_and_context_carries_no_noise(objective)
 def test_infilling_keeps_what_is_known_and_does_not_see_what_was_there(objective):
     batch, mask = make_batch(SPEC, 16), np.random.default_rng(0).random((16, 8)) < 0.5
     params, request = random_params(objective.init), {name: batch[name] for name in ("id", "label")}
-    sample = jit(lambda tokens: objective.sample(params, request | {"tokens": tokens, "mask": mask}, KEY).data)
+    sample = jax.jit(lambda tokens: objective.sample(params, request | {"tokens": tokens, "mask": mask}, KEY).data)
     drawn = np.asarray(sample(batch["tokens"]))
     np.testing.assert_array_equal(drawn[mask], batch["tokens"][mask])
     np.testing.assert_array_equal(drawn, sample(np.where(mask, batch["tokens"], 0)))

@@ -9,7 +9,7 @@ import pytest
 
 from genjax.errors import UsageError
 from genjax.types import Array
-from tests.helpers import IMAGES, TOKENS, build, fresh_params, jit, make_batch, random_params
+from tests.helpers import IMAGES, TOKENS, build, fresh_params, make_batch, random_params
 
 NAMES = ("consistency", "mean_flow")
 STAR = np.random.default_rng(3).integers(0, IMAGES.levels, IMAGES.shape)
@@ -56,7 +56,7 @@ def test_the_loss_and_its_gradient_vanish_at_the_exact_map_and_only_there(name):
         sums = objective.loss(params, one_image(16), jax.random.key(0), train=False)
         return sums.metrics["squared_error"][0] / sums.metrics["squared_error"][1]
 
-    at = jit(jax.value_and_grad(loss))
+    at = jax.jit(jax.value_and_grad(loss))
     exact, gradient = at({"off": jnp.zeros(IMAGES.shape)})
     wrong, back = at({"off": jnp.full(IMAGES.shape, 0.1)})
     assert float(exact) < 1e-7
@@ -70,7 +70,7 @@ def test_the_loss_and_its_gradient_vanish_at_the_exact_map_and_only_there(name):
 def test_samples_with_the_exact_map_are_the_image(name, steps):
     objective = straight(name, noise_prediction__steps=steps)
     request = {key: rows for key, rows in one_image(6).items() if key in ("id", "label")}
-    drawn = jit(objective.sample)({"off": jnp.zeros(IMAGES.shape)}, request, jax.random.key(1))
+    drawn = jax.jit(objective.sample)({"off": jnp.zeros(IMAGES.shape)}, request, jax.random.key(1))
     np.testing.assert_array_equal(drawn.data, np.broadcast_to(STAR, (6, *IMAGES.shape)))
     assert (drawn.cost.nfe, drawn.cost.sequential_depth) == (steps, steps)
     films = objective.film({"off": jnp.zeros(IMAGES.shape)}, request, jax.random.key(1))
@@ -85,7 +85,7 @@ def test_a_batch_is_the_sum_of_its_rows(name, network):
     options = {"noise_prediction__network": network, "unet__channels": 8, "unet__multipliers": "1"}
     objective = build(name, IMAGES, model__dropout=0.3, conditioning__drop_rate=0.4, **SETTINGS, **options)
     params, batch = random_params(objective.init, scale=0.1), make_batch(IMAGES, 6, first=500)
-    loss = jit(lambda batch: objective.loss(params, batch, jax.random.key(0), train=True))
+    loss = jax.jit(lambda batch: objective.loss(params, batch, jax.random.key(0), train=True))
     parts = [loss({key: rows[i : i + 2] for key, rows in batch.items()}).loss for i in (0, 2, 4)]
     np.testing.assert_allclose(loss(batch).loss, sum(parts), rtol=2e-5)
 
@@ -95,7 +95,7 @@ def test_an_untrained_map_is_known(name):
     """Heads are zero at the start: the mean velocity is 0 and misses eps - x0; a consistency map is c_skip y."""
     objective = build(name, IMAGES, **SETTINGS, **{f"{name}__distance": "squared"})
     batch = make_batch(IMAGES, 2000)
-    loss = jit(lambda params: objective.loss(params, batch, jax.random.key(0), train=False))
+    loss = jax.jit(lambda params: objective.loss(params, batch, jax.random.key(0), train=False))
     total, count = loss(fresh_params(objective)).metrics["squared_error"]
     x0 = np.asarray(objective.space.quantizer.encode(jnp.asarray(batch["image"])))
     if name == "mean_flow":
@@ -108,7 +108,7 @@ def test_pairs_come_closer_along_the_data_stream():
     objective = build("consistency", IMAGES, train__duration=100, data__batch_size=64, **SETTINGS)
     assert objective.examples == 6400
     params = fresh_params(objective)
-    error = jit(lambda batch: objective.loss(params, batch, jax.random.key(0), train=False).metrics["squared_error"][0])
+    error = jax.jit(lambda batch: objective.loss(params, batch, jax.random.key(0), train=False).metrics["squared_error"][0])
     errors = [float(error(make_batch(IMAGES, 256, first=first))) for first in (0, 3200, 6400, 64_000)]
     assert errors[0] > 2 * errors[1] > 4 * errors[2]
     assert errors[3] == pytest.approx(errors[2], rel=0.5), "after the training's length they stay"

@@ -10,7 +10,7 @@ import pytest
 from genjax import rng
 from genjax.diffusion import guidance
 from genjax.errors import UsageError
-from tests.helpers import IMAGES, TOKENS, build, jit, random_params
+from tests.helpers import IMAGES, TOKENS, build, random_params
 
 KEY = rng.stream(0, "sample")
 REQUEST = {"id": np.arange(8, dtype=np.uint32), "label": (np.arange(8) % 3).astype(np.int32)}
@@ -36,7 +36,7 @@ def noise_prediction(**overrides):
 
 
 def drawn(objective, params, request=REQUEST):
-    return jit(objective.sample)(params, request, KEY)
+    return jax.jit(objective.sample)(params, request, KEY)
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +92,7 @@ def test_a_guide_of_another_scaling_sees_the_same_noise_level(strong):
     assert (images[0] == images[1]).mean() > 0.99  # up to rounding between two levels
 
 
+@pytest.mark.slow
 def test_a_classifier_that_knows_nothing_leaves_the_model_without_class(strong):
     objective, params = strong
     params = params | {"c": np.float32(0.1)}  # so that images without a class are not all at the lowest level

@@ -10,7 +10,7 @@ import pytest
 
 from genjax.errors import UsageError
 from genjax.objectives.hybrid import sentences
-from tests.helpers import IMAGES, assert_trees_close, build, jit, make_batch, random_params
+from tests.helpers import IMAGES, assert_trees_close, build, make_batch, random_params
 
 ROWS, KEY = 4, jax.random.key(3)
 CAPTIONS = np.array([[1, 2, 3, 4], [3, 2, 0, 0], [4, 5, 6, 0], [0, 0, 0, 0]], np.int32)
@@ -28,26 +28,28 @@ def test_what_is_learned_of_the_words_is_what_next_token_prediction_learns():
     rows["loss_mask"] = np.array([[1, 1, 1, 1], [1, 1, 1, 0], [1, 1, 1, 1], [0, 0, 0, 0]], np.float32)
     for name, values in sentences(BATCH).items():
         np.testing.assert_array_equal(values, rows[name])
-    expected = jit(alone.likelihood)(mine, rows, KEY).nats
-    np.testing.assert_allclose(jit(OBJECTIVE.likelihood)(PARAMS, BATCH, KEY).terms["words"], expected, rtol=1e-5)
-    loss = lambda weight: jit(dataclasses.replace(OBJECTIVE, words_weight=weight).loss, static_argnames="train")(PARAMS, BATCH, KEY, train=False).loss
+    expected = jax.jit(alone.likelihood)(mine, rows, KEY).nats
+    np.testing.assert_allclose(jax.jit(OBJECTIVE.likelihood)(PARAMS, BATCH, KEY).terms["words"], expected, rtol=1e-5)
+    loss = lambda weight: (
+        jax.jit(dataclasses.replace(OBJECTIVE, words_weight=weight).loss, static_argnames="train")(PARAMS, BATCH, KEY, train=False).loss
+    )
     np.testing.assert_allclose(loss(101.0) - loss(1.0), 100 * jnp.sum(expected), rtol=1e-4)
 
 
 def test_without_words_it_is_noise_prediction():
     """Captions that are all padding cost nothing, and the picture is what a noise-prediction model makes of it."""
     alone, silent = build("noise_prediction", PICTURES, conditioning__text="tokens", conditioning__drop_rate=0.0), BATCH | {"caption": 0 * CAPTIONS}
-    of = lambda objective, params: jit(objective.loss, static_argnames="train")(params, silent, KEY, train=True)
+    of = lambda objective, params: jax.jit(objective.loss, static_argnames="train")(params, silent, KEY, train=True)
     mine, known = of(OBJECTIVE, PARAMS), of(alone, OBJECTIVE.of_picture(PARAMS))
     np.testing.assert_allclose(mine.loss, known.loss, rtol=1e-6)
     np.testing.assert_array_equal(mine.weight, known.weight)
-    found = jit(OBJECTIVE.likelihood)(PARAMS, silent, KEY)
+    found = jax.jit(OBJECTIVE.likelihood)(PARAMS, silent, KEY)
     np.testing.assert_array_equal(found.terms["words"], 0.0)
-    np.testing.assert_allclose(found.nats, jit(alone.likelihood)(OBJECTIVE.of_picture(PARAMS), silent, KEY).nats, rtol=1e-5)
+    np.testing.assert_allclose(found.nats, jax.jit(alone.likelihood)(OBJECTIVE.of_picture(PARAMS), silent, KEY).nats, rtol=1e-5)
 
 
 def test_a_likelihood_is_that_of_words_and_picture():
-    found = jit(OBJECTIVE.likelihood)(PARAMS, BATCH, KEY)
+    found = jax.jit(OBJECTIVE.likelihood)(PARAMS, BATCH, KEY)
     np.testing.assert_allclose(found.nats, found.terms["words"] + found.terms["picture"], rtol=1e-6)
     assert (found.kind, found.unit) == ("upper_bound", "dim")
     np.testing.assert_array_equal(found.units, PICTURES.num_dims)
@@ -56,7 +58,7 @@ def test_a_likelihood_is_that_of_words_and_picture():
 def test_words_see_those_before_them_and_no_picture_and_the_picture_sees_all_of_them_and_itself():
     network, params = OBJECTIVE.picture.network, {"params": OBJECTIVE.of_picture(PARAMS)}
 
-    @jit
+    @jax.jit
     def drawn(x, caption):
         return network.apply(params, x, jnp.zeros(ROWS), None, caption=caption)
 
@@ -73,10 +75,10 @@ def test_words_see_those_before_them_and_no_picture_and_the_picture_sees_all_of_
         changed = np.abs(np.asarray(drawn(x, other)) - first).max(axis=(1, 2, 3))
         assert changed[0] > 1e-4 and (changed[1:] == 0).all(), "a picture sees every word of its own caption"
 
-    said = lambda batch: np.asarray(jit(OBJECTIVE.likelihood)(PARAMS, batch, KEY).terms["words"])
+    said = lambda batch: np.asarray(jax.jit(OBJECTIVE.likelihood)(PARAMS, batch, KEY).terms["words"])
     np.testing.assert_array_equal(said(BATCH), said(BATCH | {"image": (BATCH["image"] + 1) % 5}))
 
-    terms = jit(lambda caption: OBJECTIVE.words._terms(OBJECTIVE.of_words(PARAMS), _rows(caption), _nobody(), (None, None)).nats)
+    terms = jax.jit(lambda caption: OBJECTIVE.words._terms(OBJECTIVE.of_words(PARAMS), _rows(caption), _nobody(), (None, None)).nats)
     before, after = np.asarray(terms(CAPTIONS[:1])), np.asarray(terms(np.array([[1, 2, 6, 4]])))
     np.testing.assert_allclose(after[0, :2], before[0, :2], rtol=1e-6)
     assert (np.abs(after[0, 2:] - before[0, 2:]) > 1e-4).all()
@@ -96,23 +98,25 @@ def _nobody():
 
 def test_the_words_that_are_drawn_from_the_cache_are_the_likeliest_of_all_positions_at_once():
     objective = build("hybrid", PICTURES, conditioning__text="tokens", next_token__temperature=0.0)
-    caption = np.asarray(jit(lambda: objective.words.sample(objective.of_words(PARAMS), {"id": BATCH["id"]}, KEY).data)())
+    caption = np.asarray(jax.jit(lambda: objective.words.sample(objective.of_words(PARAMS), {"id": BATCH["id"]}, KEY).data)())
     network = objective.words.network
     rows = _rows(caption)
     from genjax.models import masks
 
-    logits, _ = jit(lambda: network.apply({"params": objective.of_words(PARAMS)}, rows.shifted(7), rows.coordinates, masks.causal(ROWS, 4), None))()
+    logits, _ = jax.jit(
+        lambda: network.apply({"params": objective.of_words(PARAMS)}, rows.shifted(7), rows.coordinates, masks.causal(ROWS, 4), None)
+    )()
     np.testing.assert_array_equal(caption, np.argmax(logits, axis=-1))
 
 
 @pytest.mark.slow
 def test_a_picture_is_that_of_its_caption_or_of_one_that_is_drawn_first():
     request = {"id": BATCH["id"]}
-    draw = jit(OBJECTIVE.sample)
+    draw = jax.jit(OBJECTIVE.sample)
     given = draw(PARAMS, request | {"caption": CAPTIONS}, KEY)
-    alone = jit(OBJECTIVE.picture.sample)(OBJECTIVE.of_picture(PARAMS), request | {"caption": CAPTIONS}, KEY)
+    alone = jax.jit(OBJECTIVE.picture.sample)(OBJECTIVE.of_picture(PARAMS), request | {"caption": CAPTIONS}, KEY)
     np.testing.assert_array_equal(given.data, alone.data)
-    caption, cost = jit(OBJECTIVE.say)(PARAMS, request, KEY)
+    caption, cost = jax.jit(OBJECTIVE.say)(PARAMS, request, KEY)
     caption = np.asarray(caption)
     for row in caption:
         assert (np.flatnonzero(row == 0) >= np.sum(row != 0)).all(), "after the end there is nothing"
@@ -121,9 +125,10 @@ def test_a_picture_is_that_of_its_caption_or_of_one_that_is_drawn_first():
     assert int(drawn.cost.nfe) == int(given.cost.nfe) + int(cost.nfe)
 
 
+@pytest.mark.slow
 def test_both_halves_learn_the_kernels_of_the_trunk_and_each_its_own_norms():
     def share(part):
-        return jit(jax.grad(lambda params: part(params)))(PARAMS)["trunk"]["blocks"]
+        return jax.jit(jax.grad(lambda params: part(params)))(PARAMS)["trunk"]["blocks"]
 
     words = share(lambda params: jnp.sum(OBJECTIVE.likelihood(params, BATCH, KEY).terms["words"]))
     picture = share(lambda params: OBJECTIVE.loss(params, BATCH | {"caption": 0 * CAPTIONS}, KEY, train=False).loss)
@@ -137,7 +142,7 @@ def test_with_classes_both_halves_are_told_them():
     spec = dataclasses.replace(PICTURES, num_classes=3)
     objective = build("hybrid", spec, conditioning__text="tokens")
     params, batch = random_params(objective.init), make_batch(spec, ROWS) | {"caption": CAPTIONS}
-    terms = jit(lambda batch: objective.likelihood(params, batch, KEY).terms)
+    terms = jax.jit(lambda batch: objective.likelihood(params, batch, KEY).terms)
     before, after = terms(batch), terms(batch | {"label": (batch["label"] + 1) % 3})
     for name in ("words", "picture"):
         assert (np.abs(np.asarray(after[name]) - np.asarray(before[name]))[:3] > 1e-4).all()

@@ -9,7 +9,7 @@ import pytest
 from genjax import rng
 from genjax.errors import UsageError
 from genjax.objectives.base import Given, hide
-from tests.helpers import IMAGES, TOKENS, build, jit, make_batch, random_params
+from tests.helpers import IMAGES, TOKENS, build, make_batch, random_params
 
 ROWS, CLASSES = 20_000, 7
 LABEL = (np.arange(ROWS) % CLASSES).astype(np.int32)
@@ -51,7 +51,7 @@ def test_training_hides_and_evaluation_never_does(name, spec):
     objective = build(name, spec, conditioning__drop_rate=1.0)
     params, batch = random_params(objective.init), make_batch(spec, 8)
     nobody = batch | {"label": np.full(8, spec.num_classes, np.int32)}
-    loss = jit(lambda batch, train: objective.loss(params, batch, KEY, train=train).loss, static_argnums=1)
+    loss = jax.jit(lambda batch, train: objective.loss(params, batch, KEY, train=train).loss, static_argnums=1)
     np.testing.assert_allclose(loss(batch, True), loss(nobody, False), rtol=1e-6)
     assert abs(loss(batch, False) - loss(nobody, False)) > 1e-3 * abs(loss(batch, False))
 

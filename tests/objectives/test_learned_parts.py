@@ -9,7 +9,7 @@ import pytest
 
 from genjax import rng
 from genjax.training import optimizer, state
-from tests.helpers import IMAGES, assert_trees_close, build, fresh_params, jit, make_batch, random_params
+from tests.helpers import IMAGES, assert_trees_close, build, fresh_params, make_batch, random_params
 
 KEY = rng.stream(0, "train")
 BATCH = make_batch(IMAGES, 16)
@@ -27,11 +27,12 @@ def learned():
     return objective, params | {"curve": fresh_params(objective)["curve"]}
 
 
+@pytest.mark.slow
 def test_the_network_has_the_gradient_that_it_has_under_the_same_curve_without_learning(learned):
     """The twin is given the curve as a fixed one and differentiates the plain loss."""
     objective, params = learned
     fixed = dataclasses.replace(objective, process=objective._process(params), learns_curve=False)
-    gradient = lambda objective: jit(jax.value_and_grad(lambda params: objective.loss(params, BATCH, KEY, train=True).loss))(params)
+    gradient = lambda objective: jax.jit(jax.value_and_grad(lambda params: objective.loss(params, BATCH, KEY, train=True).loss))(params)
     (value, got), (expected_value, expected) = gradient(objective), gradient(fixed)
     np.testing.assert_allclose(value, expected_value, rtol=1e-6)
     assert_trees_close(network_of(got), network_of(expected), rtol=1e-4, atol=1e-4)
@@ -48,9 +49,9 @@ def test_the_curve_has_the_gradient_of_the_mean_square_of_the_loss(learned):
         return sum((row.loss / row.weight) ** 2 for row in rows) / 4
 
     four = jax.tree.map(lambda x: x[:4], BATCH)
-    gradient = jit(lambda: jax.grad(lambda p: objective.loss(p, four, KEY, train=False).loss)(params))()
+    gradient = jax.jit(lambda: jax.grad(lambda p: objective.loss(p, four, KEY, train=False).loss)(params))()
     line, step = params["curve"]["line"], 0.03
-    mean_square = jit(mean_square)
+    mean_square = jax.jit(mean_square)
     expected = (mean_square(line + step) - mean_square(line - step)) / (2 * step)
     np.testing.assert_allclose(gradient["curve"]["line"][0] / (4 * IMAGES.num_dims), expected, rtol=0.02)
 
@@ -73,23 +74,24 @@ def test_learning_the_curve_lowers_the_variance_and_keeps_the_value():
         return jax.tree.map(lambda p, g: p - 0.03 * jnp.clip(g, -1, 1), curve, gradient), None
 
     curve = params["curve"]
-    after, _ = jit(lambda curve: jax.lax.scan(train, curve, jnp.arange(300)))(curve)
-    measure = jit(lambda curve: jax.lax.map(lambda step: per_row(curve, rng.stream(2, "curve", step)), jnp.arange(16)))
+    after, _ = jax.jit(lambda curve: jax.lax.scan(train, curve, jnp.arange(300)))(curve)
+    measure = jax.jit(lambda curve: jax.lax.map(lambda step: per_row(curve, rng.stream(2, "curve", step)), jnp.arange(16)))
     before, now = (np.asarray(measure(c)).ravel() for c in (curve, after))
     assert now.var() < 0.6 * before.var()
     assert abs(now.mean() - before.mean()) < 4 * np.sqrt((now.var() + before.var()) / now.size)
 
 
+@pytest.mark.slow
 def test_a_likelihood_and_a_grid_in_time_follow_the_curve(learned):
     objective, params = learned
     changed = params | {"curve": jax.tree.map(lambda leaf: leaf + 1.0 * jnp.cos(jnp.arange(leaf.size)), params["curve"])}
     of_time = dataclasses.replace(objective, grid="uniform_t")
     request = {"id": BATCH["id"], "label": BATCH["label"]}
     for o, same in ((of_time, False), (objective, True)):
-        first, second = (jit(o.sample)(p, request, KEY).data for p in (params, changed))
+        first, second = (jax.jit(o.sample)(p, request, KEY).data for p in (params, changed))
         assert np.array_equal(first, second) == same
     many = dataclasses.replace(objective, eval_times=256)
-    first, second = (jit(many.likelihood)(p, BATCH, KEY) for p in (params, changed))
+    first, second = (jax.jit(many.likelihood)(p, BATCH, KEY) for p in (params, changed))
     error = np.sqrt(np.mean(np.asarray(first.stderr) ** 2 + np.asarray(second.stderr) ** 2) / 16)
     assert abs(np.mean(first.nats) - np.mean(second.nats)) < 4 * error
     assert (np.asarray(first.nats) != second.nats).all()
@@ -100,7 +102,7 @@ def test_uncertainty_is_the_logarithm_of_the_error_at_its_best():
     objective = build("noise_prediction", IMAGES, noise_prediction__weighting="uncertainty", noise_prediction__prediction="eps")
     params = fresh_params(objective)  # says 0: the error is 1/2 at every level
     batch = make_batch(IMAGES, 2048)
-    loss = jit(
+    loss = jax.jit(
         lambda table: jax.value_and_grad(lambda table: objective.loss(params | {"uncertainty": {"table": table}}, batch, KEY, train=False).loss)(
             table
         )
@@ -120,7 +122,7 @@ def test_target_mse_is_the_plain_squared_error_of_the_output():
         "noise_prediction", IMAGES, noise_prediction__weighting="target_mse", noise_prediction__prediction="v", conditioning__drop_rate=0
     )
     params = fresh_params(objective)
-    sums = jit(lambda: objective.loss(params, BATCH, KEY, train=False))()
+    sums = jax.jit(lambda: objective.loss(params, BATCH, KEY, train=False))()
     logsnr = np.asarray(sampled_levels(objective))
     alpha, sigma = np.sqrt(1 / (1 + np.exp(-logsnr))), np.sqrt(1 / (1 + np.exp(logsnr)))
     eps = np.asarray(rng.normal(rng.rows(rng.fold_name(KEY, "noise"), BATCH["id"]), IMAGES.shape))

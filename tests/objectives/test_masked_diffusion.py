@@ -20,7 +20,7 @@ from genjax.models import masks
 from genjax.objectives.base import Given
 from genjax.objectives.sequences import sequence
 from genjax.types import DataSpec
-from tests.helpers import TOKENS, assert_trees_close, build, fresh_params, jit, make_batch, random_params
+from tests.helpers import TOKENS, assert_trees_close, build, fresh_params, make_batch, random_params
 
 V, T, CLASSES = TOKENS.levels, TOKENS.num_dims, TOKENS.num_classes
 IMAGE = DataSpec("toy image", "image", (2, 4, 1), 3, 2, 100, 10)
@@ -83,7 +83,7 @@ def params_of(spec):
 
 
 def loss(objective, params, batch, key=KEY, train=False):
-    return jit(lambda params, batch, key: objective.loss(params, batch, key, train=train))(params, batch, key)
+    return jax.jit(lambda params, batch, key: objective.loss(params, batch, key, train=train))(params, batch, key)
 
 
 def log_p(objective, params, tokens, hidden, label):
@@ -101,7 +101,7 @@ def test_an_untrained_model_needs_the_log_of_the_levels():
     """Exactly, by counted masking in a linear schedule, where n masked values count T/n each; about, in another schedule."""
     objectives, batch = [make(), make(block_size=2), make(schedule="cosine")], make_batch(TOKENS, 64)
     params = fresh_params(objectives[0])
-    found = jit(lambda params: [o.loss(params, batch, KEY, train=True) for o in objectives])(params)
+    found = jax.jit(lambda params: [o.loss(params, batch, KEY, train=True) for o in objectives])(params)
     for sums, rtol in zip(found, (1e-6, 1e-6, 0.05), strict=True):
         np.testing.assert_allclose(sums.loss / sums.weight, math.log(V), rtol=rtol)
 
@@ -113,7 +113,7 @@ def test_shifted_blocks_of_one_are_next_token_prediction_parameter_for_parameter
     batch["weight"] = np.linspace(0, 2, 12, dtype=np.float32)
     request = {name: batch[name] for name in ("id", "label")}
 
-    @jit
+    @jax.jit
     def everything(params):
         found = []
         for objective in (blocks, writer):
@@ -135,9 +135,9 @@ def test_shifted_blocks_of_one_are_next_token_prediction_parameter_for_parameter
 def test_blocks_of_one_are_the_product_of_their_conditionals():
     """Without the shift too: each value from the mask in its place after all values before it."""
     (objective, params), batch = simple(block_size=1), make_batch(TOKENS, 16)
-    found = jit(objective.likelihood)(params, batch, KEY)
+    found = jax.jit(objective.likelihood)(params, batch, KEY)
 
-    @jit
+    @jax.jit
     def one_by_one(tokens, label):
         nats = 0.0
         for i in range(T):
@@ -160,14 +160,14 @@ def test_one_block_seen_as_clean_and_draft_is_masked_diffusion():
     tokens, hidden = batch["tokens"], np.random.default_rng(0).random((8, T)) < 0.5
     z = jnp.where(hidden, V, tokens)
     at = jnp.broadcast_to(jnp.arange(T)[:, None], (8, T, 1))
-    twice = jit(objective.network.apply)(
+    twice = jax.jit(objective.network.apply)(
         {"params": params},
         jnp.concatenate([tokens, z], 1),
         jnp.concatenate([at, at], 1),
         masks.clean_and_draft(masks.bidirectional(8, T)),
         batch["label"],
     )[0][:, T:]
-    once = jit(objective._logits)(params, sequence(batch, TOKENS), hidden, Given.of(batch), None)
+    once = jax.jit(objective._logits)(params, sequence(batch, TOKENS), hidden, Given.of(batch), None)
     np.testing.assert_allclose(twice, once, atol=2e-5)
 
 
@@ -180,9 +180,9 @@ def test_a_block_is_predicted_from_itself_and_the_clean_blocks_before(shifted):
     sequences = sequence(batch, IMAGE)
     tokens, at = np.asarray(sequences.tokens), sequences.coordinates
     hidden = np.random.default_rng(1).random(tokens.shape) < 0.6
-    found = np.asarray(jit(objective._logits)(params, sequences, hidden, Given.of(batch), None))
+    found = np.asarray(jax.jit(objective._logits)(params, sequences, hidden, Given.of(batch), None))
 
-    @jit
+    @jax.jit
     def alone(inputs, label):
         n = inputs.shape[1]
         return objective.network.apply({"params": params}, inputs, at[:, :n], masks.block_causal(rows, n, k), label)[0][:, -k:]
@@ -202,7 +202,7 @@ def test_a_block_is_predicted_from_itself_and_the_clean_blocks_before(shifted):
 def listed(objective, params, batch, block):
     """The bound in nats by all maskings of every block of four values, from the objective's logits. [B]."""
     rows = sequence(batch, objective.spec)
-    logits = jit(lambda hidden: jax.nn.log_softmax(objective._logits(params, rows, hidden, Given.of(batch), None)))
+    logits = jax.jit(lambda hidden: jax.nn.log_softmax(objective._logits(params, rows, hidden, Given.of(batch), None)))
     total = 0.0
     for pattern in itertools.product([False, True], repeat=block):
         n = sum(pattern)
@@ -221,7 +221,7 @@ def test_the_likelihood_estimates_the_bound_over_all_maskings_and_knows_its_erro
     }
     for options in ({"eval_times": 8}, {"eval_times": 8, "schedule": "cosine"}, {"eval_times": 8, "block_size": 2}):
         objective, params = simple(**options)
-        found = jit(objective.likelihood)(params, many, KEY)
+        found = jax.jit(objective.likelihood)(params, many, KEY)
         assert found.kind == "upper_bound"
         nats, stderr = (np.asarray(value, np.float64).reshape(repeats, 4) for value in (found.nats, found.stderr))
         expected = listed(objective, params, batch, objective.block_size)
@@ -240,7 +240,7 @@ def test_a_masked_cross_entropy_without_weights_is_no_likelihood():
     params["values"] = params["values"].at[:V].add(50 * jnp.eye(V)[:, None])
     rows = 512
     batch = make_batch(TOKENS, rows) | {"tokens": np.repeat(np.arange(rows) % V, T).reshape(rows, T).astype(np.int32)}
-    found = jit(objective.likelihood)(params, batch, KEY)
+    found = jax.jit(objective.likelihood)(params, batch, KEY)
     assert abs(np.mean(found.nats) - math.log(V)) < 4.5 * np.std(found.nats) / math.sqrt(rows) < 0.1
     total, count = loss(objective, params, batch).metrics["masked_nats"]
     np.testing.assert_allclose(T * total / count, 2 * T / (T + 1) * math.log(V), rtol=0.05)
@@ -252,9 +252,9 @@ def test_the_bound_in_steps_estimates_the_bound_of_ancestral_sampling():
     many = {name: np.tile(value, (repeats,) + (1,) * (value.ndim - 1)) for name, value in batch.items()} | {
         "id": np.arange(4 * repeats, dtype=np.uint32)
     }
-    found = jit(objective.likelihood)(params, many, KEY)
+    found = jax.jit(objective.likelihood)(params, many, KEY)
     nats = np.asarray(found.nats, np.float64).reshape(repeats, 4)
-    expected, ask = 0.0, jit(functools.partial(log_p, objective, params))
+    expected, ask = 0.0, jax.jit(functools.partial(log_p, objective, params))
     for pattern in itertools.product([False, True], repeat=T):
         n, hidden = sum(pattern), np.array([pattern] * 4)
         values = -np.take_along_axis(np.asarray(ask(batch["tokens"], hidden, batch["label"])), batch["tokens"][..., None], -1)[..., 0]
@@ -275,7 +275,7 @@ def test_no_schedule_no_masking_and_no_time_sampler_changes_the_expected_loss():
         {"masking": "independent", "schedule": "cosine"},
     ):
         objective, params = simple(**options)
-        rows = jit(jax.vmap(lambda row, o=objective, p=params: o.loss(p, {k: v[None] for k, v in row.items()}, KEY, train=False).loss))(batch)
+        rows = jax.jit(jax.vmap(lambda row, o=objective, p=params: o.loss(p, {k: v[None] for k, v in row.items()}, KEY, train=False).loss))(batch)
         rows = np.asarray(rows, np.float64)
         means.append(rows.mean())
         errors.append(rows.std(ddof=1) / math.sqrt(len(rows)))
@@ -288,7 +288,7 @@ def test_the_loss_is_a_sum_over_rows_that_do_not_know_each_other():
     objective, params = simple(block_size=2)
     batch = make_batch(TOKENS, 16) | {"weight": np.linspace(0, 1, 16, dtype=np.float32)}
     halves = [{name: value[part] for name, value in batch.items()} for part in (slice(0, 16, 2), slice(1, 16, 2))]
-    compute = jit(lambda batch: objective.loss(params, batch, KEY, train=True))
+    compute = jax.jit(lambda batch: objective.loss(params, batch, KEY, train=True))
     parts = jax.tree.map(lambda a, b: a + b, *map(compute, halves))
     assert_trees_close(parts, compute(batch), rtol=1e-5, atol=1e-5)
 
@@ -311,7 +311,7 @@ def test_a_packed_document_is_predicted_as_if_it_were_alone(options):
         "weight": np.ones(1, np.float32),
     }
     hidden = np.array([[1, 0, 1, 0, 1, 0, 1, 0]], bool)
-    ask = jit(lambda batch, hidden: objective._logits(params, sequence(batch, TEXT), hidden, Given(None, None), None))
+    ask = jax.jit(lambda batch, hidden: objective._logits(params, sequence(batch, TEXT), hidden, Given(None, None), None))
     together = np.asarray(ask(packed, hidden))
     start = 0
     for document in documents:
@@ -325,15 +325,15 @@ def test_a_packed_document_is_predicted_as_if_it_were_alone(options):
         np.testing.assert_allclose(together[0, start : start + n], np.asarray(ask(alone, mine))[0, :n], atol=5e-5)
         start += n
 
-    found = jit(objective.likelihood)(params, packed, KEY)
+    found = jax.jit(objective.likelihood)(params, packed, KEY)
     assert np.isfinite(found.nats).all() and found.unit == "byte" and float(found.units[0]) == 9.0
-    sums = jit(lambda batch: objective.loss(params, batch, KEY, train=True))(packed)
+    sums = jax.jit(lambda batch: objective.loss(params, batch, KEY, train=True))(packed)
     assert float(sums.weight) == 6.0
     rows = sequence(packed, TEXT)
     keys = jax.random.split(jax.random.key(0), 20)
-    drawn = jit(jax.vmap(lambda t, key: objective._mask("counted", rows, t[None], key[None]).hidden[0]))((jnp.arange(20) + 0.5) / 20, keys)
+    drawn = jax.jit(jax.vmap(lambda t, key: objective._mask("counted", rows, t[None], key[None]).hidden[0]))((jnp.arange(20) + 0.5) / 20, keys)
     assert not np.asarray(drawn)[:, [3, 7]].any() and np.asarray(drawn)[:, [0, 1, 2, 4, 5, 6]].any(axis=0).all()  # what is supervised is masked
-    nothing = jit(lambda batch: objective.loss(params, batch, KEY, train=True))(packed | {"loss_mask": np.zeros((1, 8), np.float32)})
+    nothing = jax.jit(lambda batch: objective.loss(params, batch, KEY, train=True))(packed | {"loss_mask": np.zeros((1, 8), np.float32)})
     assert float(nothing.loss) == 0.0 == float(nothing.weight)
 
 
@@ -346,7 +346,7 @@ def request_of(ids, label):
 
 
 def draw(objective, params, request):
-    return jit(objective.sample)(params, request, KEY)
+    return jax.jit(objective.sample)(params, request, KEY)
 
 
 def test_samples_that_are_drawn_one_by_one_follow_the_mixture_of_all_orders():
@@ -354,7 +354,7 @@ def test_samples_that_are_drawn_one_by_one_follow_the_mixture_of_all_orders():
     (objective, params), many = simple(steps=T), 4096
     samples = np.asarray(draw(objective, params, request_of(range(many), 1)).data)
     world = np.array(list(itertools.product(range(V), repeat=T)))
-    ask = jit(functools.partial(log_p, objective, params))
+    ask = jax.jit(functools.partial(log_p, objective, params))
     told = {}  # hidden -> log p(x_i | z) of the true values [81, T]
     for hidden in itertools.product([False, True], repeat=T):
         values = np.asarray(ask(world, np.array([hidden] * len(world)), np.ones(len(world), np.int32)), np.float64)
@@ -382,7 +382,7 @@ def test_blocks_with_a_cache_are_the_argmax_of_whole_forward_passes(shifted):
     request = request_of(range(rows), np.arange(rows) % 3)
     found = draw(dataclasses.replace(objective, rule=GREEDY), params, request)
     tokens, hidden = np.zeros((rows, 8), np.int32), np.ones((rows, 8), bool)
-    ask = jit(lambda tokens, hidden: objective._logits(params, sequence({"image": tokens}, IMAGE), hidden, Given.of(request), None))
+    ask = jax.jit(lambda tokens, hidden: objective._logits(params, sequence({"image": tokens}, IMAGE), hidden, Given.of(request), None))
     for i in range(8):
         tokens[:, i] = np.argmax(ask(tokens, hidden), -1)[:, i]
         hidden[:, i] = False
@@ -403,7 +403,7 @@ def test_guidance_has_the_convention_of_every_other_objective():
 @pytest.mark.parametrize("options", [{"order": "ancestral"}, {"order": "confidence(noise=1)", "block_size": 2}], ids=str)
 def test_a_sample_depends_on_its_id_and_class_and_not_on_its_neighbours(options):
     (objective, params), ids = simple(steps=3, **options), np.arange(64)
-    sample = jit(lambda request: objective.sample(params, request, KEY).data)
+    sample = jax.jit(lambda request: objective.sample(params, request, KEY).data)
     before, order = np.asarray(sample(request_of(ids, ids % CLASSES))), np.random.default_rng(0).permutation(64)
     np.testing.assert_array_equal(sample(request_of(order, order % CLASSES)), before[order])
     strangers = np.where(ids % 3 == 0, ids, 5000 + ids)
@@ -415,7 +415,7 @@ def test_a_sample_depends_on_its_id_and_class_and_not_on_its_neighbours(options)
 def test_infilling_keeps_what_is_known_and_does_not_see_what_was_there(options):
     (objective, params), batch, mask = simple(IMAGE, **options), make_batch(IMAGE, 32), np.random.default_rng(0).random((32, 2, 4, 1)) < 0.5
     request = {name: batch[name] for name in ("id", "label")}
-    sample = jit(lambda image, mask: objective.sample(params, request | {"image": image, "mask": mask}, KEY).data)
+    sample = jax.jit(lambda image, mask: objective.sample(params, request | {"image": image, "mask": mask}, KEY).data)
     edited = np.asarray(sample(batch["image"], mask))
     np.testing.assert_array_equal(edited[mask], batch["image"][mask])
     np.testing.assert_array_equal(edited, sample(np.where(mask, batch["image"], 0), mask))
@@ -428,7 +428,7 @@ def test_infilling_keeps_what_is_known_and_does_not_see_what_was_there(options):
 @pytest.mark.parametrize("options", [{}, pytest.param({"block_size": 4}, marks=pytest.mark.slow)], ids=str)
 def test_a_film_ends_with_the_sample_and_masking_begins_with_the_data(options):
     (objective, params), batch = simple(IMAGE, steps=2, **options), make_batch(IMAGE, 4)
-    films = jit(objective.film)(params, batch, KEY)
+    films = jax.jit(objective.film)(params, batch, KEY)
     revealing, masking = np.asarray(films["revealing"]), np.asarray(films["masking"])
     np.testing.assert_array_equal(revealing[-1], draw(objective, params, {name: batch[name] for name in ("id", "label")}).data)
     np.testing.assert_array_equal(masking[0], batch["image"])

@@ -17,7 +17,7 @@ from genjax.decoding.sampling import SamplingRule
 from genjax.errors import UsageError
 from genjax.models import adapters, masks
 from genjax.types import DataSpec
-from tests.helpers import TOKENS, assert_trees_close, build, fresh_params, jit, make_batch, random_params
+from tests.helpers import TOKENS, assert_trees_close, build, fresh_params, make_batch, random_params
 
 LEVELS, LENGTH, CLASSES = TOKENS.levels, TOKENS.num_dims, TOKENS.num_classes
 WORLD = np.array(list(itertools.product(range(LEVELS), repeat=LENGTH)), np.int32)
@@ -42,9 +42,9 @@ class Model:
     def __init__(self, spec: DataSpec, **overrides):
         self.objective = build("next_token", spec, **overrides)
         self.params = random_params(self.objective.init, scale=1.0)
-        self._likelihood = jit(self.objective.likelihood)
-        self._loss = jit(functools.partial(self.objective.loss, train=False))
-        self.logits = jit(self._logits)
+        self._likelihood = jax.jit(self.objective.likelihood)
+        self._loss = jax.jit(functools.partial(self.objective.loss, train=False))
+        self.logits = jax.jit(self._logits)
 
     def likelihood(self, batch, params=None):
         return self._likelihood(self.params if params is None else params, batch, KEY)
@@ -62,7 +62,7 @@ class Model:
     @functools.cache  # noqa: B019
     def sampler(self, **fields):
         objective = dataclasses.replace(self.objective, **fields)
-        return jit(lambda request: objective.sample(self.params, request, KEY))
+        return jax.jit(lambda request: objective.sample(self.params, request, KEY))
 
 
 @pytest.fixture(scope="module")
@@ -191,7 +191,7 @@ def test_guidance_of_one_is_the_conditional_model_bit_for_bit(model):
         start, cache = jnp.full((MANY,), LEVELS, jnp.int32), network.trunk.empty_cache(MANY, LENGTH)
         return generate(apply, begin(cache, start), LENGTH, SamplingRule(), rng.rows(KEY, requests["id"])).tokens
 
-    np.testing.assert_array_equal(model.sampler()(requests).data, jit(conditional)(requests))
+    np.testing.assert_array_equal(model.sampler()(requests).data, jax.jit(conditional)(requests))
 
 
 def test_guidance_of_zero_is_the_model_without_class(model):
@@ -232,7 +232,7 @@ def complete(model, prompts, *, side="right", length, labels=1, **fields):
     tokens, real = pad([prompt or [0] for prompt in prompts], side=side)
     real &= np.array([len(prompt) > 0 for prompt in prompts])[:, None]
     requests = request_of(range(len(prompts)), labels)
-    return jit(lambda tokens, real: objective.complete(model.params, tokens, real, requests, KEY, length=length))(tokens, real).tokens
+    return jax.jit(lambda tokens, real: objective.complete(model.params, tokens, real, requests, KEY, length=length))(tokens, real).tokens
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
@@ -266,14 +266,14 @@ def test_beyond_the_length_of_training_attention_reaches_no_further_than_it(mode
     network = network.clone(trunk=network.trunk.clone(window=LENGTH))
     tokens = np.concatenate([[[LEVELS, 1, 0], [LEVELS, 2, 1]], drawn[:, :-1]], axis=1)
     at = np.broadcast_to(np.arange(7)[None, :, None], (2, 7, 1))
-    logits = jit(lambda: network.apply({"params": model.params}, tokens, at, masks.causal(2, 7), np.ones(2, np.int32))[0])()
+    logits = jax.jit(lambda: network.apply({"params": model.params}, tokens, at, masks.causal(2, 7), np.ones(2, np.int32))[0])()
     np.testing.assert_array_equal(np.argmax(logits, -1)[:, 2:], drawn)
 
 
 # ---- drafts, and prompts in pieces ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("scale", [1.0, 2.0])
+@pytest.mark.parametrize("scale", [pytest.param(1.0, marks=pytest.mark.slow), 2.0])
 def test_a_draft_changes_how_often_the_model_is_called_and_no_token(scale, model):
     """Beyond the length of training and with a class, after prompts of several lengths; as many calls as the cost says."""
     draft, length = "repeat_last(context=1,guesses=2)", 40
@@ -281,7 +281,7 @@ def test_a_draft_changes_how_often_the_model_is_called_and_no_token(scale, model
     def drawn(draft, rule):
         objective = dataclasses.replace(model.objective, guidance_scale=scale, draft=draft, rule=rule)
         (tokens, real), requests = pad([prompt or [0] for prompt in PROMPTS]), request_of(range(len(PROMPTS)), 1)
-        return jit(lambda: objective.complete(model.params, tokens, real, requests, KEY, length=length))(), objective
+        return jax.jit(lambda: objective.complete(model.params, tokens, real, requests, KEY, length=length))(), objective
 
     for rule in (SamplingRule(0.0), SamplingRule(0.3)):
         (fast, objective), (slow, _) = drawn(draft, rule), drawn("none", rule)
@@ -323,8 +323,8 @@ def test_a_prompt_that_is_read_in_pieces_is_read_as_at_once(model):
 
     def read(chunk):
         objective = dataclasses.replace(model.objective, prefill_chunk=chunk)
-        progress = jit(lambda: objective.read(model.params, tokens, real, requests, 4))()
-        return progress, jit(lambda: objective.complete(model.params, tokens, real, requests, KEY, length=4))().tokens
+        progress = jax.jit(lambda: objective.read(model.params, tokens, real, requests, 4))()
+        return progress, jax.jit(lambda: objective.complete(model.params, tokens, real, requests, KEY, length=4))().tokens
 
     (pieces, after_pieces), (whole, after_whole) = read(4), read(None)
     assert_trees_close(pieces, whole, rtol=1e-5, atol=1e-5)

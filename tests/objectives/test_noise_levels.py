@@ -1,11 +1,12 @@
 """The noise level stays float32 in a bfloat16 model: as bfloat16, a thousand close levels would be a few dozen."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from genjax.models.adapters import NoiseLevelEmbed
-from tests.helpers import IMAGES, build, jit, random_params
+from tests.helpers import IMAGES, build, random_params
 
 LEVELS = 1000
 
@@ -23,7 +24,7 @@ def test_a_thousand_close_noise_levels_are_a_thousand_embeddings_in_a_bfloat16_m
         output, seen = objective.network.apply({"params": params}, x, logsnr, label, capture_intermediates=here, mutable=["intermediates"])
         return output, seen["intermediates"]["noise_level"]["__call__"][0]
 
-    output, embedding = jit(embeddings)(random_params(objective.init))
+    output, embedding = jax.jit(embeddings)(random_params(objective.init))
     assert embedding.dtype == jnp.float32
     assert len(np.unique(embedding, axis=0)) == LEVELS
     assert len(np.unique(np.asarray(output).reshape(LEVELS, -1), axis=0)) > 1, "the level reaches the output"

@@ -17,7 +17,7 @@ from genjax.diffusion import grid, prediction, solvers, time_sampling, weighting
 from genjax.diffusion.process import SCALINGS, alpha_sigma
 from genjax.errors import UsageError
 from genjax.types import DataSpec
-from tests.helpers import IMAGES, TOKENS, build, fresh_params, jit, make_batch, random_params
+from tests.helpers import IMAGES, TOKENS, build, fresh_params, make_batch, random_params
 
 KEY = jax.random.key(4)
 PREDICTIONS, CLASSES = tuple(prediction.PREDICTIONS), IMAGES.num_classes
@@ -60,7 +60,7 @@ def draws(objective, batch):
 def fresh():
     """The default objective with eps prediction, its fresh parameters, and its compiled loss."""
     objective = build("noise_prediction", IMAGES, noise_prediction__logsnr_min=-7.0, noise_prediction__logsnr_max=8.0)
-    return objective, fresh_params(objective), jit(lambda params, batch, key: objective.loss(params, batch, key, train=True))
+    return objective, fresh_params(objective), jax.jit(lambda params, batch, key: objective.loss(params, batch, key, train=True))
 
 
 def test_untrained_loss_is_the_noise_that_was_drawn(fresh):
@@ -119,7 +119,7 @@ def computed():
         return objective(name, scaling).loss(params, BATCH, KEY, train=True).loss
 
     pairs = [(name, scaling) for name in PREDICTIONS for scaling in SCALINGS]
-    return dict(zip(pairs, jit(lambda params: [jax.value_and_grad(loss)(params, *pair) for pair in pairs])(LINEAR), strict=True))
+    return dict(zip(pairs, jax.jit(lambda params: [jax.value_and_grad(loss)(params, *pair) for pair in pairs])(LINEAR), strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +173,7 @@ def test_the_right_output_has_no_loss(drawn):
         right = prediction.target(name, objective.space.quantizer.encode(BATCH["image"]), eps, logsnr, "vp", objective.data_std)
         return dataclasses.replace(objective, network=_Says(right)).loss({}, BATCH, KEY, train=False).loss
 
-    np.testing.assert_allclose(jit(lambda: [loss(name) for name in PREDICTIONS])(), 0, atol=1e-8)
+    np.testing.assert_allclose(jax.jit(lambda: [loss(name) for name in PREDICTIONS])(), 0, atol=1e-8)
 
 
 def test_expected_loss_is_the_integral_of_the_weight_whatever_the_sampler():
@@ -192,7 +192,7 @@ def test_expected_loss_is_the_integral_of_the_weight_whatever_the_sampler():
 
     at = jnp.linspace(low, high, 4001)
     at = (at[1:] + at[:-1]) / 2
-    for (name, sampler), (loss, values) in zip(pairs, jit(lambda: [one(*pair) for pair in pairs])(), strict=True):
+    for (name, sampler), (loss, values) in zip(pairs, jax.jit(lambda: [one(*pair) for pair in pairs])(), strict=True):
         expected = 0.5 * (high - low) * float(jnp.mean(weight(name, at)))
         # The variance of as many independent draws, of the noise level and of |eps|^2; even draws of the level do better.
         stderr = math.sqrt((np.var(values) + 2 / IMAGES.num_dims * np.mean(values**2)) / rows)
@@ -234,7 +234,9 @@ def perfect(low: float, high: float, scaling: str = "vp", times: int = 32, **fie
 def measured_bound(objective, copies: int = 800) -> tuple[float, float, Any]:
     """Mean of the bound over the data's own distribution, its standard error, and all likelihoods: every image `copies` times."""
     ids = np.arange(10 * copies, dtype=np.uint32)
-    result = jit(lambda batch: objective.likelihood({}, batch, KEY))({"image": SUPPORT[ids % 10], "id": ids, "weight": np.ones(len(ids), np.float32)})
+    result = jax.jit(lambda batch: objective.likelihood({}, batch, KEY))(
+        {"image": SUPPORT[ids % 10], "id": ids, "weight": np.ones(len(ids), np.float32)}
+    )
     nats = np.asarray(result.nats, np.float64).reshape(copies, 10)
     return float(PMF @ nats.mean(0)), math.sqrt(float(PMF**2 @ nats.var(0, ddof=1)) / copies), result
 
@@ -282,7 +284,7 @@ def test_reported_error_of_a_row_covers_what_its_repetitions_show(wide):
 def test_samples_of_the_perfect_denoiser_follow_the_data(solver, calls):
     rows, steps = 2048, 96
     objective = perfect(-10.0, 8.0, solver=solver, steps=steps)
-    samples = jit(lambda request: objective.sample({}, request, KEY))({"id": np.arange(rows, dtype=np.uint32)})
+    samples = jax.jit(lambda request: objective.sample({}, request, KEY))({"id": np.arange(rows, dtype=np.uint32)})
     number = np.asarray(samples.data).reshape(rows, 4) @ 3 ** np.arange(4)
     frequency = np.array([np.mean(number == image.reshape(4) @ 3 ** np.arange(4)) for image in SUPPORT])
     assert frequency.sum() > 0.995  # nothing else is drawn
@@ -304,7 +306,7 @@ def trained():
     def sampler(scale):
         guided = dataclasses.replace(objective, guidance_scale=scale)
         if scale not in compiled:
-            compiled[scale] = jit(lambda request: guided.sample(params, request, KEY))
+            compiled[scale] = jax.jit(lambda request: guided.sample(params, request, KEY))
         return compiled[scale]
 
     return objective, params, sampler
@@ -335,7 +337,7 @@ def test_guidance_of_one_is_the_conditional_model_bit_for_bit(trained):
         return objective.space.quantizer.decode(solvers.sample(denoise, solvers.make(objective.solver), nodes, start, keys).x)
 
     samples = sampler(1.0)(request)
-    np.testing.assert_array_equal(samples.data, jit(conditional)(request))
+    np.testing.assert_array_equal(samples.data, jax.jit(conditional)(request))
     assert int(samples.cost.nfe) == int(samples.cost.sequential_depth) == objective.steps + 1
 
 
@@ -389,7 +391,7 @@ def test_a_weighted_loss_is_not_read_as_a_likelihood():
 def test_the_edm_weighting_has_the_deviation_of_the_model_unless_another_is_asked_for():
     def loss(**choices):
         objective = build("noise_prediction", IMAGES, **{f"noise_prediction__{name}": value for name, value in choices.items()})
-        measure = jit(functools.partial(objective.loss, train=False))
+        measure = jax.jit(functools.partial(objective.loss, train=False))
         return float(measure(random_params(objective.init), make_batch(IMAGES, 4), rng.stream(0, "loss")).loss)
 
     asked, own, other = (loss(weighting=weighting, data_std=0.9) for weighting in ("edm(data_std=0.9)", "edm", "edm(data_std=0.5)"))

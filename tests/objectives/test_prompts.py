@@ -16,7 +16,7 @@ from genjax.objectives.base import Given
 from genjax.objectives.next_token import _features
 from genjax.objectives.sequences import sequence
 from genjax.types import DataSpec
-from tests.helpers import TOKENS, assert_trees_close, build, jit, random_params
+from tests.helpers import TOKENS, assert_trees_close, build, random_params
 
 WORDS, END, ASK = 5, 5, 6
 SPEC = DataSpec("toy prompts", "tokens", (16,), 7, 0, 100, 10, "byte", True)
@@ -53,8 +53,8 @@ class Model:
     def __init__(self, kind):
         self.objective = build("next_token", SPEC, model__kv_heads=1, **KINDS[kind])
         self.params = random_params(self.objective.init)
-        self.logits = jit(self._logits)
-        self.likelihood = jit(lambda batch: self.objective.likelihood(self.params, batch, KEY).nats)
+        self.logits = jax.jit(self._logits)
+        self.likelihood = jax.jit(lambda batch: self.objective.likelihood(self.params, batch, KEY).nats)
 
     def _logits(self, batch):
         """Of every token of a batch, with teacher forcing."""
@@ -74,12 +74,12 @@ class Model:
             ids = AttentionIds(jnp.zeros_like(rows.tokens), jnp.where(rows.prefix, rows.segment_ids, 0), rows.tokens)
             return network.apply({"params": self.params}, rows.shifted(network.vocab), rows.coordinates, ids, method="encode").features
 
-        return jit(context)
+        return jax.jit(context)
 
     @functools.cache  # noqa: B019
     def completer(self, **fields):
         objective = dataclasses.replace(self.objective, **fields)
-        return jit(lambda prompt, real, ids: objective.complete(self.params, prompt, real, {"id": ids}, KEY, length=6, stop=((END,),)))
+        return jax.jit(lambda prompt, real, ids: objective.complete(self.params, prompt, real, {"id": ids}, KEY, length=6, stop=((END,),)))
 
 
 @pytest.fixture(scope="module", params=["prefix", "encoder"])
@@ -132,7 +132,7 @@ def test_cached_decoding_has_the_logits_of_the_whole_forward_pass(model):
     longest = max(map(len, ANSWERS))
     objective = model.objective
 
-    @jit
+    @jax.jit
     def steps(prompt, real, answers):
         progress = objective.read(model.params, prompt, real, {"id": jnp.arange(4)}, longest)
         apply, _ = objective.decoder(model.params, prompt.shape[1] + longest)
@@ -176,9 +176,9 @@ def test_a_beam_that_holds_everything_finds_an_answer_at_least_as_likely_as_gree
 def test_streamed_answers_are_those_that_are_drawn_at_once(model):
     prompt, real = pad(PROMPTS[:1])
     at_once = model.completer()(*pad(PROMPTS[:1]), np.arange(1))
-    progress = jit(lambda: model.objective.read(model.params, prompt, real, {"id": jnp.arange(1)}, 6, ((END,),)))()
+    progress = jax.jit(lambda: model.objective.read(model.params, prompt, real, {"id": jnp.arange(1)}, 6, ((END,),)))()
     apply, _ = model.objective.decoder(model.params, prompt.shape[1] + 6)
-    step = jit(make_step(apply, model.objective.rule, jax.vmap(jax.random.fold_in, (None, 0))(KEY, jnp.arange(1)), ((END,),)))
+    step = jax.jit(make_step(apply, model.objective.rule, jax.vmap(jax.random.fold_in, (None, 0))(KEY, jnp.arange(1)), ((END,),)))
     assert [int(token[0]) for token, _ in stream(step, progress, 6)] == list(np.asarray(at_once.tokens)[0, : int(at_once.lengths[0])])
 
 
@@ -197,7 +197,7 @@ def test_an_answer_to_a_prompt_that_is_read_in_pieces_is_that_to_the_whole():
 
     def read(chunk):
         objective = dataclasses.replace(model.objective, prefill_chunk=chunk)
-        return jit(lambda: objective.read(model.params, prompts, real, {"id": jnp.arange(4)}, 6))()
+        return jax.jit(lambda: objective.read(model.params, prompts, real, {"id": jnp.arange(4)}, 6))()
 
     assert_trees_close(read(4), read(None), rtol=1e-5, atol=1e-5)
     with pytest.raises(UsageError, match=r"read at once: set next_token\.prefill_chunk=None, or next_token\.attention=causal"):

@@ -6,6 +6,7 @@ a level is less than what any of the keys changes.
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from genjax import rng
 from genjax.diffusion import grid, solvers
 from genjax.types import DataSpec
-from tests.helpers import build, jit
+from tests.helpers import build
 
 SPEC = DataSpec("toy images of many levels", "image", (4, 4, 1), 256, 3, 100, 10)
 KEY = rng.stream(0, "sample")
@@ -41,7 +42,7 @@ def objective(**overrides):
 
 
 def drawn(o, **more):
-    return jit(o.sample)({}, REQUEST | more, KEY)
+    return jax.jit(o.sample)({}, REQUEST | more, KEY)
 
 
 def estimate(x, logsnr, label):
@@ -61,7 +62,7 @@ def by_hand(denoise):
         x0 = solvers.sample(lambda x, logsnr: denoise(x, logsnr, request["label"]), solvers.ddpm(), points, x, keys).x
         return jnp.clip(jnp.round((x0 + 1) * 255 / 2), 0, 255)
 
-    return np.asarray(jit(sample)(REQUEST))
+    return np.asarray(jax.jit(sample)(REQUEST))
 
 
 def assert_same(samples, expected):

@@ -15,7 +15,7 @@ from genjax.errors import UsageError
 from genjax.models import adapters, masks
 from genjax.objectives import scans
 from genjax.types import DataSpec
-from tests.helpers import build, jit, random_params
+from tests.helpers import build, random_params
 
 SCANS = ["raster", "hilbert", "random(seed=2)"]
 LEVELS, LENGTH = 3, 4
@@ -73,7 +73,7 @@ def test_a_random_scan_is_a_function_of_its_seed_also_where_it_is_compiled():
     first, second = (scans.random((16, 16), seed=seed) for seed in (0, 1))
     assert (first != second).any()
     np.testing.assert_array_equal(scans.random((16, 16)), first)
-    np.testing.assert_array_equal(jit(lambda: jnp.arange(256)[scans.random((16, 16), seed=1)])(), second)
+    np.testing.assert_array_equal(jax.jit(lambda: jnp.arange(256)[scans.random((16, 16), seed=1)])(), second)
     far = np.abs(np.diff(np.stack(np.divmod(first, 16), 1), axis=0)).sum(1).mean()
     assert 9 < far < 12.5  # two cells anywhere in 16 x 16 are 2 (16 - 1/16)/3 = 10.6 apart
 
@@ -99,8 +99,8 @@ class Model:
     def __init__(self, scan):
         self.objective, self.order = build("next_token", SPEC, next_token__scan=scan), order_of(scan)
         self.params = random_params(self.objective.init, scale=1.0)
-        self._likelihood = jit(self.objective.likelihood)
-        self.logits = jit(self._logits)
+        self._likelihood = jax.jit(self.objective.likelihood)
+        self.logits = jax.jit(self._logits)
 
     def likelihood(self, images, params=None):
         batch = {"image": images.reshape(-1, *SPEC.shape), "id": np.arange(len(images), dtype=np.uint32)}
@@ -116,7 +116,7 @@ class Model:
     @functools.cache  # noqa: B019
     def sampler(self, **fields):
         objective = dataclasses.replace(self.objective, **fields)
-        return jit(lambda request: objective.sample(self.params, request, KEY))
+        return jax.jit(lambda request: objective.sample(self.params, request, KEY))
 
 
 @pytest.fixture(scope="module", params=SCANS)
@@ -191,7 +191,7 @@ def test_samples_have_the_likelihood_that_is_stated(model):
 
 def test_a_film_writes_in_the_order_of_the_scan(model):
     batch = {"image": WORLD[:40].reshape(-1, *SPEC.shape), "id": np.arange(40, dtype=np.uint32)}
-    film = jit(lambda batch: model.objective.film(model.params, batch, KEY))
+    film = jax.jit(lambda batch: model.objective.film(model.params, batch, KEY))
     frames = np.asarray(film(batch)["writing"]).reshape(LENGTH + 1, 40, LENGTH)
     whole = np.asarray(model.sampler()({"id": batch["id"]}).data).reshape(40, LENGTH)
     for count, frame in enumerate(frames):

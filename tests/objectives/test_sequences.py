@@ -11,7 +11,7 @@ import pytest
 from genjax.models import masks
 from genjax.objectives.sequences import sequence
 from genjax.types import DataSpec
-from tests.helpers import TOKENS, build, fresh_params, jit, make_batch, random_params
+from tests.helpers import TOKENS, build, fresh_params, make_batch, random_params
 
 LENGTH = 12
 SPEC = DataSpec("toy text", "tokens", (LENGTH,), 5, 0, 100, 10, unit="byte")
@@ -41,11 +41,11 @@ class Model:
     def __init__(self):
         self.objective = build("next_token", SPEC)
         self.params = random_params(self.objective.init, scale=1.0)
-        self.likelihood = jit(lambda batch: self.objective.likelihood(self.params, batch, KEY))
-        self.loss = jit(functools.partial(self.objective.loss, train=False))
-        self.gradient = jit(jax.grad(lambda params, batch: self.objective.loss(params, batch, KEY, train=False).loss))
+        self.likelihood = jax.jit(lambda batch: self.objective.likelihood(self.params, batch, KEY))
+        self.loss = jax.jit(functools.partial(self.objective.loss, train=False))
+        self.gradient = jax.jit(jax.grad(lambda params, batch: self.objective.loss(params, batch, KEY, train=False).loss))
 
-        self.alone = [np.asarray(nats, np.float64) for nats in jit(lambda: [self._alone(document) for document in DOCUMENTS])()]
+        self.alone = [np.asarray(nats, np.float64) for nats in jax.jit(lambda: [self._alone(document) for document in DOCUMENTS])()]
 
     def _alone(self, document):
         """-log p of every token of one document, by the network and the definition."""
@@ -143,5 +143,5 @@ def test_the_keys_of_text_at_their_defaults_change_nothing():
     params = random_params(objective.init)
     ones = np.ones(batch["tokens"].shape, np.int32)
     text = {"segment_ids": ones, "positions": np.cumsum(ones, axis=1) - 1, "loss_mask": ones.astype(np.float32), "num_units": ones.sum(axis=1)}
-    likelihood = jit(lambda batch: objective.likelihood(params, batch, KEY))
+    likelihood = jax.jit(lambda batch: objective.likelihood(params, batch, KEY))
     np.testing.assert_array_equal(likelihood(batch | text).nats, likelihood(batch).nats)

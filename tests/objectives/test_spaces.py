@@ -18,7 +18,7 @@ from genjax.objectives.spaces import Latents
 from genjax.training import ema, optimizer
 from genjax.training.state import TrainState, create, logical_axes
 from genjax.training.step import make_train_step
-from tests.helpers import IMAGES, assert_trees_equal, build, config, jit, make_batch, random_params
+from tests.helpers import IMAGES, assert_trees_equal, build, config, make_batch, random_params
 
 KEY = rng.stream(0, "likelihood")
 
@@ -74,7 +74,7 @@ def linear_gaussian(kind, rows, times, **q):
     x = np.random.default_rng(0).normal(scale=VARIANCE**0.5, size=(rows, 2, 1, 1)).astype(np.float32)
     exact = -norm.logpdf(x, scale=VARIANCE**0.5).sum(axis=(1, 2, 3))
     batch = {"image": x, "id": np.arange(rows, dtype=np.uint32), "weight": np.ones(rows, np.float32)}
-    found = jit(lambda batch: objective.likelihood(FIXED, batch, KEY))(batch)
+    found = jax.jit(lambda batch: objective.likelihood(FIXED, batch, KEY))(batch)
     np.testing.assert_allclose(sum(found.terms.values()), found.nats, rtol=1e-5, atol=1e-5)
     assert found.kind == "upper_bound"
     return found, np.asarray(found.nats, np.float64) - exact, space.autoencoder.excess
@@ -115,11 +115,12 @@ def latent():
     return objective, random_params(objective.init, scale=0.3)
 
 
+@pytest.mark.slow
 def test_everything_that_is_done_in_pixels_is_done_in_latents(latent):
     """But inpainting. The loss is in nats a dimension of the data, the likelihood in units of the data."""
     objective, params = latent
 
-    @jit
+    @jax.jit
     def everything(params):
         return (
             objective.loss(params, BATCH, KEY, train=True),
@@ -172,7 +173,7 @@ def test_few_step_objectives_work_in_latents_too(objective):
 def test_a_learned_curve_has_a_gradient_in_latents():
     objective = build("noise_prediction", IMAGES, **SMALL, noise_prediction__curve="learned")
     params = random_params(objective.init, scale=0.3)
-    gradient = jit(jax.grad(lambda p: objective.loss(p, BATCH, KEY, train=True).loss))(params)
+    gradient = jax.jit(jax.grad(lambda p: objective.loss(p, BATCH, KEY, train=True).loss))(params)
     assert all(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(gradient["curve"]))
     assert all(np.abs(leaf).max() == 0 for leaf in jax.tree.leaves(gradient["autoencoder"]))
 
@@ -184,7 +185,7 @@ def test_parameters_of_the_autoencoder_are_never_moved(latent):
     axes = logical_axes(objective)
     assert set(jax.tree.leaves(axes["autoencoder"])) == {"frozen"}
     adamw = optimizer.build(settings, axes, warmup=0, total=100)
-    step = jit(make_train_step(objective, adamw, seed=0, average=partial(ema.constant, decay=0.9)))
+    step = jax.jit(make_train_step(objective, adamw, seed=0, average=partial(ema.constant, decay=0.9)))
     state = TrainState(jnp.zeros((), jnp.int32), params, params, adamw.init(params))
     for _ in range(3):
         state, _ = step(state, BATCH)
@@ -207,11 +208,11 @@ def test_what_is_inherited_takes_the_place_of_what_init_makes_and_is_scaled_to_u
 
     inherited = objective.inherit(load, lambda count: {name: jnp.asarray(rows) for name, rows in make_batch(IMAGES, 70).items()})
     assert asked == [("some/run", jax.tree.map(jnp.shape, weights))]
-    mean, std = (np.asarray(v, np.float64) for v in jit(twin.posterior)(weights, make_batch(IMAGES, 70)["image"]))
+    mean, std = (np.asarray(v, np.float64) for v in jax.jit(twin.posterior)(weights, make_batch(IMAGES, 70)["image"]))
     np.testing.assert_allclose(inherited["autoencoder"]["shift"], mean.mean(axis=(0, 1, 2)), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(inherited["autoencoder"]["scale"] ** 2, mean.var(axis=(0, 1, 2)) + (std**2).mean(axis=(0, 1, 2)), rtol=1e-4)
 
-    state = jit(
+    state = jax.jit(
         lambda given: create(
             objective, optimizer.build(config("noise_prediction").optimizer, logical_axes(objective), warmup=0, total=9), 0, inherited=given
         )

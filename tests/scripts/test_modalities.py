@@ -10,8 +10,6 @@ from PIL import Image
 from genjax.evaluation.monitors import monitors
 from genjax.training.loop import train
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 SMALL = {"train.duration": "8 steps", "train.checkpoint_every": "8 steps", "train.sample_every": "8 steps"}
 FILMS = SMALL | {"data.source": "moving:shapes/frames=2", "noise_prediction.patch_size": "1,4,4", "evaluate.examples": 4, "sample.count": 6}
 POINTS = SMALL | {"data.source": "points:mixture", "evaluate.examples": 32, "sample.count": 64}
@@ -31,6 +29,7 @@ def points(toy_run, tmp_path_factory):
     return run
 
 
+@pytest.mark.slow
 def test_films_are_drawn_as_strips_and_as_a_gif(films, run_script):
     assert run_script("sample", f"--workdir={films.path}").code == 0
     with np.load(films.path / "samples" / "samples_step8.npz") as made:

@@ -9,8 +9,6 @@ import pytest
 
 from tests.conftest import TOY, ToyRun
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 SAID = {"a": "x", "b": "yy", "c": "z"}
 OVERRIDES = {
     "data.length": 16,
@@ -45,6 +43,7 @@ def trained(tmp_path_factory):
     return run
 
 
+@pytest.mark.slow
 def test_training_shows_held_out_prompts_with_their_answers(trained):
     sheet = (trained.path / "samples" / "samples_00000120.txt").read_text()
     assert [line for line in sheet.splitlines() if not line.startswith("----")] == [line for p, a in SAID.items() for line in (p, f"> {a}")]

@@ -9,8 +9,6 @@ from PIL import Image
 from genjax.data.shapes import scenes
 from tests.conftest import TOY, ToyRun
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 @pytest.fixture(scope="module")
 def picture(tmp_path_factory):

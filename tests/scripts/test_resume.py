@@ -16,10 +16,11 @@ LONG = {
 EXIT_CODES = {signal.SIGKILL: -signal.SIGKILL, signal.SIGTERM: 75}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("objective", "signals"),
     [
-        pytest.param("next_token", [signal.SIGKILL, signal.SIGTERM], marks=pytest.mark.slow),
+        ("next_token", [signal.SIGKILL, signal.SIGTERM]),
         ("noise_prediction", [signal.SIGKILL, signal.SIGTERM]),
     ],
 )

@@ -12,8 +12,6 @@ from PIL import Image
 from genjax.evaluation.monitors import monitors
 from genjax.training.loop import train
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 GENERATORS = ("next_token", "noise_prediction")
 
 
@@ -60,7 +58,7 @@ def test_samples(objective, trained, run_script):
     np.testing.assert_array_equal(picture[5:40:10, 5:40:10], np.round(made["image"][0, :, :, 0] * 255 / 4))
 
 
-@pytest.mark.parametrize("objective", GENERATORS)
+@pytest.mark.parametrize("objective", ["next_token", pytest.param("noise_prediction", marks=pytest.mark.slow)])
 def test_a_sample_depends_on_its_number_alone(objective, trained, run_script, start_script, tmp_path):
     """On the seed and the model too; not on how many are drawn, in which batches, or in which process."""
 
@@ -103,6 +101,7 @@ def test_one_class(trained, run_script, tmp_path):
     np.testing.assert_array_equal(arrays(tmp_path / "new" / "ones.npz")["label"], [1, 1, 1, 1])
 
 
+@pytest.mark.slow
 def test_guidance_costs_twice_and_changes_the_samples(trained, run_script, tmp_path):
     plain, guided = (
         run_script("sample", f"--workdir={trained['noise_prediction'].path}", f"--out={tmp_path / name}", f"--config.sample.guidance_scale={scale}")
@@ -113,7 +112,7 @@ def test_guidance_costs_twice_and_changes_the_samples(trained, run_script, tmp_p
     assert (arrays(tmp_path / "plain.npz")["image"] != arrays(tmp_path / "guided.npz")["image"]).any()
 
 
-@pytest.mark.parametrize("objective", GENERATORS)
+@pytest.mark.parametrize("objective", ["next_token", pytest.param("noise_prediction", marks=pytest.mark.slow)])
 def test_evaluation_is_what_the_training_measured(objective, trained, run_script, tmp_path):
     """The same examples, the same averaged parameters, the same draws: the same digits."""
     path = tmp_path / "copy"
@@ -192,6 +191,7 @@ def test_a_picture_of_ones_own(trained, run_script, tmp_path):
     np.testing.assert_array_equal(arrays(tmp_path / "edited.npz")["before"][0, ..., 0], levels)
 
 
+@pytest.mark.slow
 def test_the_way_between_two_images(trained, run_script, toy_data, tmp_path):
     flags = (f"--workdir={trained['noise_prediction'].path}", f"--out={tmp_path / 'way'}")
     assert run_script("sample", *flags, "--interpolate=3,7").code == 0
@@ -204,6 +204,7 @@ def test_the_way_between_two_images(trained, run_script, toy_data, tmp_path):
     assert "no way between images" in run_script("sample", f"--workdir={trained['next_token'].path}", "--interpolate=3,7").err
 
 
+@pytest.mark.slow
 def test_guides_are_other_runs(trained, run_script, tmp_path):
     """The run itself as its guide changes nothing; a classifier does, and is not told to a model that draws no noise."""
 
@@ -263,6 +264,7 @@ def test_what_a_classifier_cannot_do(script, flags, code, fragments, trained, ru
     assert all(fragment in ended.err for fragment in fragments)
 
 
+@pytest.mark.slow
 def test_a_model_without_a_likelihood_is_judged_by_its_samples(trained, toy_run, run_script, tmp_path):
     run = toy_run("mean_flow", tmp_path / "run", {"train.duration": "8 steps", "train.accumulation": 1})
     train(run.config, run.path, monitors)
@@ -322,6 +324,7 @@ def test_what_is_no_run(script, trained, toy_run, run_script, tmp_path):
         assert sentence in answer(code)
 
 
+@pytest.mark.slow
 def test_a_model_without_classes(toy_run, run_script, tmp_path):
     run = toy_run("next_token", tmp_path / "run", {"conditioning.label": False, "train.duration": 4})
     train(run.config, run.path, lambda run: [])
@@ -352,9 +355,8 @@ def test_a_damaged_checkpoint(trained, run_script, tmp_path):
     assert os.path.exists(path / "checkpoints" / "24"), "reading changes nothing"
 
 
-@pytest.mark.parametrize(
-    ("objective", "source"), [("next_token", "shapes_codes:s8"), pytest.param("noise_prediction", "shapes:s8", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("objective", "source"), [("next_token", "shapes_codes:s8"), ("noise_prediction", "shapes:s8")])
 def test_a_model_that_is_told_of_captions_draws_what_it_is_asked_for(objective, source, toy_run, run_script, tmp_path):
     """The picture, the oracle's verdict on it, and how often held-out prompts are followed; what is no caption is refused."""
     overrides = {

@@ -9,8 +9,6 @@ import pytest
 from genjax.errors import visible
 from tests.conftest import TOY, ToyRun
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 BOOK = "\x1b[31m is a line.\n" + "".join(f"{n} is a line; the next is {n + 1}.\n" for n in range(300))
 OVERRIDES = {
     "data.tokenizer": "char",
@@ -45,6 +43,7 @@ def test_training_shows_text_and_keeps_its_tokenizer(trained):
     assert any("bits_per_byte" in row for row in trained.rows)
 
 
+@pytest.mark.slow
 def test_a_prompt_is_continued_to_the_length_that_is_asked_for(trained, run_script, tmp_path):
     flags = (f"--workdir={trained.path}", f"--out={tmp_path / 'out'}", "--config.sample.count=2", "--config.sample.length=40")
     ended = run_script("sample", *flags, "--prompt=12 is a")

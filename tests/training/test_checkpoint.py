@@ -432,7 +432,8 @@ def shard(state: State) -> State:
 
 
 def use_devices(count: int) -> None:
-    os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={count}"  # read when jax is first used
+    # Read when jax is first used. Nothing else: compiled quickly, a program that copies bfloat16 changes the bits of its NaNs.
+    os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={count}"
     assert jax.device_count() == count
 
 

@@ -14,7 +14,7 @@ from genjax.training import optimizer
 from genjax.training.optimizer import DECAYS, schedule
 from genjax.training.parallel import RULES, Parallel
 from genjax.training.state import create, logical_axes
-from tests.helpers import IMAGES, TOKENS, build, config, fresh_params, jit, make_batch, random_params
+from tests.helpers import IMAGES, TOKENS, build, config, fresh_params, make_batch, random_params
 
 NAMES = {"next_token": TOKENS, "noise_prediction": IMAGES}
 
@@ -30,7 +30,7 @@ def decay(transform, params):
         updates, _ = transform.update(jax.tree.map(jnp.zeros_like, params), transform.init(params), params)
         return optax.apply_updates(params, updates)
 
-    return jit(step)(params)
+    return jax.jit(step)(params)
 
 
 @pytest.mark.parametrize("conditional", [True, False], ids=["classes", "no classes"])
@@ -128,7 +128,7 @@ def test_updates_are_adamw_written_out(clip):
     twin = {"kernel": random.normal(size=(3, 2)), "scale": random.normal(size=4)}
     params = {name: jnp.asarray(value, jnp.float32) for name, value in twin.items()}
     first, second = ({name: np.zeros_like(value) for name, value in twin.items()} for _ in range(2))
-    state, update = transform.init(params), jit(transform.update)
+    state, update = transform.init(params), jax.jit(transform.update)
     for step in range(6):
         gradient = {name: random.normal(size=value.shape) * (3.0 if step % 2 else 0.1) for name, value in twin.items()}
         updates, state = update({name: jnp.asarray(g, jnp.float32) for name, g in gradient.items()}, state, params)
@@ -166,7 +166,7 @@ def gradients(seed: int = 0) -> dict[str, np.ndarray]:
 def updates_of(transform, many):
     """The updates of several gradients in a row, without weight decay."""
 
-    @jit
+    @jax.jit
     def run(many):
         state, out = transform.init(many[0]), []
         for gradient in many:
@@ -305,7 +305,7 @@ def change(width: int, base_width: int | None) -> np.ndarray:
         (after, _), _ = jax.lax.scan(step, (params, transform.init(params)), None, length=3)
         return [jnp.sqrt(jnp.mean(jnp.square(b - a))) for a, b in zip(outputs(params), outputs(after), strict=True)]
 
-    return np.array(jit(run)(fresh_params(objective)))
+    return np.array(jax.jit(run)(fresh_params(objective)))
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Devices. Oracle: one device. Run as a program, this file trains on eight fake devices in every way and prints what came out as JSON."""
 
 import dataclasses
+import functools
 import json
 import os
 import subprocess
@@ -19,7 +20,8 @@ from genjax.errors import UsageError
 from genjax.training.parallel import RULES, Parallel
 from genjax.training.setup import Run
 from genjax.training.state import TrainState
-from tests.helpers import IMAGES, TOKENS, build, config, make_batch, make_source, quick_options, random_params
+from tests import compiling
+from tests.helpers import IMAGES, TOKENS, build, config, make_batch, make_source, random_params
 
 UNET = {"noise_prediction__network": "unet", "unet__channels": 8, "unet__multipliers": "(1, 2)"}
 ARMS = {  # objective, data, settings
@@ -105,12 +107,10 @@ def save(file: Path, tree: Any) -> None:
     np.savez(file, **{jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)})
 
 
-def report(folder: Path) -> dict:
+def report(folder: Path, arm: str) -> dict:
     """Trains in every layout; leaves go to an npz each, the rest to a dictionary."""
     told: dict[str, Any] = {"devices": jax.device_count()}
-    for layout in ("one device", "mesh"):
-        save(folder / f"fresh {layout}.npz", make_run("next_token", layout).create_state())
-    for arm, layout in PAIRS:
+    for layout in (layout for each, layout in PAIRS if each == arm):
         run = make_run(arm, layout)
         state, metrics, compiled = train(run)
         save(folder / f"{arm} {layout}.npz", (state, metrics))
@@ -119,7 +119,11 @@ def report(folder: Path) -> dict:
             kernel, moment = (tree["trunk"]["blocks"]["mlp"]["gate"]["kernel"] for tree in (state.params, moments(state)))  # layers, embed, mlp
             shards = [kernel.addressable_shards[0].data.shape, moment.addressable_shards[0].data.shape]
             told[f"{arm} {layout}"] |= {"kernel": kernel.shape, "shards": shards, "count": len(kernel.addressable_shards)}
-    return told | {"drift": drift(make_run("next_token", "mesh"))}
+    if arm == "next_token":
+        for layout in ("one device", "mesh"):
+            save(folder / f"fresh {layout}.npz", make_run(arm, layout).create_state())
+        told["drift"] = drift(make_run(arm, "mesh"))
+    return told
 
 
 def drift(run: Run) -> list[list[str]]:
@@ -140,26 +144,35 @@ def flip_the_last_copy(x: jax.Array) -> jax.Array:
 
 @pytest.fixture(scope="module")
 def eight(tmp_path_factory):
-    """What this file prints as a program, and the folder of the trained states."""
-    folder = tmp_path_factory.mktemp("eight")
-    flags = " ".join(f"--{name}={value}" for name, value in {"xla_force_host_platform_device_count": 8, **quick_options()}.items())
-    quick = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}  # as the fixture quick_compilation has it
-    environment = os.environ | quick | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(Path(__file__).parents[2])}
-    done = subprocess.run([sys.executable, __file__, folder], env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-4000:]
-    return json.loads(done.stdout.splitlines()[-1]), folder
+    """What this file prints as a program about an arm, and the folder of the trained states: eight("next_token")."""
+    environment = os.environ | {"XLA_FLAGS": compiling.devices(8), "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(Path(__file__).parents[2])}
+
+    @functools.cache
+    def get(arm: str) -> tuple[dict[str, Any], Path]:
+        folder = tmp_path_factory.mktemp("eight")
+        done = subprocess.run([sys.executable, __file__, folder, arm], env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-4000:]
+        return json.loads(done.stdout.splitlines()[-1]), folder
+
+    return get
 
 
-@pytest.mark.parametrize(("arm", "layout"), [pair for pair in PAIRS if pair[1] != "one device"])
+def pairs(*layouts: str) -> list[Any]:
+    """Arms and layouts; what is not next_token is slow."""
+    return [pytest.param(*pair, marks=[pytest.mark.slow] * (pair[0] != "next_token")) for pair in PAIRS if pair[1] in layouts]
+
+
+@pytest.mark.parametrize(("arm", "layout"), pairs("jit", "pmap", "mesh"))
 def test_eight_devices_train_as_one(arm, layout, eight):
     """Six steps of AdamW with dropout, hidden labels, uneven weights and micro-batches: parameters, average, moments, metrics."""
-    told, folder = eight
+    told, folder = eight(arm)
     assert told["devices"] == 8
     assert_close(folder / f"{arm} {layout}.npz", folder / f"{arm} one device.npz", tolerance=2e-5)
 
 
 def test_a_fresh_state_does_not_depend_on_where_it_lies(eight):
-    assert_close(eight[1] / "fresh mesh.npz", eight[1] / "fresh one device.npz", tolerance=1e-6)
+    _, folder = eight("next_token")
+    assert_close(folder / "fresh mesh.npz", folder / "fresh one device.npz", tolerance=1e-6)
 
 
 def assert_close(got: Path, expected: Path, tolerance: float) -> None:
@@ -170,16 +183,16 @@ def assert_close(got: Path, expected: Path, tolerance: float) -> None:
         np.testing.assert_allclose(got[leaf], expected[leaf], rtol=0, atol=tolerance * np.abs(expected[leaf]).max(), err_msg=leaf)
 
 
-@pytest.mark.parametrize(("arm", "layout"), PAIRS)
+@pytest.mark.parametrize(("arm", "layout"), pairs(*LAYOUTS))
 def test_a_step_is_compiled_once(arm, layout, eight):
     """The state that comes out of a step is one that the next step was compiled for."""
-    first, *later = eight[0][f"{arm} {layout}"]["compiled"]
+    first, *later = eight(arm)[0][f"{arm} {layout}"]["compiled"]
     assert first > 0
     assert later == [0] * (DISPATCHES - 1)
 
 
 def test_a_mesh_splits_parameters_and_what_the_optimizer_keeps_for_them(eight):
-    mesh, rows = (eight[0][f"next_token {layout}"] for layout in ("mesh", "jit"))
+    mesh, rows = (eight("next_token")[0][f"next_token {layout}"] for layout in ("mesh", "jit"))
     layers, embed, mlp = mesh["kernel"]
     assert mesh["shards"] == [[layers, embed // 2, mlp // 2]] * 2
     assert mesh["count"] == 8
@@ -187,9 +200,10 @@ def test_a_mesh_splits_parameters_and_what_the_optimizer_keeps_for_them(eight):
 
 
 def test_one_flipped_bit_on_one_device_is_found(eight):
-    sound, flipped = eight[0]["drift"]
+    told, folder = eight("next_token")
+    sound, flipped = told["drift"]
     assert sound == []
-    params = {name for name in np.load(eight[1] / "fresh mesh.npz").files if name.startswith(".params")}
+    params = {name for name in np.load(folder / "fresh mesh.npz").files if name.startswith(".params")}
     assert len(flipped) == 1 + len(params), "each parameter and the step, and nothing else"
     assert {name.split("/")[0] for name in flipped} == {"step", "params"}
 
@@ -271,4 +285,4 @@ def test_put_and_gather_give_back_what_was_put():
 
 if __name__ == "__main__":
     listen()
-    print(json.dumps(report(Path(sys.argv[1]))))
+    print(json.dumps(report(Path(sys.argv[1]), sys.argv[2])))

@@ -101,6 +101,7 @@ def test_utilisation_is_operations_over_what_the_devices_could_do(monkeypatch):
     assert planning.utilisation(run, 0, 0.0) is None
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_is_answered_with_what_would(monkeypatch):
     tiny = planning.Hardware("", {"float32": 1e12}, 30e6, 1e12, 1e12)
     monkeypatch.setitem(planning.HARDWARE, "tiny", tiny)

@@ -80,6 +80,7 @@ def test_a_stored_average_is_made_of_itself_alone(index, width, trained):
     assert_trees_close(reconstruct(trained[0], width).params, state_of(trained[0]).tracked[index], rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_cut_off_has_the_snapshots_of_one_that_is_not(trained, tmp_path):
     whole, state = trained
     cut = whole._replace(path=tmp_path / "cut")

@@ -13,7 +13,7 @@ from genjax.training import ema, optimizer
 from genjax.training.state import TrainState, logical_axes
 from genjax.training.step import make_train_step, microbatched, several
 from genjax.types import DataSpec, LossSums
-from tests.helpers import IMAGES, TOKENS, assert_trees_close, assert_trees_equal, build, config, jit, make_batch, random_params
+from tests.helpers import IMAGES, TOKENS, assert_trees_close, assert_trees_equal, build, config, make_batch, random_params
 
 ROWS, SEED, RATE = 12, 3, 0.1
 WEIGHT = np.array([1, 1, 0.5, 0, 2, 0, 0, 1, 3, 0.25, 0, 1], np.float32)  # the thirds of a batch weigh differently
@@ -39,7 +39,7 @@ class Training:
 
     @functools.cache  # noqa: B019
     def step(self, accumulation: int):
-        return jit(make_train_step(self.objective, self.transform, seed=SEED, accumulation=accumulation, average=AVERAGE))
+        return jax.jit(make_train_step(self.objective, self.transform, seed=SEED, accumulation=accumulation, average=AVERAGE))
 
     def run(self, accumulation: int, batch=None, step: int = 7):
         return self.step(accumulation)(state_of(self.params, self.transform, step), self.batch if batch is None else batch)
@@ -52,7 +52,7 @@ class Training:
             sums = self.objective.loss(params, batch, rng.stream(SEED, "train", step), train=True)
             return sums.loss / sums.weight
 
-        value, gradient = jit(jax.value_and_grad(loss))(self.params, self.batch, 7)
+        value, gradient = jax.jit(jax.value_and_grad(loss))(self.params, self.batch, 7)
         return value, gradient, jax.tree.map(lambda p, g: p - RATE * g, self.params, gradient)
 
 
@@ -61,7 +61,7 @@ def training(request):
     return Training(request.param)
 
 
-@pytest.mark.parametrize("accumulation", [1, 3])
+@pytest.mark.parametrize("accumulation", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_an_update_is_the_gradient_of_the_full_batch_however_it_is_cut(accumulation, training):
     """Dropout, hidden labels and noise go with the row, so that micro-batches of uneven weight add up exactly."""
     loss, gradient, params = training.expected
@@ -81,11 +81,13 @@ def test_rows_with_uneven_numbers_of_supervised_tokens_add_up_however_the_batch_
     batch = make_batch(spec, len(mask)) | {"loss_mask": mask, "num_units": supervised.astype(np.float32)}
     objective, transform = build("next_token", spec), optax.sgd(RATE)
     params = jax.tree.map(jnp.asarray, random_params(objective.init))
-    nats = np.asarray(jit(objective.likelihood)(params, batch, jax.random.key(0)).nats)
+    nats = np.asarray(jax.jit(objective.likelihood)(params, batch, jax.random.key(0)).nats)
     loss = nats.sum() / supervised.sum()
 
     def run(accumulation):
-        return jit(make_train_step(objective, transform, seed=SEED, accumulation=accumulation, average=AVERAGE))(state_of(params, transform), batch)
+        return jax.jit(make_train_step(objective, transform, seed=SEED, accumulation=accumulation, average=AVERAGE))(
+            state_of(params, transform), batch
+        )
 
     state, metrics = run(1)
     update = lambda after: jax.tree.map(lambda new, old: (new - old) / RATE, after.params, params)
@@ -136,7 +138,7 @@ def test_several_steps_in_one_dispatch_are_single_steps():
     settings, objective = config("next_token", model__dropout=0.3), build("next_token", TOKENS, model__dropout=0.3)
     transform = optimizer.build(settings.optimizer, logical_axes(objective), warmup=2, total=20)
     step = make_train_step(objective, transform, seed=SEED, average=AVERAGE)
-    together, single = jit(several(step)), jit(several(step))
+    together, single = jax.jit(several(step)), jax.jit(several(step))
     batches = [make_batch(TOKENS, ROWS, seed=i, first=ROWS * i) for i in range(4)]
     stack = lambda batches: {name: np.stack([batch[name] for batch in batches]) for name in batches[0]}
 
@@ -203,13 +205,13 @@ def moved(rule: str, way: str):
     settings = config("next_token", optimizer__name=rule, optimizer__learning_rate=0.01, optimizer__schedule="constant").optimizer
     transform = optimizer.build(settings, logical_axes(objective), warmup=0, total=9)
     params = jax.tree.map(jnp.asarray, random_params(objective.init))
-    step, state = jit(several(make_train_step(objective, transform, seed=SEED, average=AVERAGE))), state_of(params, transform)
+    step, state = jax.jit(several(make_train_step(objective, transform, seed=SEED, average=AVERAGE))), state_of(params, transform)
     batches = jax.tree.map(lambda x: np.stack([x, x]), make_batch(TOKENS, ROWS))
     return jax.tree.map(lambda a, b: a - b, step(state, batches)[0].params, params)
 
 
 @pytest.mark.parametrize("rule", ["adamw", pytest.param("muon", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("way", ["scan", "remat", "chunk"])
+@pytest.mark.parametrize("way", [pytest.param("scan", marks=pytest.mark.slow), "remat", pytest.param("chunk", marks=pytest.mark.slow)])
 def test_an_update_does_not_depend_on_how_the_step_is_compiled(way, rule):
     """Layers in a loop, activations recomputed, logits in chunks. Adam divides a gradient by its size: where that is nothing but rounding, so is
     the update, and at most one entry in a hundred may differ.

@@ -11,7 +11,6 @@ import pytest
 
 from genjax.data.shapes import bayes, scenes
 from genjax.data.shapes.scenes import TIERS, Scenes, Tier
-from tests.helpers import jit
 
 S8, S16 = TIERS["s8"], TIERS["s16"]
 
@@ -25,7 +24,7 @@ def float64():
 @functools.cache
 def compiled(name, tier):
     """A function of `bayes` for a tier."""
-    return jit(functools.partial(getattr(bayes, name), tier))
+    return jax.jit(functools.partial(getattr(bayes, name), tier))
 
 
 def clean(tier, drawn):
@@ -89,7 +88,7 @@ def test_the_gradient_of_the_evidence_is_the_posterior():
 def test_the_density_gives_the_denoiser_by_tweedies_formula(name):
     tier, logsnr = TIERS[name], 0.5
     y, at = noisy(tier, scenes.sample(tier, 3), logsnr), jnp.full(3, logsnr)
-    score = jit(jax.grad(lambda y: jnp.sum(bayes.log_density(tier, y, at))))(jnp.asarray(y))
+    score = jax.jit(jax.grad(lambda y: jnp.sum(bayes.log_density(tier, y, at))))(jnp.asarray(y))
     np.testing.assert_allclose(compiled("denoise", tier)(y, at), y + np.exp(-logsnr) * score, atol=1e-9)
 
 
@@ -179,7 +178,7 @@ def test_any_order_of_revealing_gives_the_same_bits():
     codes = scenes.codes(S16, drawn).astype(np.int32)
     place = jnp.asarray(np.random.default_rng(0).random((4, 64)).argsort(axis=1).argsort(axis=1))
 
-    @jit
+    @jax.jit
     def revealed(step):
         known = (place < step).reshape(4, 8, 8)
         own = jnp.take_along_axis(bayes.marginals(S16, codes, known), codes[..., None], axis=-1)[..., 0].reshape(4, 64)

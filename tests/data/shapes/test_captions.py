@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from functools import partial
 
+import jax
 import numpy as np
 import pytest
 
@@ -12,7 +13,6 @@ from genjax.data.shapes.captions import Speaker
 from genjax.data.shapes.language import ANYTHING, EX, LENGTH, NG, PAD, TYPES, parse, to_text
 from genjax.data.shapes.scenes import TIERS, Scenes
 from genjax.errors import UsageError
-from tests.helpers import jit
 
 S8, S16, S24 = TIERS["s8"], TIERS["s16"], TIERS["s24"]
 
@@ -96,7 +96,7 @@ def test_meaning_is_the_same_on_the_device():
     texts = [to_text(row) for row in Speaker(S16).draw(drawn, states(40))]
     said = [parse(texts[(i + i % 2) % 40]) for i in range(40)]  # every other caption is another scene's
     expected = captions.follows(S16, captions.ask(said), seen)
-    np.testing.assert_array_equal(jit(partial(captions.follows, S16))(captions.ask(said), seen), expected)
+    np.testing.assert_array_equal(jax.jit(partial(captions.follows, S16))(captions.ask(said), seen), expected)
     assert expected[::2].all() and not expected.all()
 
 

@@ -8,14 +8,13 @@ import pytest
 
 from genjax.data.shapes import oracle, scenes
 from genjax.data.shapes.scenes import TIERS, Scenes
-from tests.helpers import jit
 
 S16 = TIERS["s16"]
 
 
 @functools.cache
 def reader(tier):
-    return jit(functools.partial(oracle.read, tier))
+    return jax.jit(functools.partial(oracle.read, tier))
 
 
 def look(tier, images, batch=500):

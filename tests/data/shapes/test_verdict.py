@@ -1,14 +1,14 @@
 """Errors have the name that a person would give them."""
 
+import jax
 import numpy as np
 import pytest
 
 from genjax.data.shapes import captions, language, oracle, scenes, verdict
 from genjax.data.shapes.scenes import COLOUR_NAMES, SHAPE_NAMES, TIERS, Scenes
-from tests.helpers import jit
 
 S16 = TIERS["s16"]
-look = jit(lambda asked, image: verdict.judge(S16, asked, oracle.read(S16, image)))
+look = jax.jit(lambda asked, image: verdict.judge(S16, asked, oracle.read(S16, image)))
 
 
 def cell(text):
