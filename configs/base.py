@@ -50,8 +50,9 @@ FIELDS = {
         "label": field(True, "condition on the class of an example, where the data has classes"),
         "text": field(
             "none",
-            "condition on the caption of an example, where the data has captions: as positions before those of the data, or as the mean of its words",
-            choices=("none", "tokens", "pooled"),
+            "condition on the caption of an example, where the data has captions: as positions before those of the data, by cross-attention of every "
+            "block, or by the mean of its words",
+            choices=("none", "tokens", "cross", "pooled"),
         ),
         "drop_rate": field(
             0.1, "how often class and caption are hidden in training, so that guidance has a model without them", at_least=0.0, at_most=1.0

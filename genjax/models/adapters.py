@@ -78,6 +78,13 @@ class PatchOut(nn.Module):
         return Dense((self.size,), ("embed", "patch"), use_bias=True, kernel_init=nn.initializers.zeros, name="patch")(x.astype(jnp.float32))
 
 
+def sinusoids(places: Array, width: int) -> Array:
+    """Fixed vectors float32 [..., width] that tell integer places, of periods from 2 pi to 1000 times as long (arXiv:1706.03762)."""
+    angles = places[..., None] * 1000.0 ** -jnp.linspace(0, 1, width // 2)
+    waves = jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
+    return jnp.pad(waves, ((0, 0),) * places.ndim + ((0, width % 2),))
+
+
 class NoiseLevelEmbed(nn.Module):
     """log-SNR [B], or several levels of a row [B, L], -> [B, width] through sinusoids and a small MLP, in float32.
 

@@ -1,17 +1,23 @@
-"""Words that describe a row, and the two ways in which a network is told of them.
+"""Words that describe a row, and the three ways in which a network is told of them.
 
 tokens: every word is a position of its own before those of the data, which see it; their coordinates end where the data's begin. What the words
-see of each other is the objective's choice. pooled: the mean of the words' vectors modulates every block, as a class does: no order is left.
+see of each other is the objective's choice. cross: every block attends to the words besides (cross-attention, equation 3 of `models.trunk`), as they
+come from the table, with sinusoids of their places added. pooled: the mean of the words' vectors modulates every block, as a class does: no order
+is left.
 
-A caption that is all padding is none at all: no position is seen, and the mean is zero.
+A caption that is all padding is none at all: no position is seen, and the mean is zero. What is attended to begins with a vector that says nothing,
+so that there is something to see then.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
 
 from genjax.models import adapters, masks
+from genjax.models.trunk import Context
 from genjax.types import Array
 
 
@@ -21,28 +27,42 @@ class Captions(nn.Module):
     Attributes:
       words: how many there are, with the padding.
       width: of the trunk.
-      pooled: one vector, or else a prefix of positions.
+      way: how the network is told.
       causal: a word of the prefix sees those before it, or else all.
     """
 
     words: int
     width: int
-    pooled: bool
+    way: Literal["tokens", "cross", "pooled"]
     causal: bool
 
     def setup(self) -> None:
         self.embed = adapters.Embed(self.words, self.width)
 
-    def vector(self, caption: Array | None) -> Array:
-        """The mean of the words [B, width], zero without any."""
+    def vector(self, caption: Array | None) -> Array | float:
+        """The mean of the words [B, width], zero without any, and where they are not pooled."""
+        if self.way != "pooled":
+            return 0.0
         assert caption is not None, "a model with captions needs one for every row"
         said = (caption != 0)[..., None]
         return jnp.sum(jnp.where(said, self.embed(caption), 0.0), axis=1) / jnp.maximum(jnp.sum(said, axis=1), 1)
 
+    def context(self, caption: Array | None) -> Context | None:
+        """What is attended to, [B, 1 + S, width] and its ids; None where the words are not told so."""
+        if self.way != "cross":
+            return None
+        assert caption is not None, "a model with captions needs one for every row"
+        begun = jnp.pad(caption, ((0, 0), (1, 0)))  # the padding's own vector says nothing
+        places = jnp.broadcast_to(jnp.arange(begun.shape[1]), begun.shape)
+        seen = ((begun != 0) | (places == 0)).astype(jnp.int32)
+        return Context(self.embed(begun) + adapters.sinusoids(places, self.width), masks.AttentionIds(jnp.zeros_like(seen), seen, places))
+
     def length(self, caption: Array | None) -> int:
         """Positions of the prefix."""
+        if self.way != "tokens":
+            return 0
         assert caption is not None, "a model with captions needs one for every row"
-        return 0 if self.pooled else caption.shape[1]
+        return caption.shape[1]
 
     def positions(self, caption: Array | None, axes: int) -> tuple[Array, Array, masks.AttentionIds]:
         """The prefix: vectors [B, S, width], coordinates int32 [B, S, axes], ids."""

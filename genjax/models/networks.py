@@ -106,15 +106,22 @@ class TokenNetwork(nn.Module):
         if self.captions is None:
             return self.trunk(x, coordinates, ids, cond, dropout_keys, cache, context)
         x, coordinates, ids = self.captions.put_before(caption, x, coordinates, ids, cached=cache is not None)
+        context = self.captions.context(caption) if cache is None else None  # a cache remembers it
         x, cache = self.trunk(x, coordinates, ids, cond, dropout_keys, cache, context)
         return x[:, -tokens.shape[1] :], cache
 
     def read(self, label: Array | None, caption: Array | None, cache: Cache) -> Cache:
-        """The cache with the prefix that a caption is, if it is one: what comes before the first call with a cache."""
-        if self.captions is None or not self.captions.length(caption):
+        """The cache with what a caption puts into it: the prefix or the context that it is. This comes before the first call with a cache."""
+        if self.captions is None:
             return cache
         x, coordinates, ids = self.captions.positions(caption, len(self.grid))
-        _, written = self.trunk(x, coordinates, ids, self._cond(label, caption), None, cache)
+        context = self.captions.context(caption)
+        if not self.captions.length(caption):
+            if context is None:
+                return cache
+            # One position of padding, which is not written: the context is.
+            x, coordinates, ids = x[:, :1], coordinates[:, :1], jax.tree.map(lambda of: jnp.zeros_like(of[:, :1]), ids)
+        _, written = self.trunk(x, coordinates, ids, self._cond(label, caption), None, cache, context)
         assert written is not None, "with a cache, the trunk returns it"
         return written
 
@@ -126,11 +133,11 @@ class TokenNetwork(nn.Module):
 
     def _cond(self, label: Array | None, caption: Array | None) -> Array | None:
         """The vector [B, width] that modulates the trunk, if any."""
-        vectors = []
+        vectors: list[Array | float] = []
         if self.label is not None:
             assert label is not None, "a model with classes needs a label for every row"
             vectors.append(self.label(label))
-        if self.captions is not None and self.captions.pooled:
+        if self.captions is not None and self.captions.way == "pooled":
             vectors.append(self.captions.vector(caption))
         return jax.nn.silu(sum(vectors)) if vectors else None
 
@@ -179,12 +186,11 @@ class PatchNetwork(nn.Module):
         if self.num_classes:
             assert label is not None, "a model with classes needs a label for every row"
             cond = cond + adapters.Embed(self.num_classes + 1, width, axis="class", name="label")(label)
-        ids = masks.bidirectional(*patches.shape[:2])
+        ids, context = masks.bidirectional(*patches.shape[:2]), None
         if self.captions is not None:
-            if self.captions.pooled:
-                cond = cond + self.captions.vector(caption)
+            cond, context = cond + self.captions.vector(caption), self.captions.context(caption)
             h, coordinates, ids = self.captions.put_before(caption, h, coordinates, ids)
-        h, _ = self.trunk(h, coordinates, ids, jax.nn.silu(cond), dropout_keys)
+        h, _ = self.trunk(h, coordinates, ids, jax.nn.silu(cond), dropout_keys, context=context)
         out = adapters.PatchOut(patches.shape[-1], name="head")(h[:, -patches.shape[1] :])
         return adapters.unpatchify(out, self.patch_size, self.shape)
 

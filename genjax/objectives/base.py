@@ -92,7 +92,7 @@ def classes_from(config: Any, spec: DataSpec) -> int:
     return classes
 
 
-NO_TEXT, POOLED = "none", "pooled"
+NO_TEXT, TOKENS = "none", "tokens"
 
 
 def captions_from(config: Any, spec: DataSpec, *, causal: bool) -> Captions | None:
@@ -105,10 +105,10 @@ def captions_from(config: Any, spec: DataSpec, *, causal: bool) -> Captions | No
         return None
     require(spec.words > 0, f"conditioning.text={text}, but {spec.name} has no captions: set it to {NO_TEXT}")
     require(
-        text == POOLED or config.model.positions == "rotary", f"conditioning.text={text}: words have no learned positions; set model.positions=rotary"
+        text != TOKENS or config.model.positions == "rotary", f"conditioning.text={text}: words have no learned positions; set model.positions=rotary"
     )
-    require(text == POOLED or config.model.window is None, f"model.window hides a prefix from what is far from it: set it to None, or text={POOLED}")
-    return Captions(spec.words, config.model.width, text == POOLED, causal, parent=None)
+    require(text != TOKENS or config.model.window is None, "model.window hides a prefix from what is far from it: set it to None, or text=cross")
+    return Captions(spec.words, config.model.width, text, causal, parent=None)
 
 
 def refuse_captions(config: Any) -> None:

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 
 from genjax import rng
 from genjax.config import altered, require
-from genjax.objectives.base import NO_TEXT
+from genjax.objectives.base import NO_TEXT, TOKENS
 from genjax.objectives.next_token import NextToken
 from genjax.objectives.noise_prediction import NoisePrediction
 from genjax.types import Array, Batch, DataSpec, Key, Likelihood, LossSums, Params, Samples, Work
@@ -104,7 +104,7 @@ class Hybrid:
     def work(self) -> Work:
         """Of both passes through the trunk: the words alone, and the picture behind its caption."""
         words, patches, length = self.words.work(), self.picture.work(), self.words.spec.num_dims
-        prefix = 0 if self._pooled else length
+        prefix = length if self._prefix else 0
         positions = words.positions + prefix + patches.positions
         seen = 2 * words.positions**2 * words.visible if prefix else words.positions**2 * words.visible
         seen += patches.positions * (prefix + patches.positions)
@@ -120,9 +120,10 @@ class Hybrid:
         return {"trunk": params["trunk"], **params["picture"], "captions": {"embed": {"table": table}}}
 
     @property
-    def _pooled(self) -> bool:
+    def _prefix(self) -> bool:
+        """Whether a picture has its caption as positions before it."""
         network: Any = self.picture.network
-        return network.captions.pooled
+        return network.captions.way == TOKENS
 
 
 def sentences(batch: Batch) -> Batch:

@@ -56,6 +56,7 @@ def test_what_cannot_be_read_shows_nothing_and_is_counted():
         assert row.shown.value == 0 and row.efficacy == 1
 
 
+@pytest.mark.slow
 def test_who_draws_nothing_obeys():
     table = negation.measure(Painter(lambda count: scenes.Scenes(np.zeros(count, int), np.zeros((count, 4), int))), {}, 200)
     assert all(row.shown.value == 0 and row.efficacy == 1 for row in table.values())

@@ -260,6 +260,7 @@ def test_a_row_does_not_see_its_neighbours(first_row):
         assert not np.any(gradient[1:])
 
 
+@pytest.mark.slow
 def test_every_pixel_depends_on_every_pixel():
     """Through the attention and the statistics of the norms; the convolutions alone do not reach so far."""
     shape = (16, 16, 1)
@@ -298,6 +299,7 @@ def test_without_classes_no_label_is_needed_and_none_is_looked_at():
         jax.eval_shape(lambda: make().apply({"params": random()}, X, LOGSNR, None))
 
 
+@pytest.mark.slow
 def test_masked_text_is_not_there(first_row):
     """Its gradient is exactly zero, its content changes nothing, and a row with no text left is a row without text."""
     gradient = first_row[2][0]

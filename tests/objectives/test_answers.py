@@ -25,7 +25,8 @@ REQUEST = {
 }
 
 
-@pytest.mark.parametrize("attention", [pytest.param("causal", marks=pytest.mark.slow), "prefix"])
+@pytest.mark.slow
+@pytest.mark.parametrize("attention", ["causal", "prefix"])
 def test_next_token_answers_rows_as_it_completes_their_prompts(attention):
     objective = build("next_token", SPEC, next_token__attention=attention)
     params = random_params(objective.init)

@@ -57,6 +57,7 @@ def test_guidance_of_zero_is_the_negative_class_in_noise_prediction(strong):
     assert_zero_is_the_negative_class(negative, *strong, IMAGES.num_classes)
 
 
+@pytest.mark.slow
 def test_guidance_of_zero_is_the_negative_class_in_next_token():
     negative, plain = build("next_token", TOKENS, sample__guidance_scale=0.0, sample__negative_label=1), build("next_token", TOKENS)
     assert_zero_is_the_negative_class(negative, plain, random_params(plain.init, scale=1.0), TOKENS.num_classes)

@@ -56,6 +56,7 @@ def test_the_curve_has_the_gradient_of_the_mean_square_of_the_loss(learned):
     np.testing.assert_allclose(gradient["curve"]["line"][0] / (4 * IMAGES.num_dims), expected, rtol=0.02)
 
 
+@pytest.mark.slow
 def test_learning_the_curve_lowers_the_variance_and_keeps_the_value():
     """A network that says 0 for edm on data of a known size has an error that changes with log-SNR; the curve is trained by itself."""
     objective = build("noise_prediction", IMAGES, noise_prediction__curve="learned", noise_prediction__prediction="edm")

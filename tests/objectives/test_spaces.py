@@ -178,6 +178,7 @@ def test_a_learned_curve_has_a_gradient_in_latents():
     assert all(np.abs(leaf).max() == 0 for leaf in jax.tree.leaves(gradient["autoencoder"]))
 
 
+@pytest.mark.slow
 def test_parameters_of_the_autoencoder_are_never_moved(latent):
     """Not by gradients, not by decay, not by averaging: bit by bit after steps, while all else moves."""
     objective, params = latent

@@ -38,6 +38,7 @@ def test_films_are_drawn_as_strips_and_as_a_gif(films, run_script):
         assert gif.n_frames == 2
 
 
+@pytest.mark.slow
 def test_the_next_frames_are_drawn_after_the_first(films, run_script, tmp_path):
     ended = run_script("sample", f"--workdir={films.path}", "--image=held_out", "--redraw=1,2", f"--out={tmp_path / 'next'}")
     assert (ended.code, ended.err) == (0, "")

@@ -239,6 +239,7 @@ def test_a_second_signal_ends_the_process_at_once():
 # ---- numbers that are not finite -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_no_poisoned_state_is_saved(trained, toy_run, tmp_path, monkeypatch):
     """From step 9 on the gradient is not a number, though the loss is; a step is saved after every four."""
     run = toy_run("next_token", tmp_path / "run", {"train.checkpoint_every": "4 steps"})

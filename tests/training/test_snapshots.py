@@ -118,6 +118,7 @@ def test_weights_that_cannot_be_are_refused(weights, step, error, sentence, trai
         load(trained[0].path, {}, weights=weights, step=step)
 
 
+@pytest.mark.slow
 def test_a_run_without_snapshots_says_so(trained, toy_run, tmp_path):
     run = toy_run("next_token", tmp_path / "run", OVERRIDES | {"optimizer.tracked": "none", "train.duration": "8 steps"})
     train(run.config, run.path, no_monitors)

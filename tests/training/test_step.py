@@ -210,8 +210,9 @@ def moved(rule: str, way: str):
     return jax.tree.map(lambda a, b: a - b, step(state, batches)[0].params, params)
 
 
-@pytest.mark.parametrize("rule", ["adamw", pytest.param("muon", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("way", [pytest.param("scan", marks=pytest.mark.slow), "remat", pytest.param("chunk", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("rule", ["adamw", "muon"])
+@pytest.mark.parametrize("way", ["scan", "remat", "chunk"])
 def test_an_update_does_not_depend_on_how_the_step_is_compiled(way, rule):
     """Layers in a loop, activations recomputed, logits in chunks. Adam divides a gradient by its size: where that is nothing but rounding, so is
     the update, and at most one entry in a hundred may differ.
