@@ -59,8 +59,9 @@ class Evaluator:
         """The likelihoods of the first `examples` of a split, or of all of it; a bound's own draws are others for another `repeat`."""
         key = rng.stream(self.run.config.seed, "likelihood", repeat)
         parts: list[dict[str, np.ndarray]] = []
-        # What rows are worth is not known given what a model is told of them.
-        exact = None if self.run.classes or self.run.captioned or split != "eval" else self.run.source.exact_nats
+        # What rows are worth given their classes is not known.
+        known = self.run.source.told_nats if self.run.captioned else self.run.source.exact_nats
+        exact = None if self.run.classes or split != "eval" else known
         kind, unit = "", ""
         processes = {"process_index": jax.process_index(), "process_count": jax.process_count()}
         for batch in eval_batches(self.run.source, self.batch_size, split=split, limit=examples, **processes):

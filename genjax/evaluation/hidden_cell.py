@@ -19,7 +19,7 @@ import numpy as np
 
 from genjax.config import require
 from genjax.data.shapes import oracle, posterior, scenes
-from genjax.data.shapes.prompts import ScenePrompts
+from genjax.data.shapes.prompts import SceneData
 from genjax.data.shapes.scenes import Scenes, Tier
 from genjax.evaluation.evaluator import Evaluator
 from genjax.evaluation.statistics import Share, share
@@ -47,8 +47,8 @@ class Found(NamedTuple):
 def measure(evaluator: Evaluator, params: Params, count: int, cell: int) -> Found:
     """Of the first `count` held-out scenes, one fill-in each."""
     source, prompts = evaluator.run.source, evaluator.run.source.prompts
-    require(isinstance(prompts, ScenePrompts), f"--hidden_cell: the posterior is known of scenes of shapes, not of {source.spec.name}")
-    assert isinstance(prompts, ScenePrompts)
+    require(isinstance(prompts, SceneData), f"--hidden_cell: the posterior is known of scenes of shapes, not of {source.spec.name}")
+    assert isinstance(prompts, SceneData)
     tier, key = prompts.tier, source.spec.key
     require(0 <= cell < tier.cells, f"--hidden_cell={cell}, but the cells of {tier.name} are 0 to {tier.cells - 1}")
     held_out = source.splits["eval"]
@@ -100,7 +100,7 @@ def record(found: Found) -> dict:
     return found._asdict() | {"kept": found.kept._asdict(), "valid": found.valid._asdict()}
 
 
-def _scenes(prompts: ScenePrompts, data: np.ndarray) -> Scenes:
+def _scenes(prompts: SceneData, data: np.ndarray) -> Scenes:
     """What data show; a content is -1 where a cell shows nothing that there is, or an object where none can be."""
     facts: oracle.Facts = prompts.facts(data)
     shape, colour, place, accepted = (np.asarray(part) for part in (facts.shape, facts.colour, facts.offset, facts.accepted))

@@ -22,7 +22,7 @@ import numpy as np
 from genjax import rng
 from genjax.config import require
 from genjax.data.loader import eval_batches
-from genjax.data.shapes.prompts import ScenePrompts
+from genjax.data.shapes.prompts import SceneData
 from genjax.diffusion.process import Denoise, Process, perturb
 from genjax.diffusion.quantizer import Quantizer
 from genjax.evaluation import ideal
@@ -68,10 +68,10 @@ def measure(evaluator: Evaluator, params: Params, count: int | None, intervals: 
     run, objective, prompts = evaluator.run, evaluator.run.objective, evaluator.run.source.prompts
     pixels = isinstance(objective, Denoises) and isinstance(objective.space.frame, Quantizer)
     require(
-        pixels and isinstance(prompts, ScenePrompts) and not run.captioned,
+        pixels and isinstance(prompts, SceneData) and not run.captioned,
         "--noise_levels: the ideal denoiser is known for noise_prediction in the pixels of shapes, without captions",
     )
-    assert isinstance(objective, Denoises) and isinstance(objective.space.frame, Quantizer) and isinstance(prompts, ScenePrompts)
+    assert isinstance(objective, Denoises) and isinstance(objective.space.frame, Quantizer) and isinstance(prompts, SceneData)
     process, quantizer = objective.process, objective.space.frame
     edges = np.linspace(process.logsnr_min, process.logsnr_max, intervals + 1)
     best = ideal.denoiser(prompts.tier, process.scaling)

@@ -22,11 +22,31 @@ CATEGORIES = dict(
 
 
 @dataclasses.dataclass(frozen=True)
-class ScenePrompts:
-    """See `data.base.Prompts`; data are pictures [n, H, W, 3], or where `coded` codes [n, h, w]."""
+class SceneData:
+    """What data show: pictures [n, H, W, 3], or where `coded` codes [n, h, w]."""
 
     tier: Tier
     coded: bool
+
+    def pictures(self, data: np.ndarray) -> np.ndarray:
+        return scenes.PALETTE[scenes.decode(data)] if self.coded else np.asarray(data, np.uint8)
+
+    def facts(self, data: np.ndarray) -> oracle.Facts:
+        """What data show."""
+        return _facts(self.tier, data, self.coded)
+
+    def cell(self, number: int) -> np.ndarray:
+        """bool of the shape of one example of the data (a channel for all), true in one cell."""
+        size = scenes.CELL // scenes.PATCH if self.coded else scenes.CELL
+        row, column = divmod(number, self.tier.side)
+        found = np.zeros((self.tier.side * size,) * 2, bool)
+        found[row * size :][:size, column * size :][:, :size] = True
+        return found if self.coded else found[..., None]
+
+
+@dataclasses.dataclass(frozen=True)
+class ScenePrompts(SceneData):
+    """See `data.base.Prompts`: what is asked for is a caption."""
 
     def encode(self, text: str) -> np.ndarray:
         return language.to_tokens(language.caption_words(language.parse(text)))
@@ -45,18 +65,15 @@ class ScenePrompts:
         found = verdict.judge(self.tier, statements, self.facts(data))
         return Verdicts(np.asarray(found.valid), np.asarray(found.follow), [verdict.ERRORS[error] for error in np.asarray(found.error)])
 
-    def pictures(self, data: np.ndarray) -> np.ndarray:
-        return scenes.PALETTE[scenes.decode(data)] if self.coded else np.asarray(data, np.uint8)
 
-    def facts(self, data: np.ndarray) -> oracle.Facts:
-        """What data show."""
-        numbers = jnp.asarray(scenes.decode(data), jnp.int32) if self.coded else oracle.nearest(jnp.asarray(data))
-        return oracle.read_numbers(self.tier, numbers)
+def objects(tier: Tier, data: np.ndarray, coded: bool) -> list[tuple[int, ...]]:
+    """The objects of each example, sorted numbers 7 shape + colour; what cannot be read is none."""
+    facts = _facts(tier, data, coded)
+    numbers = np.asarray(facts.shape) * scenes.OBJECT_COLOURS + np.asarray(facts.colour)
+    there = (np.asarray(facts.shape) < scenes.SHAPES) & np.asarray(facts.accepted)
+    return [tuple(sorted(row[shown].tolist())) for row, shown in zip(numbers, there, strict=True)]
 
-    def cell(self, number: int) -> np.ndarray:
-        """bool of the shape of one example of the data (a channel for all), true in one cell."""
-        size = scenes.CELL // scenes.PATCH if self.coded else scenes.CELL
-        row, column = divmod(number, self.tier.side)
-        found = np.zeros((self.tier.side * size,) * 2, bool)
-        found[row * size :][:size, column * size :][:, :size] = True
-        return found if self.coded else found[..., None]
+
+def _facts(tier: Tier, data: np.ndarray, coded: bool) -> oracle.Facts:
+    numbers = jnp.asarray(scenes.decode(data), jnp.int32) if coded else oracle.nearest(jnp.asarray(data))
+    return oracle.read_numbers(tier, numbers)

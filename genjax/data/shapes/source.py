@@ -5,6 +5,7 @@ An argument is a tier, and after it at most one thing that is held out, and opti
 
     p_neg=0.3        the weight of negations
     clauses=1        every caption has so many statements; without it there are one to three
+    told=reference   not a caption is told of a scene, but a picture of the same objects elsewhere (`references`); not of shapes_answers
     task=caption     of shapes_answers: pictures are described, or (`question`) questions about them are answered
 
 Row i of a split is a function of i alone, made when it is asked for: nothing is stored and nothing is read.
@@ -28,10 +29,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from genjax.data.base import Arrays, Source
-from genjax.data.shapes import answers, captions, counter, language, scenes, splits
+from genjax.data.shapes import answers, captions, counter, language, references, scenes, splits
 from genjax.data.shapes.answers import Layout, SceneQuestions, Task
 from genjax.data.shapes.captions import Speaker
 from genjax.data.shapes.prompts import ScenePrompts
+from genjax.data.shapes.references import References
 from genjax.data.shapes.scenes import CODES, TIERS, Scenes, Tier
 from genjax.errors import UsageError, did_you_mean
 from genjax.types import DataSpec
@@ -55,6 +57,7 @@ class SceneRows:
       combination: a name in splits.HELD_OUT; scenes that show it are avoided or, if `seen`, the only ones.
       statement: a name in captions.HELD_OUT that every caption makes, or "".
       size: how many rows.
+      refers: a picture of the same objects is told, and no caption.
     """
 
     speaker: Speaker
@@ -64,6 +67,7 @@ class SceneRows:
     seen: bool
     statement: str
     size: int
+    refers: bool = False
 
     def __len__(self) -> int:
         return self.size
@@ -96,8 +100,13 @@ class SceneRows:
         return {
             "image": scenes.image(self.tier, drawn),
             "codes": scenes.codes(self.tier, drawn).astype(np.int32),
-            "caption": self.speaker.draw(drawn, self.state(indices), must=self.statement),
+            "caption": self._told(drawn, self.state(indices)),
         }
+
+    def _told(self, drawn: Scenes, state: np.ndarray) -> np.ndarray:
+        if self.refers:
+            return references.told(self.tier, references.draw(self.tier, drawn, state))
+        return self.speaker.draw(drawn, state, must=self.statement)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,9 +152,10 @@ def open_shapes(argument: str, data_dir: str | None = None) -> Source:
     Raises:
       UsageError: there is no such tier, or nothing of that name can be held out of it.
     """
-    train, held_out = _splits(_options("shapes", argument))
-    spec = DataSpec("shapes:" + argument, "image", (train.tier.pixels,) * 2 + (3,), 256, palette=tuple(map(tuple, scenes.PALETTE.tolist())), **_TOLD)
-    return Source(spec, {"train": train, "eval": held_out}, exact_nats=_exact_nats(held_out, "codes"), prompts=ScenePrompts(train.tier, coded=False))
+    train, held_out = _splits(_options("shapes", argument, told="caption"))
+    palette = tuple(map(tuple, scenes.PALETTE.tolist()))
+    spec = DataSpec("shapes:" + argument, "image", (train.tier.pixels,) * 2 + (3,), 256, palette=palette, **_of_captions(train))
+    return Source(spec, {"train": train, "eval": held_out}, exact_nats=_exact_nats(held_out, "codes"), **_of_prompts(held_out, coded=False))
 
 
 def open_shapes_codes(argument: str, data_dir: str | None = None) -> Source:
@@ -154,14 +164,10 @@ def open_shapes_codes(argument: str, data_dir: str | None = None) -> Source:
     Raises:
       UsageError: as in `open_shapes`.
     """
-    train, held_out = _splits(_options("shapes_codes", argument))
-    spec = DataSpec("shapes_codes:" + argument, "tokens", (train.tier.patches,) * 2, CODES, **_TOLD)
-    return Source(
-        spec,
-        {"train": CodeRows(train), "eval": CodeRows(held_out)},
-        exact_nats=_exact_nats(held_out, "tokens"),
-        prompts=ScenePrompts(train.tier, coded=True),
-    )
+    train, held_out = _splits(_options("shapes_codes", argument, told="caption"))
+    spec = DataSpec("shapes_codes:" + argument, "tokens", (train.tier.patches,) * 2, CODES, **_of_captions(train))
+    rows: dict[str, Any] = {"train": CodeRows(train), "eval": CodeRows(held_out)}
+    return Source(spec, rows, exact_nats=_exact_nats(held_out, "tokens"), **_of_prompts(held_out, coded=True))
 
 
 def open_shapes_answers(argument: str, data_dir: str | None = None) -> Source:
@@ -189,19 +195,29 @@ def _with_least(rows: SceneRows, least: int) -> SceneRows:
     return dataclasses.replace(rows, counts=range(max(least, rows.counts.start), rows.counts.stop))
 
 
-_TOLD: dict[str, Any] = {
-    "num_classes": 0,
-    "train_size": TRAIN_SIZE,
-    "eval_size": EVAL_SIZE,
-    "words": language.FIRST_CODE,
-    "caption_length": language.LENGTH,
-}
+def _of_captions(rows: SceneRows) -> dict[str, Any]:
+    """What a spec says of rows and of what they are told."""
+    words, length = (references.WORDS, rows.tier.patches**2) if rows.refers else (language.FIRST_CODE, language.LENGTH)
+    return {"num_classes": 0, "train_size": TRAIN_SIZE, "eval_size": EVAL_SIZE, "words": words, "caption_length": length}
+
+
+def _of_prompts(held_out: SceneRows, coded: bool) -> dict[str, Any]:
+    """How scenes are asked for, and what they are worth to one who asks."""
+    if not held_out.refers:
+        return {"prompts": ScenePrompts(held_out.tier, coded)}
+    prompts = References(held_out.tier, coded)
+    return {"prompts": prompts, "told_nats": (lambda rows: prompts.nats(rows["caption"])) if _is_whole(held_out) else None}
+
+
+def _is_whole(held_out: SceneRows) -> bool:
+    """Whether a split is as all scenes are."""
+    return not (held_out.combination or held_out.statement) and held_out.counts == held_out.tier.counts
 
 
 def _exact_nats(held_out: SceneRows, codes: str) -> Callable[[Arrays], np.ndarray] | None:
     """-log p [n] of rows whose codes [n, h, w] are under that name: equation (2) of `scenes`, where the split is as all scenes are."""
     tier = held_out.tier
-    if held_out.combination or held_out.statement or held_out.counts != tier.counts:
+    if not _is_whole(held_out):
         return None
 
     def nats(rows: Arrays) -> np.ndarray:
@@ -248,7 +264,8 @@ def _splits(options: Options) -> tuple[SceneRows, SceneRows]:
     if max(least, tier.max_count + dense) > (tier.cells if dense else tier.max_count):
         raise UsageError(f"{what}: {tier.name} has {tier.cells} cells and at most {tier.max_count} objects, too few for '{held_out}'")
     p_neg, clauses = _weight(what, values["p_neg"]), _clauses(what, values["clauses"])
-    train = SceneRows(Speaker(tier, p_neg, statement, clauses), "train", tier.counts, combination, False, "", TRAIN_SIZE)
+    refers = _refers(what, values.get("told", "caption"), statement)
+    train = SceneRows(Speaker(tier, p_neg, statement, clauses), "train", tier.counts, combination, False, "", TRAIN_SIZE, refers)
     return train, SceneRows(
         speaker=Speaker(tier, p_neg, "", 4 if held_out == "len" else clauses),
         split="all" if combination or dense else "test" if held_out == "test" else "val",
@@ -257,7 +274,16 @@ def _splits(options: Options) -> tuple[SceneRows, SceneRows]:
         seen=bool(combination),
         statement=statement,
         size=EVAL_SIZE,
+        refers=refers,
     )
+
+
+def _refers(what: str, told: str, statement: str) -> bool:
+    if told not in ("caption", "reference"):
+        raise UsageError(f"{what}: told is caption or reference, not '{told}'{did_you_mean(told, ('caption', 'reference'))}")
+    if told == "reference" and statement:
+        raise UsageError(f"{what}: a reference says nothing, so '{statement}' cannot be held out of what is said: leave one of them out")
+    return told == "reference"
 
 
 def _weight(what: str, value: str) -> float:
