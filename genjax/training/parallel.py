@@ -22,6 +22,7 @@ from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from genjax.config import require
+from genjax.training import compiling
 from genjax.training.step import Step, several
 from genjax.types import Array, Batch, PyTree
 
@@ -155,7 +156,8 @@ class Parallel:
         """
         if self.mode == "pmap":
             return self._pmap(several(make_step(add_devices=partial(jax.lax.psum, axis_name="rows"))))
-        return self._laid_out(jax.jit(several(make_step()), donate_argnums=0, out_shardings=(state_shardings, self.replicated)))
+        step = several(make_step())
+        return self._laid_out(jax.jit(step, donate_argnums=0, out_shardings=(state_shardings, self.replicated), compiler_options=compiling.options()))
 
     def _pmap(self, step: Step) -> Step:
         mapped = jax.pmap(step, axis_name="rows", in_axes=(None, 1), out_axes=(None, None), donate_argnums=0)
