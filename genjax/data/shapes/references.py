@@ -54,14 +54,16 @@ class References(SceneData):
     """See `data.base.Prompts`. As text, a reference is the file of a picture, or, when it is told to people, the list of its objects."""
 
     def encode(self, text: str) -> np.ndarray:
+        size = (self.tier.pixels,) * 2
         try:
-            picture = np.asarray(Image.open(Path(text)).convert("RGB"))
-        except OSError as error:
+            picture = Image.open(Path(text))
+            if picture.size != size:  # before its pixels are read: a small file may have very many
+                given, wanted = (f"{width}x{height}" for width, height in (picture.size, size))
+                raise UsageError(f"--prompt: {text} has {given} pixels: a scene of {self.tier.name} has {wanted}")
+            pixels = np.asarray(picture.convert("RGB"), float)
+        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
             raise UsageError(f"--prompt: {text} is no picture that can be read ({error}): give the file of a scene of {self.tier.name}") from None
-        size = self.tier.pixels
-        if picture.shape[:2] != (size, size):
-            raise UsageError(f"--prompt: {text} has {picture.shape[1]}x{picture.shape[0]} pixels: a scene of {self.tier.name} has {size}x{size}")
-        nearest = np.linalg.norm(picture[..., None, :].astype(float) - scenes.PALETTE, axis=-1).argmin(axis=-1)
+        nearest = np.linalg.norm(pixels[..., None, :] - scenes.PALETTE, axis=-1).argmin(axis=-1)
         codes = scenes.encode(nearest[None].astype(np.uint8))
         if (codes < 0).any():
             raise UsageError(f"--prompt: {text} shows two objects within 2x2 pixels, which no scene does: give a picture that sample.py has drawn")
