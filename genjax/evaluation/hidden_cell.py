@@ -49,6 +49,9 @@ def measure(evaluator: Evaluator, params: Params, count: int, cell: int) -> Foun
     source, prompts = evaluator.run.source, evaluator.run.source.prompts
     require(isinstance(prompts, SceneData), f"--hidden_cell: the posterior is known of scenes of shapes, not of {source.spec.name}")
     assert isinstance(prompts, SceneData)
+    require(
+        not evaluator.run.captioned, "--hidden_cell: the posterior is known of scenes of which nothing is told: train with conditioning.text=none"
+    )
     tier, key = prompts.tier, source.spec.key
     require(0 <= cell < tier.cells, f"--hidden_cell={cell}, but the cells of {tier.name} are 0 to {tier.cells - 1}")
     held_out = source.splits["eval"]

@@ -3,7 +3,7 @@
 Every row writes at its own index, and stores the ids of what it wrote: the mask of a later query is computed from them, by the same rule
 as without a cache. Padding (segment 0) is not written, wherever in a row it stands, so prompts of different lengths lie in the cache as if
 each had come alone. An empty slot has segment 0, which nothing sees. A write beyond the end is dropped (a clamped one would overwrite the
-last slot silently) and the index then says so; `require_room` refuses requests that do not fit before anything is compiled.
+last slot silently) and the index then says so; outside of a compiled program it is refused (`require_room`).
 
 Every layer has arrays of its own, the positions of a head one after the other: so a loop writes into them where they lie, and products read them
 as they are. Stacked, or with heads inside positions, the whole cache was copied several times for every token.
@@ -53,10 +53,10 @@ def empty(*, layers: int, batch: int, length: int, heads: int, head_size: int, d
     return Cache(each, each, AttentionIds(ids, ids, ids), jnp.zeros((batch,), jnp.int32))
 
 
-def require_room(cache: Cache, positions: int) -> None:
-    """UsageError where a fresh cache has no room for so many positions a row."""
-    if positions > cache.room:
-        raise UsageError(f"{positions} positions do not fit into a cache of {cache.room}: shorten the prompt or what is to be drawn")
+def require_room(cache: Cache, index: Array) -> None:
+    """UsageError where a row would hold index[b] positions, int32 [B], and has no room for them; in a compiled program the index alone tells."""
+    if not isinstance(index, jax.core.Tracer) and (most := int(jnp.max(index))) > cache.room:
+        raise UsageError(f"{most} positions do not fit into a cache of {cache.room}: shorten the prompt or what is to be drawn")
 
 
 def slots(cache: Cache, ids: AttentionIds) -> tuple[Array, Array]:

@@ -201,6 +201,7 @@ class Trunk(nn.Module):
             x, _ = blocks(x, layers, None, None, context, coordinates, ids, ids, None, cond, dropout_keys)
         else:
             slots, index = caches.slots(cache, ids)
+            caches.require_room(cache, index)
             keys = caches.write_ids(cache.ids, ids, slots)
             memories: list[Any] = [None] * self.depth
             if context is None and cache.memory is not None:

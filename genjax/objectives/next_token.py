@@ -202,7 +202,6 @@ class NextToken:
             asked = jax.tree.map(lambda *parts: jnp.concatenate(parts), asked, (asked[0].instead(self.base_label), *asked[1:]))
         given, prefix, read, encoded = asked
         cache = cache_of(self.network, params, given, read.shape[0], room)
-        caches.require_room(cache, tokens.shape[1] + length - 1)  # the last token is not read
         if self.network.encoder is not None:  # the decoder reads what is left, and counts its positions from there
             cache, real = self._remember(params, read, encoded, given, cache), real & ~first
         return prefill(self.decoder(params, room)[0], (cache, given, prefix), tokens, real, stop, self.prefill_chunk)

@@ -65,8 +65,14 @@ def test_padding_has_no_slot_wherever_it_stands():
     np.testing.assert_array_equal(stored.places, [[9, 10, 0, 0], [0, 8, 10, 0], [0, 0, 0, 8]])
 
 
-def test_a_request_that_does_not_fit_is_refused():
-    cache = caches.empty(layers=1, batch=2, length=8, heads=1, head_size=2, dtype=jnp.float32)
-    caches.require_room(cache, 8)
-    with pytest.raises(UsageError, match="9 positions do not fit into a cache of 8"):
-        caches.require_room(cache, 9)
+def test_positions_that_do_not_fit_are_refused_where_that_can_be_known():
+    """Six positions, five of them real, in a cache of four; compiled, the index tells."""
+    trunk = Trunk(8, 1, 2, 2.0, 0.0, "float32", scan_layers=False, remat=False)
+    x, at, ids = jnp.ones((2, 6, 8)), jnp.zeros((2, 6, 1), jnp.int32), masks.causal(2, 6)
+    ids = ids._replace(segment_ids=ids.segment_ids.at[0, :3].set(0).at[1, 5].set(0))
+    params = random_params(lambda key: trunk.init(key, x, at, ids)["params"])
+    call = lambda cache: trunk.apply({"params": params}, x, at, ids, cache=cache)[1]
+    with pytest.raises(UsageError, match="5 positions do not fit into a cache of 4"):
+        call(trunk.empty_cache(2, 4))
+    np.testing.assert_array_equal(call(trunk.empty_cache(2, 5)).index, [3, 5])
+    np.testing.assert_array_equal(jax.jit(call)(trunk.empty_cache(2, 4)).index, [3, 5])

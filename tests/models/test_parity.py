@@ -24,8 +24,9 @@ LABEL = np.arange(B) % 3
 
 class Model:
     def __init__(self, *, classes=0, tied_head=False, logit_softcap=None, **trunk):
-        options = {"mlp_ratio": 2.0, "dropout": 0.0, "dtype": "float32", "scan_layers": True, "remat": False} | trunk
-        self.trunk = Trunk(16, depth=2, heads=2, kv_heads=1, **options)
+        sizes = {"heads": 4, "kv_heads": 2, "mlp_ratio": 2.0}  # heads that could be taken for each other
+        options = sizes | {"dropout": 0.0, "dtype": "float32", "scan_layers": True, "remat": False} | trunk
+        self.trunk = Trunk(16, depth=2, **options)
         network = TokenNetwork(self.trunk, V, (9, 9), classes, tied_head, logit_softcap)
         params = random_params(lambda key: network.init(key, TOKENS, AT, masks.causal(B, T), LABEL)["params"])
         self.whole = jax.jit(lambda tokens, at, ids: network.apply({"params": params}, tokens, at, ids, LABEL)[0])

@@ -1,6 +1,7 @@
 """What the back end is told: only what it knows, only on a CPU, and nothing that the user has said something of."""
 
 import jax
+import jaxlib
 import pytest
 
 from genjax.training import compiling
@@ -11,6 +12,11 @@ def afresh():
     compiling.options.cache_clear()
     yield
     compiling.options.cache_clear()
+
+
+@pytest.mark.skipif(not jaxlib.__version__.startswith("0.10."), reason="the options were measured with jaxlib 0.10")
+def test_a_cpu_is_told_what_was_measured_to_help():
+    assert compiling.options() == compiling.CPU
 
 
 def test_an_option_that_this_xla_does_not_know_is_left_out(monkeypatch):
