@@ -17,6 +17,7 @@ COUNT, CELL = 1500, 2
 
 class Run(NamedTuple):
     source: Source
+    captioned: bool = False
 
 
 class Painter(Evaluator):
@@ -33,6 +34,13 @@ class Painter(Evaluator):
 
 def found(name, paint):
     return hidden_cell.measure(Painter(open_source(name), paint), {}, COUNT, CELL)
+
+
+def test_a_model_that_is_told_of_its_scenes_is_refused():
+    painter = Painter(open_source("shapes:s16"), lambda data, hidden: data)
+    painter.run = cast(Any, Run(painter.run.source, captioned=True))
+    with pytest.raises(UsageError, match="of which nothing is told"):
+        hidden_cell.measure(painter, {}, COUNT, CELL)
 
 
 @pytest.mark.parametrize("name", ["shapes:s16", "shapes_codes:s16"])
