@@ -9,8 +9,8 @@ whose decoder knows the palette. The entropy is 20.254 bits an image; evaluate.p
 steps, about 7 CPU minutes each on an AMD EPYC: next_token 0.323 +- 0.010 (exact, 4096 scenes), noise_prediction at most 112.5 +- 2.2 (1024 scenes, 32
 noise levels each); with Muon (optimizer.name=muon, learning_rate=2e-2, adam_learning_rate=4e-3) next_token comes to 0.105 +- 0.005,
 noise_prediction to at most 46.8 +- 1.0, masked_diffusion to at most 2.0 +- 0.2. On s8, after 1600 steps (512 scenes), the latter
-needs at most 4.2 +- 0.2 bits more with Muon, 8.1 +- 0.4 with AdamW at 2e-3 and 6.7 +- 0.3 at 4e-3, and still learns. Told of captions (--config.conditioning.text=tokens, cross or pooled) it draws
-what it is asked for:
+needs at most 4.2 +- 0.2 bits more with Muon, 8.1 +- 0.4 with AdamW at 2e-3 and 6.7 +- 0.3 at 4e-3, and still learns.
+Told of captions (--config.conditioning.text=tokens, cross or pooled) it draws what it is asked for:
 
   python scripts/train.py --config=configs/shapes.py:next_token --config.conditioning.text=tokens --workdir=runs/text
   python scripts/sample.py --workdir=runs/text --prompt='a red circle'
