@@ -105,6 +105,7 @@ class TokenNetwork(nn.Module):
         cond = self._cond(label, caption)
         if self.captions is None:
             return self.trunk(x, coordinates, ids, cond, dropout_keys, cache, context)
+        assert context is None, "a context is the caption or what an encoder makes, not both"
         x, coordinates, ids = self.captions.put_before(caption, x, coordinates, ids, cached=cache is not None)
         context = self.captions.context(caption) if cache is None else None  # a cache remembers it
         x, cache = self.trunk(x, coordinates, ids, cond, dropout_keys, cache, context)

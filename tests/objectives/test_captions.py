@@ -68,7 +68,7 @@ def test_next_token_decodes_what_it_scores(text, scale):
 def test_masked_diffusion_reveals_by_what_it_learns(text, block):
     """All positions of a block at once, the likeliest of each: what `_logits` says where all of the block is masked."""
     objective, params, batch = make(
-        "masked_diffusion", PLANE, text, 1, masked_diffusion__block_size=block, masked_diffusion__steps=1, masked_diffusion__temperature=0.0
+        "masked_diffusion", PLANE, text, seed=1, masked_diffusion__block_size=block, masked_diffusion__steps=1, masked_diffusion__temperature=0.0
     )
     drawn = np.asarray(jax.jit(objective.sample)(params, {name: batch[name] for name in ("id", "caption")}, KEY).data).reshape(ROWS, -1)
     from genjax.objectives.sequences import sequence

@@ -33,7 +33,8 @@ class SceneData:
 
     def facts(self, data: np.ndarray) -> oracle.Facts:
         """What data show."""
-        return _facts(self.tier, data, self.coded)
+        numbers = jnp.asarray(scenes.decode(data), jnp.int32) if self.coded else oracle.nearest(jnp.asarray(data))
+        return oracle.read_numbers(self.tier, numbers)
 
     def cell(self, number: int) -> np.ndarray:
         """bool of the shape of one example of the data (a channel for all), true in one cell."""
@@ -64,16 +65,3 @@ class ScenePrompts(SceneData):
         statements = captions.ask([language.parse(self.decode(caption)) for caption in asked])
         found = verdict.judge(self.tier, statements, self.facts(data))
         return Verdicts(np.asarray(found.valid), np.asarray(found.follow), [verdict.ERRORS[error] for error in np.asarray(found.error)])
-
-
-def objects(tier: Tier, data: np.ndarray, coded: bool) -> list[tuple[int, ...]]:
-    """The objects of each example, sorted numbers 7 shape + colour; what cannot be read is none."""
-    facts = _facts(tier, data, coded)
-    numbers = np.asarray(facts.shape) * scenes.OBJECT_COLOURS + np.asarray(facts.colour)
-    there = (np.asarray(facts.shape) < scenes.SHAPES) & np.asarray(facts.accepted)
-    return [tuple(sorted(row[shown].tolist())) for row, shown in zip(numbers, there, strict=True)]
-
-
-def _facts(tier: Tier, data: np.ndarray, coded: bool) -> oracle.Facts:
-    numbers = jnp.asarray(scenes.decode(data), jnp.int32) if coded else oracle.nearest(jnp.asarray(data))
-    return oracle.read_numbers(tier, numbers)

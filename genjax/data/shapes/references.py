@@ -17,8 +17,8 @@ import numpy as np
 from PIL import Image
 
 from genjax.data.base import Verdicts
-from genjax.data.shapes import counter, scenes
-from genjax.data.shapes.prompts import SceneData, objects
+from genjax.data.shapes import counter, oracle, scenes
+from genjax.data.shapes.prompts import SceneData
 from genjax.data.shapes.scenes import CODES, OFFSETS, Scenes, Tier
 from genjax.errors import UsageError
 
@@ -36,6 +36,13 @@ def draw(tier: Tier, shown: Scenes, state: np.ndarray) -> Scenes:
 def told(tier: Tier, reference: Scenes) -> np.ndarray:
     """References [N] as captions int32 [N, codes]."""
     return 1 + scenes.codes(tier, reference).reshape(len(reference.background), -1).astype(np.int32)
+
+
+def objects(facts: oracle.Facts) -> list[tuple[int, ...]]:
+    """The objects of each example, sorted numbers 7 shape + colour; what cannot be read is none."""
+    numbers = np.asarray(facts.shape) * scenes.OBJECT_COLOURS + np.asarray(facts.colour)
+    there = (np.asarray(facts.shape) < scenes.SHAPES) & np.asarray(facts.accepted)
+    return [tuple(sorted(row[shown].tolist())) for row, shown in zip(numbers, there, strict=True)]
 
 
 def bits(tier: Tier, shown: list[tuple[int, ...]]) -> np.ndarray:
@@ -79,8 +86,8 @@ class References(SceneData):
         return f"{len(shown)} object" + "s" * (len(shown) != 1)
 
     def judge(self, asked: np.ndarray, data: np.ndarray) -> Verdicts:
-        wanted, drawn = self._shown(asked), objects(self.tier, data, self.coded)
-        valid = np.asarray(self.facts(data).valid)
+        facts = self.facts(data)
+        wanted, drawn, valid = self._shown(asked), objects(facts), np.asarray(facts.valid)
         follow = np.array([one == other for one, other in zip(wanted, drawn, strict=True)])
 
         def error(number: int) -> str:
@@ -96,4 +103,5 @@ class References(SceneData):
 
     def _shown(self, asked: np.ndarray) -> list[tuple[int, ...]]:
         """The objects of references [N, codes]."""
-        return objects(self.tier, asked.reshape(-1, self.tier.patches, self.tier.patches) - 1, coded=True)
+        codes = asked.reshape(-1, self.tier.patches, self.tier.patches) - 1
+        return objects(References(self.tier, coded=True).facts(codes))

@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 from genjax.data.shapes import counter, oracle, references, scenes
-from genjax.data.shapes.prompts import objects
 from genjax.data.shapes.references import References
 from genjax.data.shapes.scenes import TIERS, Scenes
 from genjax.data.sources import open_source
@@ -22,14 +21,14 @@ def states(count, seed=0):
     return counter.fold(counter.start(seed), np.arange(count))
 
 
-def shown(tier, drawn):
-    return objects(tier, scenes.codes(tier, drawn), coded=True)
+def shown(drawn):
+    return references.objects(oracle.facts(drawn))
 
 
 def test_a_reference_shows_the_same_objects_in_other_places():
     drawn = scenes.sample(S16, 500)
     reference = references.draw(S16, drawn, states(500))
-    assert shown(S16, reference) == shown(S16, drawn)
+    assert shown(reference) == shown(drawn)
     same = np.asarray(oracle.same(oracle.facts(reference), oracle.facts(drawn)))
     assert 0 < same[drawn.k == 0].mean() < 1, "an empty scene has two pictures"
     assert same[drawn.k == 4].mean() < 0.05
@@ -41,7 +40,7 @@ def test_a_scene_is_any_of_those_with_the_objects_of_its_reference(contents):
     offsets = [range(each - (each - 1) % 4, each - (each - 1) % 4 + 4) if each else (0,) for each in contents]
     every = {(b, *order) for b in range(2) for moved in itertools.product(*offsets) for order in itertools.permutations(moved)}
     one = Scenes(np.zeros(1, int), np.array([contents]))
-    assert references.bits(S16, shown(S16, one))[0] == pytest.approx(math.log2(len(every)))
+    assert references.bits(S16, shown(one))[0] == pytest.approx(math.log2(len(every)))
     many = references.draw(S16, Scenes(np.zeros(30_000, int), np.tile(one.contents, (30_000, 1))), states(30_000))
     counts = Counter((b, *row) for b, row in zip(many.background.tolist(), many.contents.tolist(), strict=True))
     assert set(counts) <= every
