@@ -25,8 +25,9 @@ FIELDS = {
     "data": {
         "source": field(
             "digits",
-            "digits (embedded) | shapes:<tier> | shapes_codes:<tier> | shapes_answers:<tier> | tfds:<name> | npz:<file> | text:<file or folder> | "
-            "pairs:<files> | points:<distribution> | moving:<what> | spoken_digit | audio:<folder> | emoji | python_stdlib (embedded) | "
+            "digits (embedded) | shapes:<tier> | shapes_codes:<tier> | shapes_captions:<tier> | shapes_answers:<tier> | "
+            "tfds:<name> | npz:<file> | text:<file or folder> | pairs:<files> | points:<distribution> | moving:<what> | spoken_digit | "
+            "audio:<folder> | emoji | python_stdlib (embedded) | "
             "tfds_text:<name> | markov (made up)",
         ),
         "dir": field(None, "folder of prepared tensorflow-datasets; None: GENJAX_DATA_DIR, then the library's own", kind=str, late=True),
@@ -374,6 +375,13 @@ CLAIM = {
         choices=(
             "bits_per_dim",
             "bound_per_dim",
+            "excess_bits",
+            "follow",
+            "strict",
+            "negation_efficacy",
+            "hidden_cell",
+            "answers",
+            "caption_choice",
             "network_evaluations",
             "sequential_depth",
             "sample_flops",

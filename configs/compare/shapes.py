@@ -17,6 +17,6 @@ def get_config(config, variant):
     }
     config.reference = "next_token"
     # What is learned, and of which form of the data: codes or pixels of the same scenes. Embeddings and heads differ with it, and a trunk that is
-    # told of the noise level has the maps of that besides. Masked diffusion has the optimizer that it learns faster with.
-    config.varies = "objective, data.source, optimizer, parameters, trunk_parameters, examples, supervised_targets"
+    # told of the noise level has the maps of that besides.
+    config.varies = "objective, data.source, parameters, trunk_parameters, examples, supervised_targets"
     return config

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from genjax.comparison import ledger
-from genjax.evaluation import diversity, frechet, memorisation, timing
+from genjax.config import require
+from genjax.evaluation import choice, diversity, following, frechet, hidden_cell, memorisation, negation, questions, timing
 from genjax.evaluation.evaluator import Drawn, Evaluator
 from genjax.training.setup import Run
 from genjax.types import Params
@@ -121,9 +122,48 @@ def _disagreement(subject: Subject, pairs: float = 50) -> np.ndarray:
     return np.mean(one != other, axis=1)
 
 
+def _excess(subject: Subject) -> np.ndarray:
+    found = Evaluator(subject.run).likelihoods(subject.params, subject.run.config.evaluate.examples)
+    require(found.exact is not None, f"what {subject.run.source.spec.name} is worth is not known: there is no excess")
+    return (found.nats - found.exact) / np.log(2)
+
+
+def _verdict(subject: Subject, what: str, samples: float) -> np.ndarray:
+    """Of each sample, drawn for the caption of a held-out example."""
+    _, verdicts = following.judged(Evaluator(subject.run), subject.params, int(samples))
+    return getattr(verdicts, what).astype(np.float64)
+
+
+def _efficacy(subject: Subject, samples: float = 600) -> np.ndarray:
+    return np.array([negation.measure(Evaluator(subject.run), subject.params, int(samples))["a shape"].efficacy])
+
+
+def _filled(subject: Subject, cell: float = 0, samples: float = 1000) -> np.ndarray:
+    """Bits between what is drawn in a hidden cell and the posterior, over all that a cell shows; what shows nothing that there is is left out."""
+    found = hidden_cell.measure(Evaluator(subject.run), subject.params, int(samples), int(cell))
+    return np.array([sum(found.bits.values())])
+
+
+def _right(subject: Subject, samples: float = 500) -> np.ndarray:
+    _, measured = questions.judged(Evaluator(subject.run), subject.params, int(samples))
+    right, of = next(iter(measured.values()))
+    return right / np.maximum(of, 1)
+
+
+def _chosen(subject: Subject, samples: float = 200, captions: float = 4) -> np.ndarray:
+    return choice.right(Evaluator(subject.run), subject.params, int(samples), int(captions)).astype(np.float64)
+
+
 METRICS: dict[str, Metric] = {
     "bits_per_dim": Metric(_bits, "bits/dim", bounded=True),
     "bound_per_dim": Metric(_bits, "bits/dim"),  # the figure itself: for claims about a bound, not about the likelihood behind it
+    "excess_bits": Metric(_excess, "bits/example", bounded=True),
+    "follow": Metric(lambda subject, samples=500: _verdict(subject, "follow", samples), "share"),
+    "strict": Metric(lambda subject, samples=500: _verdict(subject, "strict", samples), "share"),
+    "negation_efficacy": Metric(_efficacy, "efficacy"),
+    "hidden_cell": Metric(_filled, "bits"),
+    "answers": Metric(_right, "share"),
+    "caption_choice": Metric(_chosen, "share"),
     "network_evaluations": Metric(_evaluations, "evaluations"),
     "sequential_depth": Metric(_depth, "evaluations"),
     "sample_flops": Metric(_sample_flops, "log2 flop"),

@@ -19,7 +19,7 @@ from genjax.data.moving import open_moving
 from genjax.data.npz import open_npz
 from genjax.data.pairs import Dialogues, pairs_source, read_pairs
 from genjax.data.points import open_points
-from genjax.data.shapes.source import open_shapes, open_shapes_answers, open_shapes_codes
+from genjax.data.shapes.source import open_shapes, open_shapes_answers, open_shapes_captions, open_shapes_codes
 from genjax.data.text import Corpus, TextFormat, read_stdlib, read_text, text_source
 from genjax.data.tfds import open_tfds, read_tfds_text
 from genjax.errors import UsageError, did_you_mean
@@ -32,6 +32,7 @@ OPENERS: dict[str, Callable[[str, str | None], Source]] = {
     "npz": open_npz,  #       npz:path/to/file.npz   arrays of your own
     "shapes": open_shapes,  # shapes:s16             captioned scenes whose entropy is known, as pictures
     "shapes_codes": open_shapes_codes,  # shapes_codes:s16   the same as codes
+    "shapes_captions": open_shapes_captions,  # shapes_captions:s16   what is said of them, alone
     "shapes_answers": open_shapes_answers,  # shapes_answers:s16/task=caption   the codes, and what is said of them or answered about them
     "points": open_points,  # points:mixture         points of a known distribution
     "moving": open_moving,  # moving:shapes          short films that are made up

@@ -293,9 +293,10 @@ def evaluate(
         if bits.excess is not None:
             bound = "at most " * (bits.kind == "upper_bound")
             print(f"  bits/example above the exact -log2 p: {bound}{bits.excess.value:.3f} ± {bits.excess.stderr:.3f}")
-        for baseline in baselines.table(run.source) if run.objective.generates else []:
-            print(f"  {baseline.value:.4f}     {baseline.name}")
         record[f"bits_per_{bits.unit}"] = bits._asdict()
+        record["baselines"] = [baseline._asdict() for baseline in (baselines.table(run.source) if run.objective.generates else [])]
+        for baseline in record["baselines"]:
+            print(f"  {baseline['value']:.4f}     {baseline['name']}")
         if run.source.tokenizer is not None:
             measured = texts.per_token(bits, run.source, run.config.evaluate.examples)
             record["per_token"] = measured._asdict() | {"tokenizer": run.source.tokenizer.name}

@@ -55,16 +55,21 @@ class Evaluator:
         """Bits a unit on the first `examples` of the held-out split, or on all of it. Equal parameters give equal numbers."""
         return self.likelihoods(params, examples).total()
 
-    def likelihoods(self, params: Params, examples: int | None = None, *, split: str = "eval", repeat: int = 0) -> PerExample:
-        """The likelihoods of the first `examples` of a split, or of all of it; a bound's own draws are others for another `repeat`."""
+    def likelihoods(
+        self, params: Params, examples: int | None = None, *, split: str = "eval", repeat: int = 0, captions: np.ndarray | None = None
+    ) -> PerExample:
+        """The likelihoods of the first `examples` of a split, or of all of it; a bound's own draws are others for another `repeat`.
+
+        captions: int [examples, S], told in the place of the examples' own.
+        """
         key = rng.stream(self.run.config.seed, "likelihood", repeat)
         parts: list[dict[str, np.ndarray]] = []
-        # What rows are worth given their classes is not known.
-        known = self.run.source.told_nats if self.run.captioned else self.run.source.exact_nats
-        exact = None if self.run.classes or split != "eval" else known
+        exact = self.run.exact_nats if split == "eval" and captions is None else None
         kind, unit = "", ""
         processes = {"process_index": jax.process_index(), "process_count": jax.process_count()}
         for batch in eval_batches(self.run.source, self.batch_size, split=split, limit=examples, **processes):
+            if captions is not None:
+                batch = batch | {"caption": captions[batch["id"]].astype(np.int32)}
             worth = {} if exact is None else {"exact": exact(batch)}
             batch = self.run.parallel.put(batch | worth)
             result = self.likelihood(params, batch, key)

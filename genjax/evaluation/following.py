@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from genjax.data.base import Source
+from genjax.data.base import Arrays, Source, Verdicts
 from genjax.evaluation.evaluator import Evaluator
 from genjax.evaluation.statistics import Share, share
 from genjax.types import Params
@@ -36,12 +36,18 @@ class Following(NamedTuple):
     errors: dict[str, int]
 
 
-def measure(evaluator: Evaluator, params: Params, count: int) -> Following:
-    """`count` samples, one for the caption of each of the first held-out examples."""
+def judged(evaluator: Evaluator, params: Params, count: int) -> tuple[Arrays, Verdicts]:
+    """The first `count` held-out examples, and the verdicts on one sample for the caption of each."""
     source = evaluator.run.source
     assert source.prompts is not None, "these data cannot be asked for"
     asked = _held_out(source, count)
-    verdicts = source.prompts.judge(asked["caption"], evaluator.draw(params, len(asked["caption"])).data)
+    return asked, source.prompts.judge(asked["caption"], evaluator.draw(params, len(asked["caption"])).data)
+
+
+def measure(evaluator: Evaluator, params: Params, count: int) -> Following:
+    """`count` samples, one for the caption of each of the first held-out examples."""
+    source, (asked, verdicts) = evaluator.run.source, judged(evaluator, params, count)
+    assert source.prompts is not None
     others = source.prompts.judge(asked["caption"], np.roll(asked[source.spec.key], -1, axis=0)).follow
     categories = np.array([source.prompts.category(caption) for caption in asked["caption"]])
     rows = {}
@@ -66,6 +72,6 @@ def record(found: Following) -> dict:
     return {"rows": rows, "errors": found.errors}
 
 
-def _held_out(source: Source, count: int) -> dict[str, np.ndarray]:
+def _held_out(source: Source, count: int) -> Arrays:
     held_out = source.splits["eval"]
     return held_out.rows(np.arange(min(count, len(held_out))))

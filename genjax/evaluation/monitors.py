@@ -26,9 +26,14 @@ def monitors(run: Run) -> Sequence[Monitor]:
         started = time.monotonic()
         measured = evaluator.bits(state.ema, run.config.evaluate.examples)
         values = {f"bits_per_{measured.unit}": measured.value, "stderr": measured.stderr, "kind": measured.kind}
-        log.scalars(step, "held_out", values | {f"bits_{name}": value for name, value in measured.terms.items()}, took=time.monotonic() - started)
+        values |= {f"bits_{name}": value for name, value in measured.terms.items()}
+        above = ""
+        if measured.excess is not None:
+            values |= {"excess_bits": measured.excess.value, "excess_stderr": measured.excess.stderr}
+            above = f", {measured.excess.value:.3f} bits/example above the exact ones"
+        log.scalars(step, "held_out", values, took=time.monotonic() - started)
         log.line(
-            f"  held-out  {measured.value:.4f} ± {measured.stderr:.4f} bits/{measured.unit} "
+            f"  held-out  {measured.value:.4f} ± {measured.stderr:.4f} bits/{measured.unit}{above} "
             f"({measured.kind.replace('_', ' ')}, {measured.examples:,} examples)"
         )
 

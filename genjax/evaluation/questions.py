@@ -24,14 +24,20 @@ class Row(NamedTuple):
     commonest: dict[str, Share]
 
 
-def measure(evaluator: Evaluator, params: Params, count: int) -> dict[str, Row]:
-    """Of the first `count` held-out questions: group -> its row."""
+def judged(evaluator: Evaluator, params: Params, count: int) -> tuple[Arrays, Mapping[str, tuple[np.ndarray, np.ndarray]]]:
+    """The first `count` held-out rows, and by the name of a measure how many things are right in the answer to each, of how many."""
     source = evaluator.run.source
     assert source.questions is not None, "these data ask nothing"
     held_out = source.splits["eval"]
     rows = held_out.rows(np.arange(min(count, len(held_out))))
+    return rows, source.questions.judge(rows, answer(evaluator, params, rows))
+
+
+def measure(evaluator: Evaluator, params: Params, count: int) -> dict[str, Row]:
+    """Of the first `count` held-out questions: group -> its row."""
+    source, (rows, mine) = evaluator.run.source, judged(evaluator, params, count)
+    assert source.questions is not None
     groups = source.questions.groups(rows)
-    mine = source.questions.judge(rows, answer(evaluator, params, rows))
     usual = commonest(source)
     theirs = source.questions.judge(rows, [usual[kind] for kind, *_ in groups])
     table = {}

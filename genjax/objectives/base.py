@@ -68,6 +68,14 @@ class Inherits(Protocol):
         """Top-level entries of the parameters, in the place of those of `init`; {} where there are none."""
 
 
+@runtime_checkable
+class Says(Protocol):
+    """An objective that learns the captions with the data: its likelihood is that of both."""
+
+    def say(self, params: Params, request: Batch, key: Key) -> tuple[Array, Any]:
+        """Captions int32 [B, S] that are drawn for the rows of a request, padded, and what each costs."""
+
+
 def trunk_from(config: Any) -> Trunk:
     """The shared trunk of a config, whose fields have the trunk's names."""
     names = [field.name for field in dataclasses.fields(Trunk) if field.name not in ("parent", "name")]

@@ -25,6 +25,7 @@ from genjax.sweeps.cells import REPETITION, Cell, Sweep
 from genjax.training.workdir import replace, writing
 
 RUNNING, COMPLETE = "not complete", "complete"
+_BITS = ("held_out/bits_per_", "held_out/excess_bits")
 
 
 class Value(NamedTuple):
@@ -80,7 +81,7 @@ def measured(folder: Path) -> tuple[dict[str, float], set[str]]:
     kinds = set()
     for row in _rows(folder / "metrics.jsonl"):
         for name, value in row.items():
-            if isinstance(value, float | int) and name not in ("step", "stderr"):
+            if isinstance(value, float | int) and name not in ("step", "stderr", "excess_stderr"):
                 numbers[f"{row['split']}/{name}"] = value
         kinds |= {row["kind"]} if "kind" in row else set()
         if row["split"] == "train":
@@ -115,7 +116,7 @@ def rows(sweep: Sweep, root: Path) -> list[Row]:
 def columns(table: Sequence[Row], *, all_of_them: bool) -> list[str]:
     """The metrics of a table; the few that are shown first are those that compare settings."""
     names = list(dict.fromkeys(name for row in table for name in row.values))
-    first = [name for name in names if name.startswith(("held_out/bits_per_", "evaluation/judged.samples.", "train/loss")) or name == "seconds"]
+    first = [name for name in names if name.startswith((*_BITS, "evaluation/judged.samples.", "train/loss")) or name == "seconds"]
     first.sort(key=lambda name: (name == "seconds", name.startswith("train/")))
     return [*first, *(name for name in names if name not in first)] if all_of_them else first
 
@@ -123,7 +124,7 @@ def columns(table: Sequence[Row], *, all_of_them: bool) -> list[str]:
 def cell_text(row: Row, name: str) -> str:
     if name not in row.values:
         return ""
-    bound = name.startswith("held_out/bits_per_") and row.kinds == {"upper_bound"}
+    bound = name.startswith(_BITS) and row.kinds == {"upper_bound"}
     return ("≤ " if bound else "") + str(row.values[name])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ import optax
 
 from genjax import objectives
 from genjax.config import Choice, Duration
+from genjax.data.base import Arrays
 from genjax.data.sources import Source, TextFormat, open_source
 from genjax.errors import CheckpointError
-from genjax.objectives.base import NO_TEXT, Inherits, Objective
+from genjax.objectives.base import NO_TEXT, Inherits, Objective, Says
 from genjax.training import ema, optimizer, state, step
 from genjax.training.parallel import Parallel
 from genjax.training.workdir import Workdir
@@ -70,6 +72,15 @@ class Run:
     def captioned(self) -> bool:
         """Whether the model is told of captions."""
         return self.config.conditioning.text != NO_TEXT
+
+    @property
+    def exact_nats(self) -> Callable[[Arrays], np.ndarray] | None:
+        """-log p [n] of rows of the eval split, of that of which the objective's likelihood is; None where it is not known."""
+        if self.classes:
+            return None
+        if isinstance(self.objective, Says):
+            return self.source.joint_nats
+        return self.source.told_nats if self.captioned else self.source.exact_nats
 
     @property
     def total_steps(self) -> int:

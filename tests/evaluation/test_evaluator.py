@@ -95,3 +95,19 @@ def test_a_model_that_knows_nothing_has_the_log_of_the_levels():
     np.testing.assert_allclose(bits.value, math.log2(TOKENS.levels), rtol=1e-6)
     assert bits.stderr < 1e-6
     assert bits.kind == "exact"
+
+
+@pytest.mark.parametrize(
+    "objective, source, fields, worth",
+    [
+        ("next_token", "shapes_codes:s8", {}, "exact_nats"),
+        ("next_token", "shapes_codes:s8", {"conditioning__text": "tokens"}, "told_nats"),
+        ("hybrid", "shapes:s8", {"conditioning__text": "tokens"}, "joint_nats"),
+    ],
+)
+def test_rows_are_held_against_what_the_likelihood_is_of(objective, source, fields, worth):
+    """Data alone, data given captions, or both together."""
+    run = Run.build(config(objective, data__source=source, **fields))
+    rows = run.source.splits["eval"].rows(np.arange(5))
+    assert run.exact_nats is not None
+    np.testing.assert_array_equal(run.exact_nats(rows), getattr(run.source, worth)(rows))

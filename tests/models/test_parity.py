@@ -65,6 +65,8 @@ def padded(lengths, side, then):
     return chunks
 
 
+PROMPTS = [1, 2, 3, 4, 2]
+READ_BOTH_WAYS = prefix_lm(jnp.array(PROMPTS), T)  # each row's own prompt
 PREFIXES = rows_of([prefix_lm(jnp.array([n]), T) for n in (0, 2, 4)])
 IN_BETWEEN = [
     [[0, -1, 1, -1], [-1, 0, -1, -1], [0, 1, 2, 3], [-1, -1, -1, 0], [-1] * 4],
@@ -76,8 +78,9 @@ LAYOUTS = {
     "chunked prefill": (BY_TWO, [[[t, t + 1]] * B for t in range(0, T, 2)]),
     "two halves": (BY_FOUR, [[[0, 1, 2, 3]] * B, [[4, 5, 6, 7]] * B]),
     "at once": (AT_ONCE, [[list(range(T))] * B]),
-    "ragged, right-padded": (ONE_BY_ONE, padded([1, 2, 3, 4, 2], "right", 1)),
-    "ragged, left-padded": (ONE_BY_ONE, padded([1, 2, 3, 4, 2], "left", 1)),
+    "at once, padded on either side": (AT_ONCE, [[[-1] * (row % 3) + list(range(T)) + [-1] * (2 - row % 3) for row in range(B)]]),
+    "ragged, right-padded": ([*ONE_BY_ONE, READ_BOTH_WAYS], padded(PROMPTS, "right", 1)),
+    "ragged, left-padded": ([*ONE_BY_ONE, READ_BOTH_WAYS], padded(PROMPTS, "left", 1)),
     "ragged in blocks, right-padded": (BY_TWO, padded([2, 4, 2, 4, 2], "right", 2)),
     "ragged in blocks, left-padded": (BY_TWO, padded([2, 4, 2, 4, 2], "left", 2)),
     "padded in between, chunk by chunk": (ONE_BY_ONE, IN_BETWEEN),
@@ -100,19 +103,21 @@ def test_cached_decode_is_the_whole_forward_pass(name, model):
             np.testing.assert_array_equal(cache.index, fed)
 
 
-def test_reordered_rows_go_on_from_what_they_took_over(model):
+@pytest.mark.parametrize("kinds, then", [(ONE_BY_ONE, 1), (BY_FOUR, 4)], ids=["one by one", "every mask, two halves"])
+def test_reordered_rows_go_on_from_what_they_took_over(kinds, then, model):
     """As beams do: after four tokens row b is what row taken[b] was, of the same class, and goes on with its own."""
-    taken, ids = np.array([3, 1, 2, 3, 1]), rows_of([CAUSAL, PACKED])
-    first = AttentionIds(*(part[:, :4] for part in ids))
-    _, cache = model.chunk(TOKENS[:, :4], AT[:, :4], first, model.trunk.empty_cache(B, T))
-    cache = caches.take(cache, jnp.asarray(taken))
-    ids = AttentionIds(*(part[taken] for part in ids))
-    tokens, at = np.concatenate([TOKENS[taken, :4], TOKENS[:, 4:]], axis=1), np.concatenate([AT[taken, :4], AT[:, 4:]], axis=1)
-    expected = model.whole(tokens, at, ids)
-    for t in range(4, T):
-        here = slice(t, t + 1)
-        logits, cache = model.chunk(tokens[:, here], at[:, here], AttentionIds(*(part[:, here] for part in ids)), cache)
-        np.testing.assert_allclose(logits, expected[:, here], rtol=1e-5, atol=1e-5)
+    taken = np.array([3, 1, 2, 3, 1])
+    for kind in kinds:
+        first = AttentionIds(*(part[:, :4] for part in kind))
+        _, cache = model.chunk(TOKENS[:, :4], AT[:, :4], first, model.trunk.empty_cache(B, T))
+        cache = caches.take(cache, jnp.asarray(taken))
+        ids = AttentionIds(*(part[taken] for part in kind))
+        tokens, at = np.concatenate([TOKENS[taken, :4], TOKENS[:, 4:]], axis=1), np.concatenate([AT[taken, :4], AT[:, 4:]], axis=1)
+        expected = model.whole(tokens, at, ids)
+        for t in range(4, T, then):
+            here = slice(t, t + then)
+            logits, cache = model.chunk(tokens[:, here], at[:, here], AttentionIds(*(part[:, here] for part in ids)), cache)
+            np.testing.assert_allclose(logits, expected[:, here], rtol=1e-5, atol=1e-5)
 
 
 def test_what_is_forgotten_is_as_if_it_had_never_been(model):

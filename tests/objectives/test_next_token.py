@@ -335,3 +335,11 @@ def test_a_completion_that_does_not_fit_an_image_is_refused(unconditional):
     prompt = np.zeros((1, 3), np.int32)
     with pytest.raises(UsageError, match="5 positions do not fit into a grid of 4"):
         unconditional.objective.complete(unconditional.params, prompt, prompt == 0, {"id": np.zeros(1, np.uint32)}, KEY, length=2)
+
+
+def test_learned_positions_hold_no_more_than_were_learned():
+    text = DataSpec("toy text", "tokens", (4,), 3, 0, 100, 10, "byte")
+    objective = build("next_token", text, model__positions="learned")
+    objective.decoder(random_params(objective.init), 4)
+    with pytest.raises(UsageError, match=r"5 positions, and the model has learned 4: shorten the prompt or sample\.length"):
+        objective.decoder(random_params(objective.init), 5)

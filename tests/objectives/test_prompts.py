@@ -150,6 +150,31 @@ def test_cached_decoding_has_the_logits_of_the_whole_forward_pass(model):
             np.testing.assert_allclose(got[row, : len(answer)], whole[row, len(prompt) : len(prompt) + len(answer)], rtol=1e-4, atol=2e-5)
 
 
+def test_reordered_rows_go_on_from_what_they_took_over(model):
+    """As beams do, but between prompts: after two tokens row r is what row taken[r] was, with its prompt, and goes on with two tokens of its own."""
+    objective, taken = model.objective, np.array([2, 0, 0, 3])
+    begun, own = np.array([[1, 2], [3, 0], [2, 2], [0, 4]]), np.array([[4, 1], [0, 3], [1, 1], [2, 0]])
+    pairs = [(PROMPTS[t], [*begun[t].tolist(), *own[r].tolist()]) for r, t in enumerate(taken)]
+    whole = np.asarray(model.logits(rows(*[[pair] for pair in pairs])))
+
+    @jax.jit
+    def steps(prompt, real):
+        progress = objective.read(model.params, prompt, real, {"id": jnp.arange(4)}, 4)
+        apply, take = objective.decoder(model.params, prompt.shape[1] + 4)
+        state, token, at, found = progress.state, progress.token, progress.position, []
+        for step, following in enumerate(np.concatenate([begun, own], axis=1).T):
+            if step == 2:
+                state, at, token = take(state, taken), at[taken], token[taken]
+            logits, state = apply(token[:, None], at[:, None] + step, jnp.ones((4, 1), bool), state)
+            found.append(logits[:, 0])
+            token = jnp.asarray(following)
+        return jnp.stack(found[2:], 1)
+
+    got = np.asarray(steps(*pad(PROMPTS)))
+    for row, (prompt, _) in enumerate(pairs):
+        np.testing.assert_allclose(got[row], whole[row, len(prompt) + 2 : len(prompt) + 4], rtol=1e-4, atol=2e-5)
+
+
 def test_greedy_answers_are_the_likeliest_tokens_of_the_whole_forward_pass_and_end_at_the_end(model):
     drawn = model.completer(rule=dataclasses.replace(model.objective.rule, temperature=0.0))(*pad(PROMPTS), np.arange(4))
     tokens, lengths = np.asarray(drawn.tokens), np.asarray(drawn.lengths)

@@ -50,19 +50,13 @@ def _caption(speaker: Speaker, drawn: Scenes, state: np.ndarray, must: str) -> t
     return np.zeros((len(state), 0), np.int32), speaker.draw(drawn, state, must)[:, : speaker.longest]
 
 
-def _caption_log2_prob(speaker: Speaker, shown: Scenes, said: np.ndarray) -> np.ndarray:
-    parsed = [language.parse(language.to_text(words)) for words in said]
-    one = [Scenes(shown.background[row : row + 1], shown.contents[row : row + 1]) for row in range(len(said))]
-    return np.array([speaker.log2_prob(scene, caption)[0] for scene, caption in zip(one, parsed, strict=True)])
-
-
 def _question(speaker: Speaker, drawn: Scenes, state: np.ndarray, must: str) -> tuple[np.ndarray, np.ndarray]:
     asked = questions.draw(speaker.tier, drawn, state)
     return asked.question, asked.answer[:, None]
 
 
 TASKS = {
-    "caption": Task(0, lambda speaker: speaker.longest, 0, _caption, _caption_log2_prob),
+    "caption": Task(0, lambda speaker: speaker.longest, 0, _caption, Speaker.each_log2_prob),
     "question": Task(questions.LENGTH, lambda speaker: 1, 1, _question, lambda speaker, shown, said: np.zeros(len(said))),
 }
 
@@ -118,14 +112,6 @@ class Layout:
     def question_of(self, tokens: np.ndarray) -> np.ndarray:
         """The words of a row's question, int [<= question]."""
         return tokens[self.codes : int(np.argmax(tokens == ASK))]
-
-
-def shown(tier: Tier, codes: np.ndarray) -> Scenes:
-    """The scenes of true codes [n, h, w]."""
-    facts = oracle.read_numbers(tier, jnp.asarray(scenes.decode(codes), jnp.int32))
-    shape, colour, place = (np.asarray(part) for part in (facts.shape, facts.colour, facts.offset))
-    offset = 2 * (place // 4 - 1) + place % 4 - 1
-    return Scenes(np.asarray(facts.background), np.where(shape < scenes.SHAPES, scenes.content(shape, colour, offset), 0))
 
 
 def said_in(rows: Arrays) -> list[np.ndarray]:
@@ -184,7 +170,7 @@ def _right(task: SceneQuestions, rows: Arrays, answers: list[np.ndarray]) -> dic
 
 def _true(task: SceneQuestions, rows: Arrays, answers: list[np.ndarray]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Whether a caption is of the language and true, and how many of the facts that it states are; what is no caption states one, and it is wrong."""
-    seen = captions.objects(shown(task.tier, task.layout.pictures(rows)))
+    seen = captions.objects(oracle.shown(task.tier, task.layout.pictures(rows)))
     strict, right, stated = (np.zeros(len(answers), int) for _ in range(3))
     for row, answer in enumerate(answers):
         mine = captions.Objects(*(part[row : row + 1] for part in seen))

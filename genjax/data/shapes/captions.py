@@ -296,6 +296,12 @@ class Speaker:
         unnamed = caption.background is None
         return np.where(unnamed or drawn.background == caption.background, total - 1, -np.inf)
 
+    def each_log2_prob(self, drawn: Scenes, said: np.ndarray) -> np.ndarray:
+        """log2 p(caption | x) [B] of a caption [B, S] for each scene."""
+        parsed = (language.parse(language.to_text(words)) for words in said)
+        one = (Scenes(drawn.background[row : row + 1], drawn.contents[row : row + 1]) for row in range(len(said)))
+        return np.array([self.log2_prob(scene, caption)[0] for scene, caption in zip(one, parsed, strict=True)])
+
     def _has(self, kind: int, seen: Objects) -> np.ndarray:
         """bool [B]: whether there is a statement of a type to make."""
         count = (seen.shape < SHAPES).sum(axis=1)

@@ -89,6 +89,14 @@ def read_numbers(tier: Tier, numbers: Array) -> Facts:
     return Facts(background, best[..., 1], best[..., 2], best[..., 3], accepted)
 
 
+def shown(tier: Tier, codes: np.ndarray) -> scenes.Scenes:
+    """The scenes of true codes [n, h, w]."""
+    facts = read_numbers(tier, jnp.asarray(scenes.decode(codes), jnp.int32))
+    shape, colour, place = (np.asarray(part) for part in (facts.shape, facts.colour, facts.offset))
+    offset = 2 * (place // 4 - 1) + place % 4 - 1
+    return scenes.Scenes(np.asarray(facts.background), np.where(shape < scenes.SHAPES, scenes.content(shape, colour, offset), 0))
+
+
 def same(found: Facts, known: Facts) -> Array:
     """bool [B]: whether two readings show the same background and the same objects at the same places."""
     cells = (found.shape == known.shape) & (found.colour == known.colour) & (found.offset == known.offset)

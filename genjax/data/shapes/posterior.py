@@ -17,11 +17,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from genjax.data.shapes import scenes
+from genjax.data.shapes import language, scenes
 from genjax.data.shapes.captions import Speaker
 from genjax.data.shapes.language import Caption
 from genjax.data.shapes.scenes import CONTENTS, Scenes, Tier
 from genjax.errors import UsageError
+
+
+def can_list(tier: Tier) -> bool:
+    """Whether all scenes of a tier are few enough to be listed."""
+    return tier.cells == 1
 
 
 class Posterior(NamedTuple):
@@ -63,7 +68,7 @@ def given_caption(speaker: Speaker, caption: Caption, draws: int = 20_000, seed:
     Raises:
       UsageError: the caption is of no scene, or of none that was drawn.
     """
-    tier, exact = speaker.tier, speaker.tier.cells == 1
+    tier, exact = speaker.tier, can_list(speaker.tier)
     tried = scenes.enumerate_all(tier) if exact else scenes.sample(tier, draws, seed)
     prior = 2.0 ** -scenes.bits(tier, tried.k) if exact else np.full(draws, 1 / draws)
     joint = prior * 2.0 ** speaker.log2_prob(tried, caption)
@@ -71,6 +76,13 @@ def given_caption(speaker: Speaker, caption: Caption, draws: int = 20_000, seed:
     if not possible.any():
         raise UsageError(f"this caption is of none of the {len(joint):,} scenes of {tier.name} that were tried")
     return Posterior(Scenes(*(part[possible] for part in tried)), joint[possible], exact)
+
+
+def caption_bits(speaker: Speaker, said: np.ndarray) -> np.ndarray:
+    """-log2 p(caption) [N] of captions [N, S], over all scenes of a tier that can be listed."""
+    distinct, place = np.unique(said, axis=0, return_inverse=True)
+    bits = [given_caption(speaker, language.parse(language.to_text(words))).caption_bits for words in distinct]
+    return np.array(bits)[place.reshape(-1)]
 
 
 def hidden_cell(tier: Tier, drawn: Scenes, cell: int) -> np.ndarray:

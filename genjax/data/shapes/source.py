@@ -1,5 +1,5 @@
-"""shapes as a data set: `shapes:s16` of pictures, `shapes_codes:s16` of the same scenes as codes, both with captions, and `shapes_answers:s16` of
-the codes with something to say of them (`answers`).
+"""shapes as a data set: `shapes:s16` of pictures, `shapes_codes:s16` of the same scenes as codes, both with captions, `shapes_captions:s16` of
+these alone, and `shapes_answers:s16` of the codes with something to say of them (`answers`).
 
 An argument is a tier, and after it at most one thing that is held out, and options: `s16`, `s16/comp1`, `s16/p_neg=0`, `s24/neg/p_neg=0.3`.
 
@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from genjax.data.base import Arrays, Source
-from genjax.data.shapes import answers, captions, counter, language, references, scenes, splits
+from genjax.data.shapes import answers, captions, counter, language, oracle, posterior, references, scenes, splits
 from genjax.data.shapes.answers import Layout, SceneQuestions, Task
 from genjax.data.shapes.captions import Speaker
 from genjax.data.shapes.prompts import ScenePrompts
@@ -124,6 +124,21 @@ class CodeRows:
 
 
 @dataclasses.dataclass(frozen=True)
+class SaidRows:
+    """What is said of the same scenes, as the data."""
+
+    pictures: SceneRows
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def rows(self, indices: np.ndarray) -> Arrays:
+        said = self.pictures.rows(indices)["caption"]
+        learned = (np.cumsum(said == language.PAD, axis=1) <= 1).astype(np.float32)
+        return {"tokens": said, "loss_mask": learned, "num_units": learned.sum(axis=1)}
+
+
+@dataclasses.dataclass(frozen=True)
 class AnswerRows:
     """The same scenes with something to say of them."""
 
@@ -141,7 +156,7 @@ class AnswerRows:
 
     def exact_nats(self, rows: Arrays) -> np.ndarray:
         """-log p [n] of the answers given what is asked."""
-        shown = answers.shown(self.pictures.tier, self.layout.pictures(rows))
+        shown = oracle.shown(self.pictures.tier, self.layout.pictures(rows))
         said = [np.pad(words, (0, self.layout.answer - len(words)), constant_values=language.PAD) for words in answers.said_in(rows)]
         return -self.task.log2_prob(self.pictures.speaker, shown, np.array(said)) * math.log(2)
 
@@ -155,7 +170,7 @@ def open_shapes(argument: str, data_dir: str | None = None) -> Source:
     train, held_out = _splits(_options("shapes", argument, told="caption"))
     palette = tuple(map(tuple, scenes.PALETTE.tolist()))
     spec = DataSpec("shapes:" + argument, "image", (train.tier.pixels,) * 2 + (3,), 256, palette=palette, **_of_captions(train))
-    return Source(spec, {"train": train, "eval": held_out}, exact_nats=_exact_nats(held_out, "codes"), **_of_prompts(held_out, coded=False))
+    return Source(spec, {"train": train, "eval": held_out}, prompts=_prompts(held_out, coded=False), **_worth(held_out, "codes"))
 
 
 def open_shapes_codes(argument: str, data_dir: str | None = None) -> Source:
@@ -167,7 +182,21 @@ def open_shapes_codes(argument: str, data_dir: str | None = None) -> Source:
     train, held_out = _splits(_options("shapes_codes", argument, told="caption"))
     spec = DataSpec("shapes_codes:" + argument, "tokens", (train.tier.patches,) * 2, CODES, **_of_captions(train))
     rows: dict[str, Any] = {"train": CodeRows(train), "eval": CodeRows(held_out)}
-    return Source(spec, rows, exact_nats=_exact_nats(held_out, "tokens"), **_of_prompts(held_out, coded=True))
+    return Source(spec, rows, prompts=_prompts(held_out, coded=True), **_worth(held_out, "tokens"))
+
+
+def open_shapes_captions(argument: str, data_dir: str | None = None) -> Source:
+    """The captions of the same scenes alone, `tokens` int32 [n, 24], of which those up to the first padding are learned.
+
+    Raises:
+      UsageError: as in `open_shapes`.
+    """
+    train, held_out = _splits(_options("shapes_captions", argument))
+    return Source(
+        DataSpec("shapes_captions:" + argument, "tokens", (language.LENGTH,), language.FIRST_CODE, 0, TRAIN_SIZE, EVAL_SIZE, unit="word"),
+        {"train": SaidRows(train), "eval": SaidRows(held_out)},
+        exact_nats=(lambda rows: _said_nats(held_out, rows["tokens"])) if _is_whole(held_out) and posterior.can_list(held_out.tier) else None,
+    )
 
 
 def open_shapes_answers(argument: str, data_dir: str | None = None) -> Source:
@@ -201,12 +230,9 @@ def _of_captions(rows: SceneRows) -> dict[str, Any]:
     return {"num_classes": 0, "train_size": TRAIN_SIZE, "eval_size": EVAL_SIZE, "words": words, "caption_length": length}
 
 
-def _of_prompts(held_out: SceneRows, coded: bool) -> dict[str, Any]:
-    """How scenes are asked for, and what they are worth to one who asks."""
-    if not held_out.refers:
-        return {"prompts": ScenePrompts(held_out.tier, coded)}
-    prompts = References(held_out.tier, coded)
-    return {"prompts": prompts, "told_nats": (lambda rows: prompts.nats(rows["caption"])) if _is_whole(held_out) else None}
+def _prompts(held_out: SceneRows, coded: bool) -> ScenePrompts | References:
+    """How scenes are asked for."""
+    return References(held_out.tier, coded) if held_out.refers else ScenePrompts(held_out.tier, coded)
 
 
 def _is_whole(held_out: SceneRows) -> bool:
@@ -214,16 +240,34 @@ def _is_whole(held_out: SceneRows) -> bool:
     return not (held_out.combination or held_out.statement) and held_out.counts == held_out.tier.counts
 
 
-def _exact_nats(held_out: SceneRows, codes: str) -> Callable[[Arrays], np.ndarray] | None:
-    """-log p [n] of rows whose codes [n, h, w] are under that name: equation (2) of `scenes`, where the split is as all scenes are."""
-    tier = held_out.tier
-    if not _is_whole(held_out):
-        return None
+def _worth(held_out: SceneRows, codes: str) -> dict[str, Any]:
+    """What rows are worth whose codes [n, h, w] are under that name, as far as it is known: fields of `Source`.
 
-    def nats(rows: Arrays) -> np.ndarray:
+    Of a scene x and its caption c: -log p(x) is equation (2) of `scenes`, -log p(c | x) equation (2) of `captions`, and
+
+        -log p(x | c) = -log p(x) - log p(c | x) + log sum_x' p(x') p(c | x')                                   (1)
+
+    where all scenes can be listed.
+    """
+    tier, speaker = held_out.tier, held_out.speaker
+    if not _is_whole(held_out):
+        return {}
+
+    def alone(rows: Arrays) -> np.ndarray:
         return scenes.bits(tier, scenes.objects_shown(tier, rows[codes])) * math.log(2)
 
-    return nats
+    def joint(rows: Arrays) -> np.ndarray:
+        return alone(rows) - speaker.each_log2_prob(oracle.shown(tier, rows[codes]), rows["caption"]) * math.log(2)
+
+    if held_out.refers:
+        return {"exact_nats": alone, "told_nats": lambda rows: References(tier, coded=True).nats(rows["caption"])}
+    worth = {"exact_nats": alone, "joint_nats": joint}
+    return worth | ({"told_nats": lambda rows: joint(rows) - _said_nats(held_out, rows["caption"])} if posterior.can_list(tier) else {})
+
+
+def _said_nats(held_out: SceneRows, said: np.ndarray) -> np.ndarray:
+    """-log p(c) [n] of captions [n, S]."""
+    return posterior.caption_bits(held_out.speaker, said) * math.log(2)
 
 
 class Options(NamedTuple):

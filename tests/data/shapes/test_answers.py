@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from genjax.data.shapes import answers, captions, language, questions, scenes
+from genjax.data.shapes import answers, captions, language, oracle, questions, scenes
 from genjax.data.shapes.scenes import TIERS
 from genjax.data.sources import open_source
 from genjax.errors import DataError, UsageError
@@ -64,7 +64,7 @@ def test_a_question_leaves_no_doubt_about_its_answer():
 @pytest.mark.parametrize("tier", ["s8", "s24"])
 def test_scenes_are_had_back_from_their_codes(tier):
     drawn = scenes.sample(TIERS[tier], 200)
-    for mine, known in zip(answers.shown(TIERS[tier], scenes.codes(TIERS[tier], drawn)), drawn, strict=True):
+    for mine, known in zip(oracle.shown(TIERS[tier], scenes.codes(TIERS[tier], drawn)), drawn, strict=True):
         np.testing.assert_array_equal(mine, known)
 
 

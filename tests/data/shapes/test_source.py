@@ -1,5 +1,7 @@
 """shapes as a data set: rows by index, two views of the same scenes, splits that hold out what they say."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -104,3 +106,40 @@ def test_the_weight_of_negations_can_be_set():
 def test_what_cannot_be_opened_is_refused(argument, complaint):
     with pytest.raises(UsageError, match=complaint):
         source.open_shapes(argument)
+
+
+def test_captions_alone_are_those_of_the_same_scenes_and_are_learned_up_to_their_end():
+    alone, told = rows("shapes_captions:s16", "eval"), rows("shapes:s16", "eval")
+    np.testing.assert_array_equal(alone["tokens"], told["caption"])
+    words = (told["caption"] != language.PAD).sum(axis=1)
+    np.testing.assert_array_equal(alone["num_units"], np.minimum(words + 1, language.LENGTH))
+    np.testing.assert_array_equal(alone["loss_mask"], np.arange(language.LENGTH) < alone["num_units"][:, None])
+
+
+def test_on_s8_scenes_are_worth_what_bayes_says_given_any_caption_and_both_together_their_sum():
+    """The weights of the scenes of one caption add up to one; a caption and the scene that it leaves are worth both."""
+    opened, every = open_source("shapes:s8"), scenes.enumerate_all(TIERS["s8"])
+    codes, batch = scenes.codes(TIERS["s8"], every), rows("shapes:s8", "eval", 40)
+    for caption in batch["caption"][:6]:
+        with np.errstate(divide="ignore"):
+            told = opened.told_nats({"codes": codes, "caption": np.tile(caption, (len(codes), 1))})
+        assert np.exp(-told).sum() == pytest.approx(1, abs=1e-9)
+    both = opened.told_nats(batch) + open_source("shapes_captions:s8").exact_nats({"tokens": batch["caption"]})
+    np.testing.assert_allclose(opened.joint_nats(batch), both, rtol=1e-12)
+
+
+def test_a_scene_and_its_caption_together_are_worth_the_caption_more_than_the_scene():
+    """An empty scene can be told in two ways, each as likely."""
+    opened, batch = open_source("shapes_codes:s16"), rows("shapes_codes:s16", "eval")
+    more = (opened.joint_nats(batch) - opened.exact_nats(batch)) / math.log(2)
+    empty = scenes.objects_shown(S16, batch["tokens"]) == 0
+    assert empty.any()
+    np.testing.assert_allclose(more[empty], 1)
+    assert (more[~empty] > 2).all()
+
+
+def test_what_is_not_known_is_not_said():
+    """On s16 scenes cannot all be listed; with something held out, eval is not as all scenes are."""
+    assert open_source("shapes:s16").told_nats is None and open_source("shapes_captions:s16").exact_nats is None
+    partly = open_source("shapes:s16/neg")
+    assert (partly.exact_nats, partly.told_nats, partly.joint_nats) == (None, None, None)
