@@ -24,6 +24,7 @@ from genjax.training import processes, signals
 FLAGS = [
     cli.Flag("workdir", "the trained run's directory", required=True),
     cli.Flag("classifier", "the run of a trained classifier that judges samples of the model"),
+    cli.Flag("planner", "of a model that draws plans of scenes, the run of one that writes them for prompts"),
     cli.Flag("hidden_cell", "of scenes of shapes, the cell that is drawn anew and compared with its posterior", kind=int),
     cli.Flag("negation", "of a model that is told of captions of shapes: ask for scenes without something", kind=bool),
     cli.Flag("noise_levels", "of noise prediction on scenes of shapes: how far from the ideal denoiser it is at every noise level", kind=bool),
@@ -40,7 +41,8 @@ def main(args):
         from genjax.evaluation.commands import evaluate
 
         options: dict = {"command": shlex.join(["python", *sys.argv])}
-        options |= {"classifier": args.classifier, "cell": args.hidden_cell, "forbid": bool(args.negation), "by_level": bool(args.noise_levels)}
+        options |= {"classifier": args.classifier, "planner": args.planner, "cell": args.hidden_cell}
+        options |= {"forbid": bool(args.negation), "by_level": bool(args.noise_levels)}
         evaluate(args.workdir, args.overrides, step=args.step, weights=args.weights, **options)
 
 

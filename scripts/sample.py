@@ -11,6 +11,7 @@
   python scripts/sample.py --workdir=runs/noise --film                                  (noising and denoising, as strips and GIFs)
 
   python scripts/sample.py --workdir=runs/shapes_text --prompt='a red circle left of a blue square and no triangle'
+  python scripts/sample.py --workdir=runs/drawer --planner=runs/planner --prompt='more hearts than circles'   (one plans, the other draws)
   python scripts/sample.py --workdir=runs/shapes_questions --image=x.png --question='how many hearts?'
   python scripts/sample.py --workdir=runs/shapes_captions --image=x.png                  (described, by a model that does so)
   python scripts/sample.py --workdir=runs/shakespeare --prompt='ROMEO:' --config.sample.length=500 --config.sample.count=2
@@ -33,6 +34,7 @@ FLAGS = [
     cli.Flag("label", "draw only this class; default: all classes in turn", kind=int),
     cli.Flag("prompt", "what a text begins with, or the caption that a picture is asked for with"),
     cli.Flag("prompt_file", "the UTF-8 file that holds it"),
+    cli.Flag("planner", "the run of a model that plans the scene of --prompt; this one draws the plan"),
     cli.Flag("chat", "answer the lines of the terminal, one after the other, for a model of prompts with answers", kind=bool),
     cli.Flag("image", "edit or describe instead of draw: held_out, or a PNG of the size of the data"),
     cli.Flag("question", "of --image, what to answer about it"),
@@ -74,10 +76,13 @@ def run(args):
         not args.chat or not (prompt or args.image is not None or args.interpolate is not None or args.film or args.out or args.label is not None),
         "--chat reads its prompts line by line and writes to the terminal: give no other flags of what to draw",
     )
+    require(not args.chat or args.planner is None, "--chat answers in words: give no --planner")
     if args.chat:
         commands.chat(args.workdir, args.overrides, lines=sys.stdin, step=args.step, weights=args.weights)
         return
 
+    drawn = not (args.film or args.interpolate is not None or args.image is not None)
+    require(args.planner is None or drawn, "--planner plans what is drawn for --prompt: give no --film, --interpolate or --image")
     options = {"out": args.out, "step": args.step, "weights": args.weights}
     if args.film:
         commands.film(args.workdir, args.overrides, **options)
@@ -86,7 +91,7 @@ def run(args):
     elif args.image is not None:
         commands.look(args.workdir, args.overrides, image=args.image, question=args.question, redraw=args.redraw, label=args.label, **options)
     else:
-        commands.sample(args.workdir, args.overrides, label=args.label, prompt=prompt, **options)
+        commands.sample(args.workdir, args.overrides, label=args.label, prompt=prompt, planner=args.planner, **options)
 
 
 if __name__ == "__main__":

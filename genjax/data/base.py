@@ -108,8 +108,8 @@ class Questions(Protocol):
     @property
     def shape(self) -> tuple[int, int, int]: ...
 
-    def ask(self, image: np.ndarray, text: str) -> Arrays:
-        """The row [1, ...] of an image uint8 [H, W, 3] and a question, yet without an answer.
+    def ask(self, image: np.ndarray | None, text: str) -> Arrays:
+        """The row [1, ...] of an image uint8 [H, W, 3], if one is looked at, and a question, yet without an answer.
 
         Raises:
           UsageError: the text is no question.

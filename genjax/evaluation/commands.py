@@ -17,11 +17,13 @@ from PIL import Image
 from genjax.config import require, to_json
 from genjax.data import pairs
 from genjax.data.base import Dialogue, Turn
+from genjax.data.shapes.plans import Plans
 from genjax.errors import visible
 from genjax.evaluation import answers, baselines, edits, following, hidden_cell, levels, media, negation, pictures, questions, texts
 from genjax.evaluation.answers import Answers
 from genjax.evaluation.evaluator import Evaluator
 from genjax.evaluation.judge import Judge
+from genjax.evaluation.planner import Planner
 from genjax.evaluation.provenance import provenance
 from genjax.evaluation.trained import Trained, load
 from genjax.registry import pick
@@ -34,21 +36,33 @@ _SHOWN = 5  # answers in the record of an evaluation
 _CALLED = {".png": "picture", ".wav": "sound", ".gif": "film"}
 
 
-def sample(path: str, overrides: Mapping[str, str], *, out: str | None, label: int | None, prompt: str, step: int | None, weights: str) -> Path:
+def sample(
+    path: str,
+    overrides: Mapping[str, str],
+    *,
+    out: str | None,
+    label: int | None,
+    prompt: str,
+    step: int | None,
+    weights: str,
+    planner: str | None = None,
+) -> Path:
     """Draws `sample.count` samples of a run and writes them as a picture or text, and an array; returns their path without ending.
 
     A prompt is what text begins with, what is answered by a model that was trained on prompts with answers, or what a picture is asked for with; of
-    the picture the oracle's verdict is told.
+    the picture the oracle's verdict is told. With the run of a planner, the picture is drawn from its plan of the prompt.
     """
     trained = load(path, overrides, weights=weights, step=step)
+    plans = None if planner is None else Planner.load(planner, trained.run)
     spec, count, tokenizer = trained.run.source.spec, trained.run.config.sample.count, trained.run.source.tokenizer
     _check_label(trained, path, label)
-    prompts, language = trained.run.source.prompts, trained.run.source.language
+    prompts, language = (trained.run.source.prompts, trained.run.source.language) if plans is None else (plans.prompts, plans.prompts)
     told = trained.run.captioned and language is not None
     require(not prompt or tokenizer is not None or told, f"--prompt: the model of {path} writes no text and knows no captions")
+    require(plans is None or bool(prompt), "--planner plans what is asked for: give --prompt")
     caption = language.encode(prompt) if language is not None and told and prompt else None
     started = time.monotonic()
-    evaluator, shown = Evaluator(trained.run), []
+    evaluator, shown, asked = Evaluator(trained.run), [], None
     if tokenizer is not None and trained.run.source.dialogues and answers.can(trained.run):
         drawn = answers.draw(trained.run, trained.params, count, prompt)
         shown = [tokenizer.decode(row) for row in drawn.data]
@@ -57,7 +71,10 @@ def sample(path: str, overrides: Mapping[str, str], *, out: str | None, label: i
         drawn = texts.go_on(evaluator, trained.params, count, tokenizer.encode(prompt), length)
         shown = [prompt + tokenizer.decode(row) for row in drawn.data]
     else:
-        given = None if caption is None else {"caption": np.tile(caption, (count, 1))}
+        asked = None if caption is None else np.tile(caption, (count, 1))
+        if plans is not None and asked is not None:
+            asked = plans(asked)
+        given = None if asked is None else {"caption": asked}
         drawn = evaluator.draw(trained.params, count, label=label, given=given)
     seconds = time.monotonic() - started
 
@@ -79,6 +96,9 @@ def sample(path: str, overrides: Mapping[str, str], *, out: str | None, label: i
         elif trained.run.source.shown is not None:
             for written in media.write(trained.run.source, drawn.data, columns, target):
                 print(f"  {_CALLED[written.suffix]:<8} {written}")
+        if plans is not None and asked is not None:
+            for plan, times in Counter(visible(Plans(plans.prompts.tier, False).decode(plan)) for plan in asked).most_common(_SHOWN):
+                print(f"  planned  {times} x '{plan}'")
         if prompts is not None and caption is not None:
             verdicts = prompts.judge(np.tile(caption, (count, 1)), drawn.data)
             counted = ", ".join(f"{error} {n}" for error, n in Counter(verdicts.error).most_common())
@@ -259,6 +279,7 @@ def evaluate(
     cell: int | None = None,
     forbid: bool = False,
     by_level: bool = False,
+    planner: str | None = None,
     command: str = "",
 ) -> dict[str, Any]:
     """Measures a run on the held-out split, prints a table and writes it as JSON; returns what it wrote.
@@ -268,9 +289,11 @@ def evaluate(
 
     Of scenes of shapes, `cell` is drawn anew in `sample.count` held-out ones and compared with its exact posterior; with `forbid`, as many are
     asked for without something; with `by_level`, `evaluate.examples` of them are denoised, beside the ideal denoiser.
+    With the run of a planner, prompts are judged of what is drawn from its plans of them.
     """
     trained = load(path, overrides, weights=weights, step=step)
     run = trained.run
+    plans = None if planner is None else Planner.load(planner, run)
     judge = None if classifier is None else Judge(load(classifier, {}))
     require(
         judge is None or judge.spec == run.source.spec,
@@ -309,7 +332,7 @@ def evaluate(
     if run.source.dialogues and answers.can(run):
         record["answers"] = _answered(run, trained.params)
     if run.captioned and run.source.prompts is not None:
-        found = following.measure(Evaluator(run), trained.params, run.config.sample.count)
+        found = following.measure(Evaluator(run), trained.params, run.config.sample.count, plans)
         record["following"] = following.record(found)
         print(*following.lines(found), sep="\n")
     if cell is not None:
@@ -345,7 +368,8 @@ def evaluate(
         print(f"  {len(drawn.data):,} samples ({drawn.nfe:g} network evaluations each), beside {len(real):,} held-out examples")
         record["figures"] = _tell(run.source.figures, {"samples": drawn.data, "held_out": real})
     # Another measurement of the same step is another file, the same one the same.
-    asked = json.dumps([record["config"], str(weights), classifier and str(Path(classifier).resolve()), cell, forbid, by_level], sort_keys=True)
+    given = [classifier and str(Path(classifier).resolve()), planner and str(Path(planner).resolve()), cell, forbid, by_level]
+    asked = json.dumps([record["config"], str(weights), *given], sort_keys=True)
     workdir, name = Workdir(path), f"evaluation_step{trained.step}_{hashlib.sha256(asked.encode()).hexdigest()[:8]}.json"
     workdir.write_json(name, record)
     print(f"  written    {workdir.path / name}")

@@ -9,10 +9,9 @@ import numpy as np
 
 from genjax.data.base import Arrays, Source, Verdicts
 from genjax.evaluation.evaluator import Evaluator
-from genjax.evaluation.statistics import Share, share
+from genjax.evaluation.planner import Planner
+from genjax.evaluation.statistics import ALL, Share, share
 from genjax.types import Params
-
-ALL = "all"
 
 
 class Row(NamedTuple):
@@ -36,20 +35,25 @@ class Following(NamedTuple):
     errors: dict[str, int]
 
 
-def judged(evaluator: Evaluator, params: Params, count: int) -> tuple[Arrays, Verdicts]:
-    """The first `count` held-out examples, and the verdicts on one sample for the caption of each."""
+def judged(evaluator: Evaluator, params: Params, count: int, planner: Planner | None = None) -> tuple[Arrays, Verdicts]:
+    """The first `count` held-out examples, and the verdicts on one sample for the caption of each; with a planner, for its plan of the caption."""
     source = evaluator.run.source
     assert source.prompts is not None, "these data cannot be asked for"
     asked = _held_out(source, count)
-    return asked, source.prompts.judge(asked["caption"], evaluator.draw(params, len(asked["caption"])).data)
+    if planner is None:
+        return asked, source.prompts.judge(asked["caption"], evaluator.draw(params, len(asked["caption"])).data)
+    captions = planner.held_out(count)
+    drawn = evaluator.draw(params, len(captions), given={"caption": planner(captions)}).data
+    return asked | {"caption": captions}, planner.prompts.judge(captions, drawn)
 
 
-def measure(evaluator: Evaluator, params: Params, count: int) -> Following:
+def measure(evaluator: Evaluator, params: Params, count: int, planner: Planner | None = None) -> Following:
     """`count` samples, one for the caption of each of the first held-out examples."""
-    source, (asked, verdicts) = evaluator.run.source, judged(evaluator, params, count)
-    assert source.prompts is not None
-    others = source.prompts.judge(asked["caption"], np.roll(asked[source.spec.key], -1, axis=0)).follow
-    categories = np.array([source.prompts.category(caption) for caption in asked["caption"]])
+    asked, verdicts = judged(evaluator, params, count, planner)
+    prompts = planner.prompts if planner is not None else evaluator.run.source.prompts
+    assert prompts is not None
+    others = prompts.judge(asked["caption"], np.roll(asked[evaluator.run.source.spec.key], -1, axis=0)).follow
+    categories = np.array([prompts.category(caption) for caption in asked["caption"]])
     rows = {}
     for name in [ALL, *sorted(set(categories))]:
         here = (categories == name) | (name == ALL)

@@ -10,8 +10,7 @@ import numpy as np
 
 from genjax.data.base import Arrays, Source
 from genjax.evaluation.evaluator import Evaluator
-from genjax.evaluation.following import ALL
-from genjax.evaluation.statistics import Share, wilson
+from genjax.evaluation.statistics import ALL, Share, wilson
 from genjax.types import Params
 
 _COUNTED = 4096  # training rows whose answers are counted

@@ -202,6 +202,9 @@ def wilson(hits: int, count: int, level: float = LEVEL) -> tuple[float, float]:
     return max(0.0, centre - spread), min(1.0, centre + spread)
 
 
+ALL = "all"  # the name of the group that everything is in
+
+
 class Share(NamedTuple):
     """How often something is so, the ends of Wilson's 95 % interval of its probability, and how many were looked at."""
 

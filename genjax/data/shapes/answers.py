@@ -1,10 +1,11 @@
 """Pictures with something to say of them: their captions, or questions with their answers, as one sequence a row.
 
-    codes [question] ASK answer END END ...                                                         (1)
+    [codes] [question] ASK answer END END ...                                                       (1)
 
 Words, codes of the picture, and the two marks are ids of one vocabulary that do not overlap (`language`; END and ASK are the two after them). The
 codes, the question and ASK are context, and the answer is supervised up to the end of a room that is as long for every row: so its length has
-to be learned, and whatever reads all of a row at once cannot see it. What comes after that is padding.
+to be learned, and whatever reads all of a row at once cannot see it. What comes after that is padding. A plan is asked for with a caption and without
+a picture, which is yet to be drawn.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from genjax.data.base import Arrays
-from genjax.data.shapes import captions, language, oracle, questions, scenes
+from genjax.data.shapes import captions, language, oracle, plans, questions, scenes
 from genjax.data.shapes.captions import Speaker
 from genjax.data.shapes.language import FIRST_CODE, PAD, VOCABULARY
+from genjax.data.shapes.prompts import category
 from genjax.data.shapes.scenes import CODES, Scenes, Tier
 from genjax.errors import DataError, UsageError, did_you_mean
 
@@ -36,14 +38,16 @@ class Task(NamedTuple):
       least: objects of a scene of which something can be said.
       draw: (speaker, scenes, state uint64 [B], the name of statements that a caption must make or "") -> tokens of questions
         int32 [B, question] and of answers [B, answer], padded.
-      log2_prob: (speaker, scenes of rows, what is said of them) -> log2 p of each answer given its question [B].
+      log2_prob: (speaker, scenes of rows, what is said of them) -> log2 p of each answer given its question [B]; None where it is not known.
+      shows: whether the picture stands before the question.
     """
 
     question: int
     answer: Callable[[Speaker], int]
     least: int
     draw: Callable[[Speaker, Scenes, np.ndarray, str], tuple[np.ndarray, np.ndarray]]
-    log2_prob: Callable[[Speaker, Scenes, np.ndarray], np.ndarray]
+    log2_prob: Callable[[Speaker, Scenes, np.ndarray], np.ndarray] | None
+    shows: bool = True
 
 
 def _caption(speaker: Speaker, drawn: Scenes, state: np.ndarray, must: str) -> tuple[np.ndarray, np.ndarray]:
@@ -55,9 +59,14 @@ def _question(speaker: Speaker, drawn: Scenes, state: np.ndarray, must: str) -> 
     return asked.question, asked.answer[:, None]
 
 
+def _plan(speaker: Speaker, drawn: Scenes, state: np.ndarray, must: str) -> tuple[np.ndarray, np.ndarray]:
+    return speaker.draw(drawn, state, must), plans.told(speaker.tier, drawn)
+
+
 TASKS = {
     "caption": Task(0, lambda speaker: speaker.longest, 0, _caption, Speaker.each_log2_prob),
     "question": Task(questions.LENGTH, lambda speaker: 1, 1, _question, lambda speaker, shown, said: np.zeros(len(said))),
+    "plan": Task(language.LENGTH, lambda speaker: plans.length(speaker.tier), 0, _plan, None, shows=False),
 }
 
 
@@ -73,7 +82,7 @@ class Layout:
     """How rows lie: equation (1).
 
     Attributes:
-      codes: of a picture.
+      codes: of a picture; 0 where none is shown.
       question: words of the longest question.
       answer: words of the longest answer.
     """
@@ -88,10 +97,13 @@ class Layout:
         return self.codes + self.question + 1 + self.answer + 1
 
     def rows(self, codes: np.ndarray, question: np.ndarray, answer: np.ndarray) -> Arrays:
-        """The keys of text in `types.Batch`: of codes [n, h, w], and tokens of questions [n, question] and answers [n, <= answer], padded."""
-        n, count = len(codes), self.answer + 1
+        """The keys of text in `types.Batch`: of codes [n, h, w], and tokens of questions [n, question] and answers [n, <= answer], padded.
+
+        Codes are left out where no picture is shown.
+        """
+        n, count = len(answer), self.answer + 1
         answer = np.pad(answer, ((0, 0), (0, count - answer.shape[1])), constant_values=PAD)
-        parts = [codes.reshape(n, -1) + FIRST_CODE, question, np.full((n, 1), ASK), np.where(answer == PAD, END, answer)]
+        parts = [codes.reshape(n, -1)[:, : self.codes] + FIRST_CODE, question, np.full((n, 1), ASK), np.where(answer == PAD, END, answer)]
         real = np.concatenate([np.ones((n, self.codes), bool), question != PAD, np.ones((n, 1 + count), bool)], axis=1)
         order = np.argsort(~real, axis=1, kind="stable")  # what is not there comes last
         real = np.take_along_axis(real, order, axis=1)
@@ -131,7 +143,14 @@ class SceneQuestions:
     def shape(self) -> tuple[int, int, int]:
         return (self.tier.pixels, self.tier.pixels, 3)
 
-    def ask(self, image: np.ndarray, text: str) -> Arrays:
+    def ask(self, image: np.ndarray | None, text: str) -> Arrays:
+        if not TASKS[self.task].shows:
+            if image is not None:
+                raise UsageError("this model plans what is yet to be drawn, and looks at no picture: leave out --image")
+            asked = language.to_tokens(language.caption_words(language.parse(text)))
+            return self.layout.rows(np.zeros((1, 0), np.int32), asked[None], np.zeros((1, 0), np.int32))
+        if image is None:
+            raise UsageError(f"this model speaks of pictures: give --image with '{text}'")
         numbers = np.asarray(oracle.nearest(jnp.asarray(image)))[None]
         codes = scenes.encode(np.minimum(numbers, len(scenes.PALETTE) - 1)) if (numbers < len(scenes.PALETTE)).all() else np.array([-1])
         if (codes < 0).any():
@@ -149,6 +168,8 @@ class SceneQuestions:
         return language.to_text(np.array(words, int))
 
     def groups(self, rows: Arrays) -> list[tuple[str, ...]]:
+        if not TASKS[self.task].shows:
+            return [(kind,) for kind in self._kinds(rows)]
         objects = scenes.objects_shown(self.tier, self.layout.pictures(rows))
         return [(kind, "1 object" if count == 1 else f"{count} objects") for kind, count in zip(self._kinds(rows), objects, strict=True)]
 
@@ -156,10 +177,7 @@ class SceneQuestions:
         return JUDGES[self.task](self, rows, answers)
 
     def _kinds(self, rows: Arrays) -> list[str]:
-        if self.task != "question":
-            return [self.task] * len(rows["tokens"])
-        asked = [language.to_text(self.layout.question_of(tokens)) for tokens in rows["tokens"]]
-        return [questions.TYPES[questions.parse(text)[0]].name for text in asked]
+        return [KINDS[self.task](language.to_text(self.layout.question_of(tokens))) for tokens in rows["tokens"]]
 
 
 def _right(task: SceneQuestions, rows: Arrays, answers: list[np.ndarray]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -185,4 +203,18 @@ def _true(task: SceneQuestions, rows: Arrays, answers: list[np.ndarray]) -> dict
     return {"strict": (strict, np.ones(len(answers))), "exact facts": (right, stated)}
 
 
-JUDGES: dict[str, Callable[..., Mapping[str, tuple[Any, Any]]]] = {"caption": _true, "question": _right}
+def _followed(task: SceneQuestions, rows: Arrays, answers: list[np.ndarray]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Whether an answer is a plan, and the caption is true of what it shows."""
+    longest = plans.length(task.tier)
+    planned, right = plans.objects(task.tier, np.stack([np.pad(words[:longest], (0, longest - len(words[:longest]))) for words in answers]))
+    asked = captions.ask([language.parse(language.to_text(task.layout.question_of(tokens))) for tokens in rows["tokens"]])
+    return {"follows": (right & np.asarray(captions.follows(task.tier, asked, planned)), np.ones(len(answers)))}
+
+
+JUDGES: dict[str, Callable[..., Mapping[str, tuple[Any, Any]]]] = {"caption": _true, "question": _right, "plan": _followed}
+# What kind of question a text is.
+KINDS: dict[str, Callable[[str], str]] = {
+    "caption": lambda text: "caption",
+    "question": lambda text: questions.TYPES[questions.parse(text)[0]].name,
+    "plan": category,
+}

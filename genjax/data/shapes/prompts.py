@@ -21,6 +21,14 @@ CATEGORIES = dict(
 )
 
 
+def category(text: str) -> str:
+    """What kind of statement a caption makes."""
+    clauses = language.parse(text).clauses
+    if clauses == ((language.NG, language.ANYTHING, language.NO_SHAPES, 0),):  # asks for one scene, where a negation leaves nearly all
+        return EMPTY
+    return SEVERAL if len(clauses) > 1 else CATEGORIES[language.TYPES[clauses[0][0]]]
+
+
 @dataclasses.dataclass(frozen=True)
 class SceneData:
     """What data show: pictures [n, H, W, 3], or where `coded` codes [n, h, w]."""
@@ -56,10 +64,7 @@ class ScenePrompts(SceneData):
         return language.to_text(caption)
 
     def category(self, caption: np.ndarray) -> str:
-        clauses = language.parse(self.decode(caption)).clauses
-        if clauses == ((language.NG, language.ANYTHING, language.NO_SHAPES, 0),):  # asks for one scene, where a negation leaves nearly all
-            return EMPTY
-        return SEVERAL if len(clauses) > 1 else CATEGORIES[language.TYPES[clauses[0][0]]]
+        return category(self.decode(caption))
 
     def judge(self, asked: np.ndarray, data: np.ndarray) -> Verdicts:
         statements = captions.ask([language.parse(self.decode(caption)) for caption in asked])

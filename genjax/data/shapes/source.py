@@ -6,7 +6,8 @@ An argument is a tier, and after it at most one thing that is held out, and opti
     p_neg=0.3        the weight of negations
     clauses=1        every caption has so many statements; without it there are one to three
     told=reference   not a caption is told of a scene, but a picture of the same objects elsewhere (`references`); not of shapes_answers
-    task=caption     of shapes_answers: pictures are described, or (`question`) questions about them are answered
+    told=plan        nor a caption, but what is in each cell (`plans`)
+    task=caption     of shapes_answers: pictures are described, or (`question`) questions about them are answered, or (`plan`) captions are planned
 
 Row i of a split is a function of i alone, made when it is asked for: nothing is stored and nothing is read.
 
@@ -23,14 +24,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from genjax.data.base import Arrays, Source
-from genjax.data.shapes import answers, captions, counter, language, oracle, posterior, references, scenes, splits
+from genjax.data.shapes import answers, captions, counter, language, oracle, plans, posterior, references, scenes, splits
 from genjax.data.shapes.answers import Layout, SceneQuestions, Task
 from genjax.data.shapes.captions import Speaker
+from genjax.data.shapes.plans import Plans
 from genjax.data.shapes.prompts import ScenePrompts
 from genjax.data.shapes.references import References
 from genjax.data.shapes.scenes import CODES, TIERS, Scenes, Tier
@@ -56,7 +59,7 @@ class SceneRows:
       combination: a name in splits.HELD_OUT; scenes that show it are avoided or, if `seen`, the only ones.
       statement: a name in captions.HELD_OUT that every caption makes, or "".
       size: how many rows.
-      refers: a picture of the same objects is told, and no caption.
+      told: a name in TOLD, what is told of each scene.
     """
 
     speaker: Speaker
@@ -66,7 +69,7 @@ class SceneRows:
     seen: bool
     statement: str
     size: int
-    refers: bool = False
+    told: str = "caption"
 
     def __len__(self) -> int:
         return self.size
@@ -99,13 +102,38 @@ class SceneRows:
         return {
             "image": scenes.image(self.tier, drawn),
             "codes": scenes.codes(self.tier, drawn).astype(np.int32),
-            "caption": self._told(drawn, self.state(indices)),
+            "caption": TOLD[self.told].draw(self, drawn, self.state(indices)),
         }
 
-    def _told(self, drawn: Scenes, state: np.ndarray) -> np.ndarray:
-        if self.refers:
-            return references.told(self.tier, references.draw(self.tier, drawn, state))
-        return self.speaker.draw(drawn, state, must=self.statement)
+
+class Told(NamedTuple):
+    """What is told of scenes.
+
+    Attributes:
+      words: how many words there are, with the padding 0.
+      length: of the longest.
+      draw: (rows, scenes, state uint64 [B]) -> int32 [B, length].
+      prompts: (tier, whether data are codes) -> how scenes are asked for with it.
+    """
+
+    words: int
+    length: Callable[[Tier], int]
+    draw: Callable[[SceneRows, Scenes, np.ndarray], np.ndarray]
+    prompts: Callable[[Tier, bool], ScenePrompts | References | Plans]
+
+
+TOLD = {
+    "caption": Told(
+        language.FIRST_CODE, lambda tier: language.LENGTH, lambda rows, drawn, state: rows.speaker.draw(drawn, state, rows.statement), ScenePrompts
+    ),
+    "reference": Told(
+        references.WORDS,
+        lambda tier: tier.patches**2,
+        lambda rows, drawn, state: references.told(rows.tier, references.draw(rows.tier, drawn, state)),
+        References,
+    ),
+    "plan": Told(language.FIRST_CODE, plans.length, lambda rows, drawn, state: plans.told(rows.tier, drawn), Plans),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,6 +183,7 @@ class AnswerRows:
 
     def exact_nats(self, rows: Arrays) -> np.ndarray:
         """-log p [n] of the answers given what is asked."""
+        assert self.task.log2_prob is not None
         shown = oracle.shown(self.pictures.tier, self.layout.pictures(rows))
         said = [np.pad(words, (0, self.layout.answer - len(words)), constant_values=language.PAD) for words in answers.said_in(rows)]
         return -self.task.log2_prob(self.pictures.speaker, shown, np.array(said)) * math.log(2)
@@ -169,7 +198,7 @@ def open_shapes(argument: str, data_dir: str | None = None) -> Source:
     train, held_out = _splits(_options("shapes", argument, told="caption"))
     palette = tuple(map(tuple, scenes.PALETTE.tolist()))
     spec = DataSpec("shapes:" + argument, "image", (train.tier.pixels,) * 2 + (3,), 256, palette=palette, **_of_captions(train))
-    return Source(spec, {"train": train, "eval": held_out}, prompts=_prompts(held_out, coded=False), **_worth(held_out, "codes"))
+    return Source(spec, {"train": train, "eval": held_out}, prompts=TOLD[held_out.told].prompts(held_out.tier, False), **_worth(held_out, "codes"))
 
 
 def open_shapes_codes(argument: str, data_dir: str | None = None) -> Source:
@@ -181,7 +210,7 @@ def open_shapes_codes(argument: str, data_dir: str | None = None) -> Source:
     train, held_out = _splits(_options("shapes_codes", argument, told="caption"))
     spec = DataSpec("shapes_codes:" + argument, "tokens", (train.tier.patches,) * 2, CODES, **_of_captions(train))
     rows: dict[str, Any] = {"train": CodeRows(train), "eval": CodeRows(held_out)}
-    return Source(spec, rows, prompts=_prompts(held_out, coded=True), **_worth(held_out, "tokens"))
+    return Source(spec, rows, prompts=TOLD[held_out.told].prompts(held_out.tier, True), **_worth(held_out, "tokens"))
 
 
 def open_shapes_captions(argument: str, data_dir: str | None = None) -> Source:
@@ -208,12 +237,12 @@ def open_shapes_answers(argument: str, data_dir: str | None = None) -> Source:
     task = answers.task_of(options.what, options.values["task"])
     pictures = [_with_least(part, task.least) for part in _splits(options)]
     tier, longest = pictures[0].tier, max(task.answer(part.speaker) for part in pictures)
-    layout = Layout(tier.patches**2, task.question, longest)
+    layout = Layout(tier.patches**2 if task.shows else 0, task.question, longest)
     train, held_out = (AnswerRows(part, task, layout) for part in pictures)
     return Source(
         DataSpec("shapes_answers:" + argument, "tokens", (layout.length,), answers.LEVELS, 0, TRAIN_SIZE, EVAL_SIZE, unit="answer", prompted=True),
         {"train": train, "eval": held_out},
-        exact_nats=None if held_out.pictures.statement else held_out.exact_nats,
+        exact_nats=None if held_out.pictures.statement or task.log2_prob is None else held_out.exact_nats,
         questions=SceneQuestions(tier, options.values["task"], layout),
     )
 
@@ -225,13 +254,8 @@ def _with_least(rows: SceneRows, least: int) -> SceneRows:
 
 def _of_captions(rows: SceneRows) -> dict[str, Any]:
     """What a spec says of rows and of what they are told."""
-    words, length = (references.WORDS, rows.tier.patches**2) if rows.refers else (language.FIRST_CODE, language.LENGTH)
-    return {"num_classes": 0, "train_size": TRAIN_SIZE, "eval_size": EVAL_SIZE, "words": words, "caption_length": length}
-
-
-def _prompts(held_out: SceneRows, coded: bool) -> ScenePrompts | References:
-    """How scenes are asked for."""
-    return References(held_out.tier, coded) if held_out.refers else ScenePrompts(held_out.tier, coded)
+    told = TOLD[rows.told]
+    return {"num_classes": 0, "train_size": TRAIN_SIZE, "eval_size": EVAL_SIZE, "words": told.words, "caption_length": told.length(rows.tier)}
 
 
 def _is_whole(held_out: SceneRows) -> bool:
@@ -258,8 +282,9 @@ def _worth(held_out: SceneRows, codes: str) -> dict[str, Any]:
     def joint(rows: Arrays) -> np.ndarray:
         return alone(rows) - speaker.each_log2_prob(oracle.shown(tier, rows[codes]), rows["caption"]) * math.log(2)
 
-    if held_out.refers:
-        return {"exact_nats": alone, "told_nats": lambda rows: References(tier, coded=True).nats(rows["caption"])}
+    prompts = TOLD[held_out.told].prompts(tier, True)
+    if not isinstance(prompts, ScenePrompts):
+        return {"exact_nats": alone, "told_nats": lambda rows: prompts.nats(rows["caption"])}
     worth = {"exact_nats": alone, "joint_nats": joint}
     return worth | ({"told_nats": lambda rows: joint(rows) - _said_nats(held_out, rows["caption"])} if posterior.can_list(tier) else {})
 
@@ -307,8 +332,8 @@ def _splits(options: Options) -> tuple[SceneRows, SceneRows]:
     if max(least, tier.max_count + dense) > (tier.cells if dense else tier.max_count):
         raise UsageError(f"{what}: {tier.name} has {tier.cells} cells and at most {tier.max_count} objects, too few for '{held_out}'")
     p_neg, clauses = _weight(what, values["p_neg"]), _clauses(what, values["clauses"])
-    refers = _refers(what, values.get("told", "caption"), statement)
-    train = SceneRows(Speaker(tier, p_neg, statement, clauses), "train", tier.counts, combination, False, "", TRAIN_SIZE, refers)
+    told = _told(what, values.get("told", "caption"), statement)
+    train = SceneRows(Speaker(tier, p_neg, statement, clauses), "train", tier.counts, combination, False, "", TRAIN_SIZE, told)
     return train, SceneRows(
         speaker=Speaker(tier, p_neg, "", 4 if held_out == "len" else clauses),
         split="all" if combination or dense else "test" if held_out == "test" else "val",
@@ -317,16 +342,16 @@ def _splits(options: Options) -> tuple[SceneRows, SceneRows]:
         seen=bool(combination),
         statement=statement,
         size=EVAL_SIZE,
-        refers=refers,
+        told=told,
     )
 
 
-def _refers(what: str, told: str, statement: str) -> bool:
-    if told not in ("caption", "reference"):
-        raise UsageError(f"{what}: told is caption or reference, not '{told}'{did_you_mean(told, ('caption', 'reference'))}")
-    if told == "reference" and statement:
-        raise UsageError(f"{what}: a reference says nothing, so '{statement}' cannot be held out of what is said: leave one of them out")
-    return told == "reference"
+def _told(what: str, told: str, statement: str) -> str:
+    if told not in TOLD:
+        raise UsageError(f"{what}: told is {', '.join(TOLD)}, not '{told}'{did_you_mean(told, TOLD)}")
+    if told != "caption" and statement:
+        raise UsageError(f"{what}: a {told} makes no statements, so '{statement}' cannot be held out of them: leave one of them out")
+    return told
 
 
 def _weight(what: str, value: str) -> float:

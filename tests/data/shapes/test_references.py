@@ -97,7 +97,7 @@ def test_what_is_no_reference_is_refused_with_a_sentence(tmp_path):
     Image.fromarray(noise).save(tmp_path / "noise.png")
     with pytest.raises(UsageError, match="which no scene does"):
         prompts.encode(str(tmp_path / "noise.png"))
-    with pytest.raises(UsageError, match=r"told is caption or reference, not 'refernce'.*did you mean"):
+    with pytest.raises(UsageError, match=r"told is caption, reference, plan, not 'refernce'.*did you mean"):
         open_source("shapes:s16/told=refernce")
-    with pytest.raises(UsageError, match="a reference says nothing"):
+    with pytest.raises(UsageError, match="a reference makes no statements"):
         open_source("shapes:s16/neg/told=reference")
