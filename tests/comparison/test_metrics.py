@@ -13,7 +13,7 @@ from genjax.evaluation import timing
 from genjax.training.parallel import Parallel
 from genjax.training.setup import Run
 from genjax.types import Cost, Likelihood, Samples
-from tests.helpers import IMAGES, config, make_source
+from tests.helpers import IMAGES, config, make_source, random_params
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,3 +75,29 @@ def test_times_are_of_whole_batches(monkeypatch):
     monkeypatch.setattr(timing, "_SECONDS", 0.0)
     found = timing.sampling(subject().run, {}, 8)
     assert found.batch == 8 and 0 < found.seconds < 5
+
+
+TOLD = {"objective": "next_token", "source": "shapes_codes:s8", "conditioning__text": "tokens"}
+OF_SHAPES = {
+    "excess_bits": ({}, TOLD, 64),
+    "follow": ({"samples": 24}, TOLD, 24),
+    "strict": ({"samples": 24}, TOLD, 24),
+    "caption_choice": ({"samples": 24, "captions": 3}, TOLD, 24),
+    "hidden_cell": ({"cell": 0, "samples": 48}, TOLD | {"conditioning__text": "none"}, 1),
+    "answers": ({"samples": 24}, {"objective": "masked_diffusion", "source": "shapes_answers:s8"}, 24),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OF_SHAPES)
+def test_a_metric_of_shapes_is_a_number_an_item_and_twice_the_same(name):
+    """What they say is tested where it is measured; here that a model with random parameters is measured at all."""
+    numbers, fields, items = OF_SHAPES[name]
+    fields = {"data__source": fields["source"], "evaluate__examples": 64} | {key: value for key, value in fields.items() if key != "source"}
+    run = Run.build(config(fields.pop("objective"), **fields))
+    found = Subject(run, random_params(run.objective.init), 1)
+    values = measure(name, numbers, found)
+    assert values.shape == (items,) and np.isfinite(values).all()
+    np.testing.assert_array_equal(measure(name, numbers, found), values)
+    if items == 24:
+        assert set(values) <= {0.0, 1.0}

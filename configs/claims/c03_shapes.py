@@ -1,0 +1,25 @@
+"""C3: what does a scene cost in codes and in pixels?
+
+python scripts/claims.py --name=c03_shapes
+"""
+
+
+def get_config(config, variant):
+    config.number = "C3"
+    config.aspect = "the same scenes as codes and as pixels, bits above the entropy"
+    config.statement = "Diffusion is for continuous data such as images, language models are for discrete data such as text."
+    config.hypothesis = (
+        "It is the form of the data: diffusion of codes needs at least 5 bits a scene less above the entropy than diffusion of the "
+        "pixels of the same scenes."
+    )
+    config.confounds = "The bound of one diffusion is compared with that of another: both may be higher than the truth."
+    config.compare = "configs/compare/shapes.py"
+    config.training = "train.duration='1000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' evaluate.examples=512"
+    config.first = "masked_diffusion"
+    config.second = "noise_prediction"
+    config.metric = "excess_bits"
+    config.seeds = 3
+    config.direction = "less"
+    config.margin = 5.0
+    config.family = "shapes"
+    return config

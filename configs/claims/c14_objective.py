@@ -1,0 +1,30 @@
+"""C14: is it diffusion that cannot leave out the camel?
+
+python scripts/claims.py --name=c14_objective
+"""
+
+
+def get_config(config, variant):
+    config.number = "C14"
+    config.aspect = "the objective, words in the sequence"
+    config.statement = "Diffusion draws the camel that it is told to leave out; a model with a transformer that reads the prompt leaves it out."
+    config.hypothesis = (
+        "It is not the objective: told by words in the sequence, masked diffusion leaves out a forbidden shape as well as next-token prediction does."
+    )
+    config.confounds = (
+        "The products that were compared differ in their objective, in how the prompt is read and in how often captions say 'no': one "
+        "factor at a time here."
+    )
+    config.training = (
+        "train.duration='1000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' evaluate.examples=512 "
+        "data.source=shapes_codes:s8/p_neg=0.1"
+    )
+    config.first = "masked_diffusion_tokens"
+    config.second = "next_token_tokens"
+    config.direction = "equal"
+    config.margin = 0.2
+    config.compare = "configs/compare/camel.py"
+    config.metric = "negation_efficacy(samples=600)"
+    config.seeds = 3
+    config.family = "shapes"
+    return config

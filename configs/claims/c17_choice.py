@@ -1,0 +1,28 @@
+"""C17: does a model that draws understand what it sees?
+
+python scripts/claims.py --name=c17_choice
+"""
+
+
+def get_config(config, variant):
+    config.number = "C17"
+    config.aspect = "choosing the caption of a picture by its likelihood"
+    config.statement = "A multimodal language model takes pictures in and understands them; diffusion only puts them out."
+    config.hypothesis = (
+        "A model that draws can be asked which caption a picture belongs to: masked diffusion finds it among four as often as "
+        "next-token prediction does."
+    )
+    config.confounds = "Understanding by likelihood costs a pass for every caption, and for diffusion one for every noise level as well."
+    config.compare = "configs/compare/camel.py"
+    config.training = (
+        "train.duration='1000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' evaluate.examples=512 "
+        "data.source=shapes_codes:s8/p_neg=0.1"
+    )
+    config.first = "masked_diffusion_tokens"
+    config.second = "next_token_tokens"
+    config.metric = "caption_choice(samples=300,captions=4)"
+    config.seeds = 3
+    config.direction = "equal"
+    config.margin = 0.05
+    config.family = "shapes"
+    return config

@@ -1,0 +1,23 @@
+"""C17: who answers questions about pictures?
+
+python scripts/claims.py --name=c17_questions
+"""
+
+
+def get_config(config, variant):
+    config.number = "C17"
+    config.aspect = "answering questions about a picture"
+    config.statement = "A multimodal language model takes pictures in and understands them; diffusion only puts them out."
+    config.hypothesis = (
+        "On the same pictures and questions, next-token prediction is right more often than masked diffusion of the answer, by at least 5 points."
+    )
+    config.compare = "configs/compare/questions.py"
+    config.training = "train.duration='1000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"
+    config.first = "next_token"
+    config.second = "masked_diffusion"
+    config.metric = "answers(samples=1000)"
+    config.seeds = 3
+    config.direction = "greater"
+    config.margin = 0.05
+    config.family = "shapes"
+    return config
