@@ -135,7 +135,9 @@ def _verdict(subject: Subject, what: str, samples: float) -> np.ndarray:
 
 
 def _efficacy(subject: Subject, samples: float = 600) -> np.ndarray:
-    return np.array([negation.measure(Evaluator(subject.run), subject.params, int(samples))["a shape"].efficacy])
+    """Of "no circle" and the like; a picture in which nothing can be read counts as one of a model that does not listen."""
+    row = negation.measure(Evaluator(subject.run), subject.params, int(samples))["a shape"]
+    return np.array([row.valid.value * row.efficacy if row.valid.value else 0.0])
 
 
 def _filled(subject: Subject, cell: float = 0, samples: float = 1000) -> np.ndarray:
