@@ -117,8 +117,8 @@ def test_a_bound_leaves_the_side_open_on_which_it_may_be_loose(tmp_path):
 def test_the_page_tells_the_verdict_the_points_and_what_was_not_run(tmp_path):
     name = claims.names()[0]
     write_record(tmp_path, name, [1.249, 1.25, 1.251])
-    text = tables.rewrite("a\n<!-- claims -->\nold\n<!-- end -->\nb", tmp_path)
-    assert "old" not in text and text.startswith("a\n") and text.endswith("\nb")
+    text = tables.rewrite("a\n<!-- claims -->\nbefore this\n<!-- end -->\nb", tmp_path)
+    assert "before this" not in text and text.startswith("a\n") and text.endswith("\nb")
     card = text.split(f'<a id="{name}"></a>')[1].split("<a id=")[0]
     assert "refuted" in card and "Difference 1.25 [1.2" in card and "1.25, 1.25, 1.25" in card and "`cmd`, 2026-01-02" in card
     others = text.count("Not yet run: `python scripts/claims.py --name=")
