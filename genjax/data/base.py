@@ -165,7 +165,7 @@ class Source:
       dialogues: for prompts with answers, those of each split; else none.
       exact_nats: rows of the eval split -> -log p of their data [n] under the distribution that they were drawn from; None where it is not known.
       told_nats: the same given the captions of the rows.
-      joint_nats: the same of the data and the captions together.
+      caption_nats, joint_nats: the same of the captions alone, and of the data and the captions together.
       prompts: the language of captions and the oracle of what they ask for; None without.
       questions: what is asked about images, where rows are that; else None.
       words: the language of captions where there is no oracle; else None.
@@ -179,6 +179,7 @@ class Source:
     dialogues: Mapping[str, Sequence[Dialogue]] = dataclasses.field(default_factory=dict)
     exact_nats: Callable[[Arrays], np.ndarray] | None = None
     told_nats: Callable[[Arrays], np.ndarray] | None = None
+    caption_nats: Callable[[Arrays], np.ndarray] | None = None
     joint_nats: Callable[[Arrays], np.ndarray] | None = None
     prompts: Prompts | None = None
     questions: Questions | None = None

@@ -316,7 +316,9 @@ def evaluate(
         if bits.excess is not None:
             bound = "at most " * (bits.kind == "upper_bound")
             print(f"  bits/example above the exact -log2 p: {bound}{bits.excess.value:.3f} ± {bits.excess.stderr:.3f}")
-        record[f"bits_per_{bits.unit}"] = bits._asdict()
+            for name, part in bits.excess_terms.items():
+                print(f"    of {name:<11} {part.value:.3f} ± {part.stderr:.3f}")
+        record[f"bits_per_{bits.unit}"] = bits._asdict() | {"excess_terms": dict(bits.excess_terms)}
         record["baselines"] = [baseline._asdict() for baseline in (baselines.table(run.source) if run.objective.generates else [])]
         for baseline in record["baselines"]:
             print(f"  {baseline['value']:.4f}     {baseline['name']}")

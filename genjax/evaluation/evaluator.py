@@ -64,13 +64,15 @@ class Evaluator:
         """
         key = rng.stream(self.run.config.seed, "likelihood", repeat)
         parts: list[dict[str, np.ndarray]] = []
-        exact = self.run.exact_nats if split == "eval" and captions is None else None
+        known = {} if self.run.exact_nats is None else {"exact": self.run.exact_nats}
+        known |= {f"exact/{name}": nats for name, nats in self.run.exact_terms.items()}
+        known = known if split == "eval" and captions is None else {}
         kind, unit = "", ""
         processes = {"process_index": jax.process_index(), "process_count": jax.process_count()}
         for batch in eval_batches(self.run.source, self.batch_size, split=split, limit=examples, **processes):
             if captions is not None:
                 batch = batch | {"caption": captions[batch["id"]].astype(np.int32)}
-            worth = {} if exact is None else {"exact": exact(batch)}
+            worth = {name: nats(batch) for name, nats in known.items()}
             batch = self.run.parallel.put(batch | worth)
             result = self.likelihood(params, batch, key)
             kept = np.asarray(self.run.parallel.gather(batch["weight"])) > 0
@@ -79,8 +81,10 @@ class Evaluator:
             parts.append({name: np.asarray(column, np.float64)[kept] for name, column in columns.items()})
             kind, unit = result.kind, result.unit
         columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        terms = {name.removeprefix("term/"): column for name, column in columns.items() if name.startswith("term/")}
-        return PerExample(columns["nats"], columns["units"], columns["draws"], terms, kind, unit, columns.get("exact"))
+        terms, exact_terms = (
+            {name.removeprefix(part): column for name, column in columns.items() if name.startswith(part)} for part in ("term/", "exact/")
+        )
+        return PerExample(columns["nats"], columns["units"], columns["draws"], terms, kind, unit, columns.get("exact"), exact_terms)
 
     def film(self, params: Params, count: int) -> dict[str, np.ndarray]:
         """The films of the objective for the first `count` held-out examples: name -> frames [F, count, ...]."""

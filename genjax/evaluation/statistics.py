@@ -23,7 +23,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -54,6 +55,7 @@ class Bits(NamedTuple):
       terms: name -> bits a unit, the parts that the value is the sum of.
       unit: what the units are, "dim", "byte" or "label".
       excess: where -log p of every example is known, mean bits an example above it and the standard error of that mean, example by example.
+      excess_terms: the same of terms, by their names.
     """
 
     value: float
@@ -64,6 +66,7 @@ class Bits(NamedTuple):
     terms: dict[str, float]
     unit: str
     excess: Estimate | None = None
+    excess_terms: Mapping[str, Estimate] = MappingProxyType({})
 
 
 def excess(nats: np.ndarray, exact: np.ndarray) -> Estimate:
@@ -97,7 +100,7 @@ def bits_per_unit(nats: np.ndarray, units: np.ndarray, draws: np.ndarray, terms:
 
 
 class PerExample(NamedTuple):
-    """The likelihoods of n examples, one row each, as `bits_per_unit` takes them; exact: -log p of each, where that is known."""
+    """The likelihoods of n examples, one row each, as `bits_per_unit` takes them; exact, exact_terms: -log p of each and of terms, where known."""
 
     nats: np.ndarray
     units: np.ndarray
@@ -106,11 +109,13 @@ class PerExample(NamedTuple):
     kind: str
     unit: str
     exact: np.ndarray | None = None
+    exact_terms: Mapping[str, np.ndarray] = MappingProxyType({})
 
     def total(self) -> Bits:
         """Bits a unit over all of them, and their excess where it is known."""
         bits = bits_per_unit(self.nats, self.units, self.draws, self.terms, self.kind, self.unit)
-        return bits if self.exact is None else bits._replace(excess=excess(self.nats, self.exact))
+        parts = {name: excess(self.terms[name], exact) for name, exact in self.exact_terms.items()}
+        return bits if self.exact is None else bits._replace(excess=excess(self.nats, self.exact), excess_terms=parts)
 
     @property
     def bits(self) -> np.ndarray:

@@ -70,7 +70,7 @@ class Inherits(Protocol):
 
 @runtime_checkable
 class Says(Protocol):
-    """An objective that learns the captions with the data: its likelihood is that of both."""
+    """An objective that learns the captions with the data: its likelihood is that of both, with the terms `words` and `picture` (given the words)."""
 
     def say(self, params: Params, request: Batch, key: Key) -> tuple[Array, Any]:
         """Captions int32 [B, S] that are drawn for the rows of a request, padded, and what each costs."""

@@ -83,6 +83,12 @@ class Run:
         return self.source.told_nats if self.captioned else self.source.exact_nats
 
     @property
+    def exact_terms(self) -> dict[str, Callable[[Arrays], np.ndarray]]:
+        """The same of the terms of a likelihood of captions and data, by their names, as far as it is known."""
+        halves = {"words": self.source.caption_nats, "picture": self.source.told_nats} if isinstance(self.objective, Says) else {}
+        return {name: nats for name, nats in halves.items() if nats is not None}
+
+    @property
     def total_steps(self) -> int:
         """Optimizer steps of the whole training."""
         return self.steps(self.config.train.duration)

@@ -109,5 +109,5 @@ def test_rows_are_held_against_what_the_likelihood_is_of(objective, source, fiel
     """Data alone, data given captions, or both together."""
     run = Run.build(config(objective, data__source=source, **fields))
     rows = run.source.splits["eval"].rows(np.arange(5))
-    assert run.exact_nats is not None
+    assert run.exact_nats is not None and list(run.exact_terms) == ["words", "picture"] * (objective == "hybrid")
     np.testing.assert_array_equal(run.exact_nats(rows), getattr(run.source, worth)(rows))

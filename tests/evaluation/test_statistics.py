@@ -219,3 +219,12 @@ def test_the_interval_of_a_share_is_wilsons(hits, count):
     for end in (found.low, found.high):
         np.testing.assert_allclose((found.value - end) ** 2, z**2 * end * (1 - end) / count, atol=1e-12)
     assert -1e-12 < found.low < found.value + 1e-12 and found.value - 1e-12 < found.high < 1 + 1e-12
+
+
+def test_excess_of_terms_adds_up_to_that_of_the_whole():
+    exact, above = np.array([1.0, 2.0, 5.0]), {"words": np.array([0.5, 0.5, 0.5]), "picture": np.array([1.0, 2.0, 3.0])}
+    halves = {"words": 0.25 * exact, "picture": 0.75 * exact}
+    terms = {name: halves[name] + above[name] for name in halves}
+    bits = PerExample(sum(terms.values()), np.ones(3), np.zeros(3), terms, "exact", "dim", exact, halves).total()
+    assert {name: part.value for name, part in bits.excess_terms.items()} == pytest.approx({"words": 0.5 / math.log(2), "picture": 2 / math.log(2)})
+    assert bits.excess.value == pytest.approx(2.5 / math.log(2)) and bits.excess_terms["words"].stderr == pytest.approx(0, abs=1e-12)

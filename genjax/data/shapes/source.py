@@ -286,7 +286,10 @@ def _worth(held_out: SceneRows, codes: str) -> dict[str, Any]:
     if not isinstance(prompts, ScenePrompts):
         return {"exact_nats": alone, "told_nats": lambda rows: prompts.nats(rows["caption"])}
     worth = {"exact_nats": alone, "joint_nats": joint}
-    return worth | ({"told_nats": lambda rows: joint(rows) - _said_nats(held_out, rows["caption"])} if posterior.can_list(tier) else {})
+    if not posterior.can_list(tier):
+        return worth
+    said = lambda rows: _said_nats(held_out, rows["caption"])
+    return worth | {"caption_nats": said, "told_nats": lambda rows: joint(rows) - said(rows)}
 
 
 def _said_nats(held_out: SceneRows, said: np.ndarray) -> np.ndarray:

@@ -126,6 +126,7 @@ def test_on_s8_scenes_are_worth_what_bayes_says_given_any_caption_and_both_toget
         assert np.exp(-told).sum() == pytest.approx(1, abs=1e-9)
     both = opened.told_nats(batch) + open_source("shapes_captions:s8").exact_nats({"tokens": batch["caption"]})
     np.testing.assert_allclose(opened.joint_nats(batch), both, rtol=1e-12)
+    np.testing.assert_allclose(opened.told_nats(batch) + opened.caption_nats(batch), both, rtol=1e-12)
 
 
 def test_a_scene_and_its_caption_together_are_worth_the_caption_more_than_the_scene():
