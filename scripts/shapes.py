@@ -2,6 +2,7 @@
 
   python scripts/shapes.py                     (everything; about 6 minutes on 2 CPU cores)
   python scripts/shapes.py --only=pictures     (a minute)
+  python scripts/shapes.py --drawn=runs/next_token,runs/noise     (what trained models that are told of captions draw for the same prompts)
 
 Writes results/shapes_perfect.json, the pictures in docs/shapes/, and the tables of README.md and docs/ anew.
 """
@@ -14,6 +15,7 @@ from genjax import cli
 
 FLAGS = [
     cli.Flag("only", "do only a part", default="all", choices=("all", "pictures", "perfect")),
+    cli.Flag("drawn", "runs of models that draw what captions say, with commas: only docs/shapes/drawn.png is written"),
     cli.Flag("samples", "samples of each sampler", kind=int, default=512),
     cli.Flag("bound_examples", "scenes whose bound is measured", kind=int, default=768),
     cli.Flag("out", "the repository's root, where results/ and docs/ lie", default="."),
@@ -27,6 +29,9 @@ def main(args):
 
     root = Path(args.out)
     pictures = root / "docs" / "shapes"
+    if args.drawn:
+        shapes_pictures.drawn(args.drawn.split(","), pictures / "drawn.png")
+        return
     if args.only in ("all", "pictures"):
         shapes_pictures.write(pictures)
     if args.only in ("all", "perfect"):

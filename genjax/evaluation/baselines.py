@@ -43,7 +43,7 @@ def table(source: Source) -> list[Baseline]:
     spec = source.spec
     if source.tokenizer is not None:
         return text_table(source, source.tokenizer)
-    if spec.prompted:
+    if "loss_mask" in source.splits["eval"].rows(np.arange(1)):  # not every value is predicted
         return token_table(source, whole(source.splits["eval"]))
     baselines = [Baseline(f"uniform over {spec.levels} levels", math.log2(spec.levels), 0.0)]
     if spec.num_dims * spec.levels * max(1, spec.num_classes) <= 50_000_000:

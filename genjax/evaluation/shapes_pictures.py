@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from genjax.config import require
+from genjax.data.base import Verdicts
 from genjax.data.shapes import bayes, counter, language, scenes
 from genjax.data.shapes.captions import Speaker
+from genjax.data.shapes.prompts import EMPTY, ScenePrompts, category
 from genjax.data.shapes.scenes import CODE_BOOK, COLOUR_NAMES, PALETTE, SHAPE_NAMES, TIERS, Scenes
+from genjax.evaluation.evaluator import Evaluator
+from genjax.evaluation.trained import load
 
 
 def write(folder: Path) -> list[Path]:
@@ -28,6 +34,44 @@ def write(folder: Path) -> list[Path]:
         figure.savefig(path, dpi=100)
         written.append(path)
     return written
+
+
+def drawn(runs: Sequence[str], path: Path, prompts: int = 9) -> Path:
+    """What trained models draw for the same prompts, a row a run, with the oracle's verdict; the first row is the scene that the caption is of.
+
+    The prompts are the first held-out captions of scenes with an object, none twice; for each the first picture is shown, none is chosen.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    trained = [load(run, {}) for run in runs]
+    asks = [opened.source.prompts for opened, _, _ in trained]
+    for run, ask, (opened, _, _) in zip(runs, asks, trained, strict=True):
+        require(isinstance(ask, ScenePrompts) and opened.captioned, f"--drawn: the model of {run} is told of no captions of scenes")
+    ways = [ask for ask in asks if isinstance(ask, ScenePrompts)]
+    require(len({ask.tier for ask in ways}) == 1, "--drawn compares models of scenes of one size: give runs of one tier")
+    source, first = trained[0].run.source, ways[0]
+    rows = source.splits["eval"].rows(np.arange(200))
+    said = [first.decode(caption) for caption in rows["caption"]]
+    shown = [row for row, text in enumerate(said) if text not in said[:row] and category(text) != EMPTY][:prompts]
+    captions = rows["caption"][shown]
+    figure, axes = _axes(1 + len(runs), prompts, (1.2 * prompts, 1.45 + 1.3 * len(runs)))
+    table: list[tuple[str, np.ndarray, Verdicts | None]] = [("true scene", first.pictures(rows[source.spec.key][shown]), None)]
+    for ask, (opened, params, _) in zip(ways, trained, strict=True):
+        data = Evaluator(opened).draw(params, len(shown), given={"caption": captions}).data
+        table.append((opened.config.objective.replace("_", " "), ask.pictures(data), ask.judge(captions, data)))
+    for line, (name, images, verdicts) in zip(axes, table, strict=True):
+        line[0].text(-0.12, 0.5, name, rotation=90, va="center", ha="right", fontsize=8, transform=line[0].transAxes)
+        for column, (ax, picture) in enumerate(zip(line, images, strict=True)):
+            ax.imshow(picture)
+            if verdicts is None:
+                ax.set_title(textwrap.fill(said[shown[column]], 19), fontsize=7)
+            else:
+                error = "" if verdicts.error[column] == "none" else verdicts.error[column]
+                ax.set_title(error, fontsize=7, color="#b00020", y=-0.06, va="top")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=100)
+    return path
 
 
 def _axes(rows: int, columns: int, size: tuple[float, float]):

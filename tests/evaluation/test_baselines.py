@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from genjax.data.base import ArrayRows, Source
-from genjax.evaluation.baselines import SMOOTHING, histogram, table
+from genjax.data.sources import open_source
+from genjax.evaluation.baselines import SMOOTHING, histogram, table, whole
 from genjax.types import DataSpec
 
 SPEC = DataSpec("toy", "image", (2, 1, 1), 3, 2, 12, 7)
@@ -85,3 +86,13 @@ def test_table_without_classes_has_no_line_for_them():
 def test_a_table_that_would_not_fit_is_not_made():
     large = dataclasses.replace(SPEC, levels=20_000_000)
     assert [baseline.name for baseline in table(dataclasses.replace(make_source(), spec=large))] == ["uniform over 20000000 levels"]
+
+
+def test_captions_alone_are_counted_word_by_word_as_far_as_they_are_learned():
+    """Words counted wherever they stand need more than a caption is worth, and less than words that are all alike."""
+    source = open_source("shapes_captions:s8")
+    rows = whole(source.splits["eval"])
+    uniform, frequency = table(source)
+    exact = source.exact_nats(rows).sum() / math.log(2) / rows["num_units"].sum()
+    assert uniform.value == pytest.approx(math.log2(source.spec.levels))
+    assert exact < frequency.value - 5 * frequency.stderr < uniform.value
