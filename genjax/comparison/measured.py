@@ -19,6 +19,24 @@ def excess(records: Records) -> list[str]:
     return lines
 
 
+def halves(records: Records) -> list[str]:
+    """Bits an example above the exact -log2 p of captions, of pictures given their captions, and of both; a row a model, of one half or of both."""
+    lines = ["| | captions | pictures given their captions | both | steps |", "|---|---|---|---|---|"]
+    for name, record in records.items():
+        bits = next(record[key] for key in record if key.startswith("bits_per_"))
+        bound = "≤ " * (bits["kind"] == "upper_bound")
+        value = lambda part, bound="": f"{bound}{part[0]:.3f} ± {part[1]:.3f}"
+        words, picture, both = "", "", ""
+        if parts := bits["excess_terms"]:
+            words, picture, both = value(parts["words"]), value(parts["picture"], bound), value(bits["excess"], bound)
+        elif bits["kind"] == "exact":
+            words = value(bits["excess"])
+        else:
+            picture = value(bits["excess"], bound)
+        lines.append(f"| {name} | {words} | {picture} | {both} | {record['step']:,} |")
+    return lines
+
+
 def following(records: Records) -> list[str]:
     """How often samples follow their captions, a row a category."""
     return _shares(
@@ -117,6 +135,7 @@ def _share(part: Mapping[str, float]) -> str:
 
 FORMS = {
     "excess": excess,
+    "halves": halves,
     "following": following,
     "questions": questions,
     "negation": negation,

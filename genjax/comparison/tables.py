@@ -15,7 +15,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from genjax.comparison import claims, frontier, measured, options
+import numpy as np
+
+from genjax.comparison import claims, frontier, isoflop, measured, options
 
 COSTS = {"train_flops": ".3g", "network_evaluations_per_sample": "g", "samples_per_second": ".0f"}
 _CLAIMS = re.compile(r"(<!-- claims -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -92,6 +94,24 @@ def excess(record: dict[str, Any]) -> list[str]:
         bits = f"{'≤ ' if row['kind'] == 'upper_bound' else ''}{row['value']:.2f} ± {row['stderr']:.2f}"
         lines.append(f"| {row['arm']} | {bits} | {row['kind'].replace('_', ' ')} | {value['parameters']:,} | {value['train_flops']:.3g} |")
     return lines
+
+
+def compute(record: dict[str, Any]) -> list[str]:
+    """The metric excess_bits against training FLOPs, and the power law through all points; through all but the largest, what it foretells of that."""
+    rows = [row for row in record["metrics"] if row["metric"] == "excess_bits"]
+    flops = {row["arm"]: row["value"] for row in record["metrics"] if row["metric"] == "train_flops"}
+    rows.sort(key=lambda row: flops[row["arm"]])
+    x, y = np.array([flops[row["arm"]] for row in rows]), np.array([row["value"] for row in rows])
+    law, before = isoflop.power_law(x, y), isoflop.power_law(x[:-1], y[:-1])
+    lines = ["| | training FLOPs | bits/image above the exact -log₂ p | the law through all |", "|---|---|---|---|"]
+    for row, at in zip(rows, x, strict=True):
+        lines.append(f"| {row['arm']} | {at:.3g} | {'≤ ' * (row['kind'] == 'upper_bound')}{row['value']:.2f} ± {row['stderr']:.2f} | {law(at):.2f} |")
+    return [
+        *lines,
+        "",
+        f"Least squares in logarithms: bits ∝ FLOPs^{law.exponent:.2f}. Without the largest run the exponent is {before.exponent:.2f}, which foretells "
+        f"{before(x[-1]):.1f} bits for it. Extrapolated, 10 bits take {law.inverse(10):.2g} FLOPs and 1 bit {law.inverse(1):.2g}.",
+    ]
 
 
 def biases(record: dict[str, Any]) -> list[str]:
@@ -210,6 +230,7 @@ FORMS = {
     "samplers": samplers,
     "bounds": bounds,
     "excess": excess,
+    "compute": compute,
     "frontier": frontiers,
     "text": text,
     "performance": performance,

@@ -39,6 +39,14 @@ def test_every_form():
     assert measured.hidden_cell({"a": {"hidden_cell": hidden}})[2] == "| shape | 0.500 | 0.250 |"
     bits = {"excess": [1.5, 0.25], "kind": "upper_bound"}
     assert measured.excess({"a": {"bits_per_dim": bits, "step": 2000}})[2] == "| a | ≤ 1.500 ± 0.250 | upper bound | 2,000 |"
+    both = {"excess": [3.5, 0.5], "kind": "upper_bound", "excess_terms": {"words": [0.5, 0.25], "picture": [3.0, 0.25]}}
+    alone = {"excess": [0.25, 0.125], "kind": "exact", "excess_terms": {}}
+    records = {name: {"bits_per_dim": bits, "step": 9} for name, bits in (("both", both), ("words", alone), ("noise", bits | {"excess_terms": {}}))}
+    assert measured.halves(records)[2:] == [
+        "| both | 0.500 ± 0.250 | ≤ 3.000 ± 0.250 | ≤ 3.500 ± 0.500 | 9 |",
+        "| words | 0.250 ± 0.125 |  |  | 9 |",
+        "| noise |  | ≤ 1.500 ± 0.250 |  | 9 |",
+    ]
 
 
 def test_a_folder_is_a_table_with_the_protocol_of_each(tmp_path):

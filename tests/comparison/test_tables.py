@@ -59,6 +59,23 @@ def test_samplers_and_bounds_have_forms_of_their_own(tmp_path):
     assert tables.rewrite(text, tmp_path) == text
 
 
+def test_bits_against_compute_that_follow_a_power_law_are_told_so_and_foretold():
+    """64 / sqrt(C): a quarter of the compute needs twice the bits."""
+    rows = [
+        {"arm": f"{flops} steps", "metric": name, "value": value, "stderr": 0.5, "kind": "upper_bound"}
+        for flops in (16, 4, 1)
+        for name, value in (("excess_bits", 64 / math.sqrt(flops)), ("train_flops", float(flops)))
+    ]
+    lines = tables.compute({"metrics": rows})
+    assert lines[2:5] == [
+        "| 1 steps | 1 | ≤ 64.00 ± 0.50 | 64.00 |",
+        "| 4 steps | 4 | ≤ 32.00 ± 0.50 | 32.00 |",
+        "| 16 steps | 16 | ≤ 16.00 ± 0.50 | 16.00 |",
+    ]
+    assert "FLOPs^-0.50. Without the largest run the exponent is -0.50, which foretells 16.0 bits" in lines[-1]
+    assert lines[-1].endswith("10 bits take 41 FLOPs and 1 bit 4.1e+03.")
+
+
 def test_excess_is_shown_with_its_kind(tmp_path):
     rows = [("excess_bits", 0.3234, 0.0104), ("parameters", 173792, None), ("train_flops", 2e13, None)]
     metrics = [
