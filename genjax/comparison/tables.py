@@ -109,8 +109,8 @@ def compute(record: dict[str, Any]) -> list[str]:
     return [
         *lines,
         "",
-        f"Least squares in logarithms: bits ∝ FLOPs^{law.exponent:.2f}. Without the largest run the exponent is {before.exponent:.2f}, which foretells "
-        f"{before(x[-1]):.1f} bits for it. Extrapolated, 10 bits take {law.inverse(10):.2g} FLOPs and 1 bit {law.inverse(1):.2g}.",
+        f"Least squares in logarithms: bits ∝ FLOPs^{law.exponent:.2f}. Without the largest run the exponent is {before.exponent:.2f}, which "
+        f"foretells {before(x[-1]):.1f} bits for it. Extrapolated, 10 bits take {law.inverse(10):.2g} FLOPs and 1 bit {law.inverse(1):.2g}.",
     ]
 
 
