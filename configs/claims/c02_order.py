@@ -1,0 +1,20 @@
+"""C2: is 'the next token' a matter of reading order?
+
+python scripts/claims.py --name=c02_order
+"""
+
+
+def get_config(config, variant):
+    config.number = "C2"
+    config.aspect = "along a curve instead of row by row"
+    config.statement = "A language model learns by predicting the next token."
+    config.hypothesis = "What is next is a choice: along a Hilbert curve a value costs as many bits as row by row, within 0.05."
+    config.compare = "configs/compare/digits_orders.py"
+    config.training = "model.width=32 model.depth=2 train.duration='200 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"
+    config.first = "hilbert"
+    config.second = "raster"
+    config.metric = "bits_per_dim"
+    config.seeds = 3
+    config.direction = "equal"
+    config.margin = 0.05
+    return config

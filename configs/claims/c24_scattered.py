@@ -1,0 +1,21 @@
+"""C24: does prediction have to be sequential in space?
+
+python scripts/claims.py --name=c24_scattered
+"""
+
+
+def get_config(config, variant):
+    config.number = "C24"
+    config.aspect = "pixels in a scattered order"
+    config.statement = "A language model works sequentially, from left to right."
+    config.hypothesis = "Neighbourhood helps a small model: scattered over the image, a value costs at least 0.05 bit more than row by row."
+    config.confounds = "Any order is exact in principle; what is measured is how easily a small model learns it."
+    config.compare = "configs/compare/digits_orders.py"
+    config.training = "model.width=32 model.depth=2 train.duration='200 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"
+    config.first = "scattered"
+    config.second = "raster"
+    config.metric = "bits_per_dim"
+    config.seeds = 3
+    config.direction = "greater"
+    config.margin = 0.05
+    return config

@@ -1,0 +1,22 @@
+"""C34: U-Net or transformer?
+
+python scripts/claims.py --name=c34_network
+"""
+
+
+def get_config(config, variant):
+    config.number = "C34"
+    config.aspect = "the network of the denoiser"
+    config.statement = "A diffusion model denoises with a U-Net or a transformer."
+    config.hypothesis = (
+        "The network changes less than the objective does: at equal training compute a U-Net comes within 0.2 bits a value of the trunk."
+    )
+    config.compare = "configs/compare/digits_networks.py"
+    config.training = "model.width=32 model.depth=2 train.duration='200 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"
+    config.first = "unet"
+    config.second = "trunk"
+    config.metric = "bound_per_dim"
+    config.seeds = 3
+    config.direction = "equal"
+    config.margin = 0.2
+    return config
