@@ -81,22 +81,28 @@ class HangError(GenjaxError):
     exit_code = 124
 
 
+def exit_code(error: BaseException) -> int:
+    """The exit code that an error stands for."""
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+    if isinstance(error, GenjaxError):
+        return error.exit_code
+    return Interrupted.exit_code if isinstance(error, KeyboardInterrupt) else SaveError.exit_code if isinstance(error, OSError) else 1
+
+
 def report(error: BaseException) -> int:
     """Tells the person at the terminal how a command ended, in one sentence where it can be said in one; returns the exit code."""
     if isinstance(error, SystemExit):
-        return error.code if isinstance(error.code, int) else int(error.code is not None)
+        return exit_code(error)
     if os.environ.get("GENJAX_DEBUG") or not isinstance(error, GenjaxError | KeyboardInterrupt | OSError):
         traceback.print_exception(error)
     if isinstance(error, GenjaxError):
         print(visible(str(error) if isinstance(error, Preempted) else f"error: {error}"), file=sys.stderr)
-        return error.exit_code
-    if isinstance(error, KeyboardInterrupt):
+    elif isinstance(error, KeyboardInterrupt):
         print("interrupted", file=sys.stderr)
-        return Interrupted.exit_code
-    if isinstance(error, OSError):
+    elif isinstance(error, OSError):
         print(visible(f"error: {error.filename or 'a file'} could not be read or written: {error.strerror or error}"), file=sys.stderr)
-        return SaveError.exit_code
-    return 1
+    return exit_code(error)
 
 
 def visible(text: str) -> str:

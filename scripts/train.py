@@ -9,7 +9,7 @@ Every process of a job of many runs the same command with --processes (docs/runn
 """
 
 from genjax import cli
-from genjax.training import processes
+from genjax.training import processes, signals
 
 FLAGS = [
     cli.Flag("workdir", "the run's directory, for example runs/digits", required=True),
@@ -22,7 +22,7 @@ FLAGS = [
 def main(args):
     processes.parse(args.processes)  # refused before jax is loaded
 
-    with processes.joined(args.processes):
+    with signals.ended_at_once(), processes.joined(args.processes):  # until the training itself listens, there is nothing to save
         run(args)
 
 

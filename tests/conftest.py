@@ -9,6 +9,7 @@ import contextlib
 import gc
 import json
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -39,6 +40,17 @@ compiling.quicken()
 # Tracing makes objects by the million, and few cycles: collecting them as often as Python does by itself takes a sixth of the tests' time.
 gc.freeze()
 gc.set_threshold(100_000, 50, 100)
+
+PROMISES = REPOSITORY / "docs" / "reliability.md"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What the page on reliability names is what `-m faults` runs, but for Slurm, which is not everywhere and has a page of its own."""
+    named = set(re.findall(r"`(test_\w+)`", PROMISES.read_text()))
+    for item in items:
+        if getattr(item, "originalname", None) in named and "slurm" not in item.path.parts:
+            item.add_marker(pytest.mark.faults)
+
 
 # A run of seconds that has everything in it: dropout, hidden labels, an average, micro-batches, epochs of 2.5 steps, evaluation and
 # sample sheets on the way, several steps a dispatch.

@@ -14,6 +14,7 @@ from genjax import rng
 from genjax.data.loader import eval_batches
 from genjax.evaluation.statistics import Bits, PerExample
 from genjax.training.setup import Run
+from genjax.training.signals import leave_if_asked
 from genjax.types import Params
 
 
@@ -70,6 +71,7 @@ class Evaluator:
         kind, unit = "", ""
         processes = {"process_index": jax.process_index(), "process_count": jax.process_count()}
         for batch in eval_batches(self.run.source, self.batch_size, split=split, limit=examples, **processes):
+            leave_if_asked()
             if captions is not None:
                 batch = batch | {"caption": captions[batch["id"]].astype(np.int32)}
             worth = {name: nats(batch) for name, nats in known.items()}
@@ -119,6 +121,7 @@ class Evaluator:
         key = rng.stream(self.run.config.seed, "sample", turn)
         rows, nfe, depth = [], 0.0, 0.0
         for start in range(0, count, self.batch_size):
+            leave_if_asked()
             # The last batch is filled up with copies of its first row, so that everything has one shape and compiles once.
             here = np.arange(start, start + self.batch_size)
             here = np.where(here < count, here, start)

@@ -57,7 +57,7 @@ def monitors(run: Run) -> Sequence[Monitor]:
         log.line(f"  samples   {path}")
 
     answer = answers.Answers(run) if run.source.dialogues and answers.can(run) else None
-    measured = [Monitor("bits", run.config.train.evaluate_every, bits)] if run.objective.scores else []
+    measured = [Monitor("held_out", run.config.train.evaluate_every, bits)] if run.objective.scores else []
     if run.objective.generates and run.source.shown is not None:
         measured.append(Monitor("samples", run.config.train.sample_every, samples))
     if run.objective.generates and tokenizer is not None:

@@ -178,9 +178,12 @@ class Checkpoints:
     # Reading.
 
     def latest(self) -> int | None:
-        """The newest verified step, or None. A damaged step is renamed to corrupt-<step> and the one before it is taken.
+        """The newest verified step, or None where none was ever saved. A damaged step is renamed to corrupt-<step> and the one before it is taken.
 
         A step without manifest is taken only where there is no verified one.
+
+        Raises:
+          CheckpointError: there were steps, and all of them are damaged: a run must not begin again as if nothing had been.
         """
         self._settle()
         self._verified = decide(self._newest)
@@ -245,6 +248,12 @@ class Checkpoints:
             if self._keep is not None:
                 with writing(self._directory):
                     self._set_aside(step)
+        lost = sorted(path.name for path in self._directory.glob("corrupt-*")) or [str(step) for step in self._steps()]
+        if lost:
+            raise CheckpointError(
+                f"every checkpoint in {self._directory} is damaged ({', '.join(lost[-3:])}): put a good copy back in its place, "
+                "or begin anew with --overwrite, which moves the run aside"
+            )
         return NONE
 
     def _problem(self, step: int) -> str | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,9 @@ from genjax.training.workdir import MetricsLog, Workdir, is_primary
 class Logger:
     """Writes scalars and pictures of a run to every destination that its config names."""
 
-    def __init__(self, workdir: Workdir, config: Any, *, start_step: int, total_steps: int) -> None:
+    def __init__(self, workdir: Workdir, config: Any, *, start_step: int, total_steps: int, again: Collection[str] = ()) -> None:
         self.rows = MetricsLog(workdir.path / "metrics.jsonl")
-        self.rows.truncate_after(start_step)
+        self.rows.truncate_after(start_step, again)
         self.folder = workdir.path / "samples"
         self.console = Console(stderr=False, highlight=False, soft_wrap=True, quiet=not is_primary())
         self.total, self.start_step, self.started, self.paused = total_steps, start_step, time.monotonic(), 0.0
@@ -58,7 +59,8 @@ class Logger:
         """Text for people, as samples/<name>_<step>.txt."""
         self.folder.mkdir(exist_ok=True)
         path = self.folder / f"{name}_{step:08d}.txt"
-        path.write_text(content, encoding="utf-8", newline="")
+        if is_primary():
+            path.write_text(content, encoding="utf-8", newline="")
         if self.tensorboard:
             self.tensorboard.add_text(name, f"```\n{content}```", step)
         return path
@@ -114,4 +116,6 @@ def _wandb(project: str, workdir: Workdir, config: Any):
         raise UsageError("logging.wandb needs the package wandb: install genjax[wandb], or set logging.wandb=None") from None
     from genjax.config import to_json
 
-    return wandb.init(project=project, dir=str(workdir.path), name=workdir.path.name, id=workdir.path.name, resume="allow", config=to_json(config))
+    name = workdir.path.name
+    here = hashlib.sha256(str(workdir.path).encode()).hexdigest()[:8]  # cells of two sweeps may have one name
+    return wandb.init(project=project, dir=str(workdir.path), name=name, id=f"{name}-{here}", resume="allow", config=to_json(config))

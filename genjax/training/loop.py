@@ -8,6 +8,7 @@ The metrics of a dispatch are read after the next one is under way, so logging c
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ import numpy as np
 from genjax import __version__
 from genjax.config import base_fields, difference, require, to_json
 from genjax.data.loader import train_batches
-from genjax.errors import DriftError, GenjaxError, NonFiniteError, Preempted, UsageError
+from genjax.errors import DriftError, GenjaxError, HangError, NonFiniteError, Preempted, UsageError, exit_code
 from genjax.training import planning, snapshots
 from genjax.training.checkpoint import Checkpoints, digest
 from genjax.training.logging import Logger
@@ -31,7 +32,10 @@ from genjax.training.workdir import Workdir, is_primary, writing
 
 
 class Monitor(NamedTuple):
-    """Something measured during training: every so often, with the averaged parameters; it must not change them."""
+    """Something measured during training: every so often, with the averaged parameters; it must not change them.
+
+    Its rows have its name as their split. It may be left in the middle (`signals.leave_if_asked`), and is measured again when the run goes on.
+    """
 
     name: str
     every: str  # a duration
@@ -74,12 +78,16 @@ def train(config: Any, path: Path, monitors: Callable[[Run], Sequence[Monitor]],
     elif not force:
         refuse_other_config(workdir, config)
     hang = workdir.path / "logs" / f"hang_process{jax.process_index()}.txt"
-    with Stopper() as stopper, workdir, Watchdog(config.train.hang_minutes, hang) as watchdog:
-        workdir.write_json("config.json", to_json(config))
-        for name, values in run.source.kept.items():
-            workdir.write_json(name, values)
-        with Checkpoints(workdir.checkpoints, keep=config.checkpoint.keep) as checkpoints:
-            return _train(run, workdir, checkpoints, stopper, watchdog, [*monitors(run), *_snapshots(run, workdir)])
+    with Stopper() as stopper, workdir:
+        hung = lambda reason: workdir.status("failed", exit_code=HangError.exit_code, reason=reason)
+        try:
+            with Watchdog(config.train.hang_minutes, hang, hung) as watchdog, Checkpoints(workdir.checkpoints, keep=config.checkpoint.keep) as saved:
+                return _train(run, workdir, saved, stopper, watchdog, [*monitors(run), *_snapshots(run, workdir)])
+        except BaseException as error:
+            ended = "preempted" if isinstance(error, Preempted) else "failed"
+            with contextlib.suppress(GenjaxError):  # it must not hide the error that ends the run
+                workdir.status(ended, exit_code=exit_code(error), reason=str(error) or type(error).__name__)
+            raise
 
 
 def move_aside(workdir: Workdir) -> None:
@@ -125,12 +133,19 @@ def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stoppe
     restored = checkpoints.latest()
     state = run.create_state() if restored is None else checkpoints.restore(restored, run.abstract_state)
     step = restored or 0
+    left: list[str] = []  # monitors that are due at this step still
     if restored is not None:  # the time that the run has taken so far is its own, however often it was stopped
-        seconds.update(checkpoints.read_meta(restored)["seconds"])
+        meta = checkpoints.read_meta(restored)
+        seconds.update(meta["seconds"])
+        left = [] if workdir.was_complete else meta.get("left", [])  # older checkpoints know of none
     jax.block_until_ready(state)
     clock.lap("restore")
 
-    log = Logger(workdir, config, start_step=step, total_steps=total)
+    # Only now, when it is known that the run can go on with them.
+    workdir.write_json("config.json", to_json(config))
+    for name, values in run.source.kept.items():
+        workdir.write_json(name, values)
+    log = Logger(workdir, config, start_step=step, total_steps=total, again=left)
     describe(run, workdir, log, step)
     train_step = run.compile_step()
     batches = train_batches(
@@ -163,7 +178,7 @@ def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stoppe
 
     def due(name: str) -> bool:
         # What is due at a step is done at the first step boundary at or after it: dispatches do not depend on what is measured.
-        return step > before and (step // every[name] > before // every[name] or step == total)
+        return name in left or (step > before and (step // every[name] > before // every[name] or step == total))
 
     try:
         while True:
@@ -172,9 +187,12 @@ def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stoppe
                 read()
             clock.lap("train")
             with log.pause():
-                for monitor in monitors:
-                    if due(monitor.name):
-                        monitor.measure(run, state, step, log)
+                left = [monitor.name for monitor in monitors if due(monitor.name)]
+                with stopper.during(agree):
+                    for monitor in monitors:
+                        if monitor.name in left:
+                            monitor.measure(run, state, step, log)
+                            left = [name for name in left if name != monitor.name]
                 clock.lap("evaluate")
 
                 # 3. Save. The stopper is asked once: a signal that comes later waits for the next step, and is saved there.
@@ -187,7 +205,8 @@ def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stoppe
                     if step > fetched_at and jax.process_count() > 1:
                         log.line(slowest(each((seconds["data"] - fetched) / (step - fetched_at))))
                         fetched, fetched_at = seconds["data"], step
-                    checkpoints.save(step, state, _meta(config, step, seconds))
+                    workdir.status("running", step)
+                    checkpoints.save(step, state, _meta(config, step, seconds, left))
                 checkpoints.poll()
                 clock.lap("save")
             if stopping:
@@ -218,10 +237,8 @@ def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stoppe
             read()
             waiting = (before, metrics)
         checkpoints.wait()
-    except GenjaxError as error:
-        workdir.status("preempted" if isinstance(error, Preempted) else "failed", step, exit_code=error.exit_code, reason=str(error))
-        raise
     finally:
+        workdir.reached(step)
         profile.stop()
         batches.close()
         log.close()
@@ -330,8 +347,9 @@ def _log(log: Logger, waiting: tuple[int, dict[str, Any]], every: int, total: in
     return rows[-1]
 
 
-def _meta(config: Any, step: int, seconds: dict[str, float]) -> dict[str, Any]:
+def _meta(config: Any, step: int, seconds: dict[str, float], left: list[str]) -> dict[str, Any]:
     return {
+        "left": left,
         "schema_version": 1,
         "step": step,
         "data_position": step,

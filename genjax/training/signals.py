@@ -21,6 +21,17 @@ from typing import Any
 from genjax.errors import HangError, Interrupted, Preempted
 
 FORCED_EXIT = 143
+_asking: list[Callable[[], bool]] = []  # of the training that goes on in this process, if one does
+
+
+class Asked(Exception):
+    """A stop is asked for in the middle of a measurement, which is left as if it had not begun."""
+
+
+def leave_if_asked() -> None:
+    """To be called between the batches of a measurement; of a job of many processes, by all of them. Does nothing outside a training."""
+    if any(asked() for asked in _asking):
+        raise Asked
 
 
 class Stopper:
@@ -51,8 +62,18 @@ class Stopper:
 
     def asked(self, agree: Callable[[int], int]) -> bool:
         """Whether any process is to stop; `agree` takes every process's number to the largest. All of them stop at the same step."""
-        self.agreed = agree(self.received or 0)
+        self.agreed = self.agreed or agree(self.received or 0)
         return self.agreed != 0
+
+    @contextlib.contextmanager
+    def during(self, agree: Callable[[int], int]) -> Iterator[None]:
+        """A context in which a measurement is left (`leave_if_asked`) where a stop is asked for."""
+        _asking.append(lambda: self.asked(agree))
+        try:
+            with contextlib.suppress(Asked):
+                yield
+        finally:
+            _asking.pop()
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None:
@@ -85,11 +106,13 @@ def ended_at_once() -> Iterator[None]:
 class Watchdog:
     """Ends the process with exit code 124, and the stack of every thread in `path`, when `beat` is not called for `minutes` (None: never).
 
+    `ended` is told why, before that.
+
     It is a thread, because the main one is then inside a program of XLA that waits for a device or for another process.
     """
 
-    def __init__(self, minutes: float | None, path: Path) -> None:
-        self.minutes, self.path = minutes, path
+    def __init__(self, minutes: float | None, path: Path, ended: Callable[[str], None] = lambda reason: None) -> None:
+        self.minutes, self.path, self.ended = minutes, path, ended
         self._last, self._over = time.monotonic(), threading.Event()
 
     def __enter__(self) -> Watchdog:
@@ -109,11 +132,12 @@ class Watchdog:
         while not self._over.wait(min(1.0, 6 * self.minutes)):
             quiet = time.monotonic() - self._last
             if quiet > 60 * self.minutes:
-                print(
-                    f"error: nothing has ended for {quiet:.0f} s (train.hang_minutes={self.minutes:g}): see {self.path}", file=sys.stderr, flush=True
-                )
+                reason = f"nothing has ended for {quiet:.0f} s (train.hang_minutes={self.minutes:g}): see {self.path}"
+                print(f"error: {reason}", file=sys.stderr, flush=True)
                 with contextlib.suppress(OSError):
                     self.path.parent.mkdir(parents=True, exist_ok=True)
                     with self.path.open("w") as file:
                         faulthandler.dump_traceback(file, all_threads=True)
+                with contextlib.suppress(Exception):  # a file system that hangs as well must not keep the process
+                    self.ended(reason)
                 os._exit(HangError.exit_code)

@@ -27,9 +27,10 @@ import os
 import shlex
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from genjax.config import Field, from_json
 from genjax.errors import CheckpointError, GenjaxError, LockedError, SaveError, UsageError
@@ -113,7 +114,8 @@ class Workdir:
         self.samples = self.path / "samples"
         self.snapshots = self.path / "snapshots"
         self._lock: int | None = None
-        self._restarts = 0
+        self._restarts, self._step = 0, 0
+        self.was_complete = False  # when it was taken up
 
     def acquire(self) -> Workdir:
         """Makes the directory and locks it, or raises LockedError with the name of its holder.
@@ -128,9 +130,10 @@ class Workdir:
             self._lock_folder()
             self.checkpoints.mkdir(exist_ok=True)
             self.samples.mkdir(exist_ok=True)
-        self._restarts = 0
+        self._restarts, self._step, self.was_complete = 0, 0, False
         with contextlib.suppress(CheckpointError, TypeError, KeyError):
-            self._restarts = self.read_json("status.json")["restarts"] + 1
+            before = self.read_json("status.json")
+            self._restarts, self._step, self.was_complete = before["restarts"] + 1, before["step"], before["state"] == "complete"
         return 0
 
     def _lock_folder(self) -> None:
@@ -185,9 +188,14 @@ class Workdir:
         except UsageError as error:
             raise UsageError(f"{self.path / 'config.json'}: {error}") from None
 
-    def status(self, state: str, step: int, exit_code: int | None = None, reason: str | None = None) -> None:
-        """Writes status.json. `restarts` counts the times that this directory was taken up again."""
-        self.write_json("status.json", {"state": state, "step": step, "exit_code": exit_code, "reason": reason, "restarts": self._restarts})
+    def reached(self, step: int) -> None:
+        """Notes the step for the next status."""
+        self._step = step
+
+    def status(self, state: str, step: int | None = None, exit_code: int | None = None, reason: str | None = None) -> None:
+        """Writes status.json. `step` is by default the last that was told; `restarts` counts the times that this directory was taken up again."""
+        self._step = self._step if step is None else step
+        self.write_json("status.json", {"state": state, "step": self._step, "exit_code": exit_code, "reason": reason, "restarts": self._restarts})
 
 
 def _holder(content: bytes) -> str:
@@ -201,56 +209,74 @@ def _holder(content: bytes) -> str:
 class MetricsLog:
     """metrics.jsonl: an append-only list of rows, each with its `step`.
 
-    A row is handed to the kernel as soon as it is written, so that a kill loses none and tears at most the last. A resumed run calls
+    A row is handed to the kernel as soon as it is written, so that a kill loses none and tears at most the last. Rows for which there is no room wait
+    for the next one, in order: a full disk ends a run by its checkpoints, if it stays full, and not by a row. A resumed run calls
     `truncate_after(step)` with the step it resumes from: then each step appears once.
     """
 
     def __init__(self, path: Path):
         self._path = path
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
+        self._waiting = bytearray()
         if is_primary():
             with writing(path):
-                self._file = path.open("ab")
+                self._file = path.open("ab", buffering=0)
 
     def write(self, row: dict[str, Any]) -> None:
         if "step" not in row:
             raise ValueError(f"a row of metrics needs a step: {row}")
         line = dumps(row).encode() + b"\n"
         if self._file is not None:
-            with writing(self._path):
-                self._file.write(line)
-                self._file.flush()  # on a full disk the rest of the line stays in the buffer, and the next flush goes on from there
+            refused = bool(self._waiting)
+            self._waiting += line
+            try:
+                self._hand_over()
+            except OSError as error:
+                if not refused:  # said once, until there is room again
+                    logger.error("%s could not be written, its rows wait: %s", self._path, error.strerror or error)
 
-    def truncate_after(self, step: int) -> None:
-        """Drops, in one atomic step, the rows of later steps and any line that is not a whole row."""
+    def _hand_over(self) -> None:
+        assert self._file is not None
+        while self._waiting:
+            del self._waiting[: self._file.write(self._waiting)]
+
+    def truncate_after(self, step: int, again: Collection[str] = ()) -> None:
+        """Drops, in one atomic step, the rows of later steps, any line that is not a whole row, and of this step the splits of `again`."""
         if self._file is None:
             return
         self._file.close()
         lines = self._path.read_bytes().splitlines(keepends=True)
-        kept = [line for line in lines if (at := _step_of(line)) is not None and at <= step]
+        found = [(line, _step_and_split(line)) for line in lines]
+        kept = [line for line, (at, split) in found if at is not None and (at < step or (at == step and split not in again))]
         if len(kept) < len(lines):
             logger.info("%s: %d of %d rows are later than step %d or torn, and dropped", self._path, len(lines) - len(kept), len(lines), step)
             replace(self._path, b"".join(kept))
-        self._file = self._path.open("ab")
+        self._file = self._path.open("ab", buffering=0)
 
     def flush(self) -> None:
-        """Returns when the rows would survive a power cut."""
+        """Returns when the rows would survive a power cut, but for those that wait for room."""
         if self._file is not None:
-            with writing(self._path):
-                self._file.flush()
+            with contextlib.suppress(OSError):
+                self._hand_over()
                 os.fsync(self._file.fileno())
 
     def close(self) -> None:
+        """SaveError where rows are lost."""
         if self._file is not None:
             with writing(self._path):
-                self._file.close()
+                try:
+                    self._hand_over()
+                finally:
+                    self._file.close()
 
 
-def _step_of(line: bytes) -> int | None:
+def _step_and_split(line: bytes) -> tuple[int | None, str]:
+    """Of a row, (None, "") of what is none."""
     if not line.endswith(b"\n"):
-        return None
+        return None, ""
     try:
-        step = json.loads(line)["step"]
-    except (ValueError, KeyError, TypeError):
-        return None
-    return step if isinstance(step, int) else None
+        row = json.loads(line)
+        step, split = row["step"], row.get("split", "")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None, ""
+    return (step, split) if isinstance(step, int) else (None, "")

@@ -10,7 +10,7 @@ import pytest
 
 from genjax.training.loop import train
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.processes
 
 # No kill lets a run get further than about 50 steps, so that all ten of them find it alive.
 SETTINGS = {
@@ -75,6 +75,17 @@ def catches_sigterm(pid):
     """Whether a process has a handler of its own."""
     (mask,) = [line.split()[1] for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigCgt")]
     return int(mask, 16) >> (signal.SIGTERM - 1) & 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="sees in /proc that a process is ready for signals")
+def test_a_signal_before_there_is_anything_to_save_ends_with_75(toy_run, start_script, tmp_path):
+    """While jax is loaded and the data are opened; the same command begins then as if nothing had been."""
+    run = toy_run("next_token", tmp_path / "run", {"train.duration": "4 steps"})
+    process = start_script("train", *run.flags)
+    process.wait_for(lambda: catches_sigterm(process.popen.pid), "a handler")
+    ended = process.end(signal.SIGTERM)
+    assert (ended.code, ended.err) == (75, "stopped by SIGTERM: run the same command again\n"), ended
+    assert start_script("train", *run.flags).end().code == 0 and run.saved == 4
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import Process
 
-pytestmark = pytest.mark.faults
+pytestmark = pytest.mark.processes
 
 
 def free_port():
@@ -124,7 +124,7 @@ def test_a_killed_peer_ends_the_job(killed, toy_run, start_two, tmp_path):
     started = time.monotonic()
     assert pair[killed].end(signal.SIGKILL).code == -signal.SIGKILL
     other = pair[1 - killed].end()
-    assert time.monotonic() - started < 75, "two heartbeats and a half"
+    assert time.monotonic() - started < 45, "a heartbeat and a half"
     assert other.code != 0
     assert any(word in other.err.lower() for word in ("heartbeat", "connection reset", "unavailable", "closed", "gloo")), other.err
     assert run.saved > 0
@@ -140,6 +140,7 @@ def test_a_process_that_hangs_ends_the_job_with_the_stacks(toy_run, start_two, t
     assert said and all(ended.code != 0 for ended in ends), ends
     assert all("nothing has ended for" in ended.err for ended in said)
     assert "take_or_wait" in "".join(path.read_text() for path in run.path.rglob("*hang*") if path.is_file()) or ends[1].code != 124
+    assert (run.status["state"], run.status["exit_code"]) == ("failed", 124) and "nothing has ended for" in run.status["reason"]
     assert "_train" in (run.path / "logs" / "hang_process0.txt").read_text()
 
 

@@ -229,11 +229,16 @@ def test_without_any_manifest_orbax_decides_what_is_whole(directory):
             checkpoints.restore(1, abstract(make_state(1)))
 
 
-def test_nothing_good_is_nothing(directory):
+def test_where_every_step_is_damaged_a_run_does_not_begin_again(directory):
+    """Nor the second time, when all of them are set aside."""
     for step in "12":
         shutil.rmtree(directory / step / "state")
+    with Checkpoints(directory, keep=None) as checkpoints, pytest.raises(CheckpointError, match=r"is damaged \(1, 2\): put a good copy back"):
+        checkpoints.latest()
     with Checkpoints(directory, keep=2) as checkpoints:
-        assert checkpoints.latest() is None
+        for _ in range(2):
+            with pytest.raises(CheckpointError, match=r"every checkpoint in .* is damaged \(corrupt-1, corrupt-2\): put a good copy back"):
+                checkpoints.latest()
         with pytest.raises(CheckpointError, match=r"there is no checkpoint 2 .* there is none"):
             checkpoints.restore(2, abstract(make_state(0)))
 
@@ -406,7 +411,7 @@ def child_every_kill(folder: str) -> None:
         assert code == -signal.SIGKILL
 
 
-@pytest.mark.faults
+@pytest.mark.processes
 def test_a_kill_before_any_change_of_the_directory_loses_at_most_the_save_in_flight(tmp_path):
     saved = [line.split() for line in run(child_every_kill, tmp_path).splitlines()]
     assert len(saved) > 50 and saved[-1] == ["1", "2", "3"]

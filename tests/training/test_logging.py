@@ -19,15 +19,18 @@ def test_weights_and_biases_get_every_number_under_the_name_of_the_run(tmp_path,
     fake = SimpleNamespace(__spec__=SimpleNamespace(), init=lambda **options: told.append(options) or project)
     monkeypatch.setitem(sys.modules, "wandb", fake)
     made = config("next_token", logging__wandb="bits", logging__tensorboard=False)
-    with Workdir(tmp_path / "a_run") as workdir:
-        log = Logger(workdir, made, start_step=0, total_steps=4)
-        log.scalars(3, "held_out", {"bits_per_dim": 2.5, "kind": "exact"}, since_start=1.0)
-        log.close()
-    options, *logged = told
-    assert (options["project"], options["name"], options["id"], options["resume"]) == ("bits", "a_run", "a_run", "allow")
+    for folder in ("one", "one", "two"):
+        with Workdir(tmp_path / folder / "a_run") as workdir:
+            log = Logger(workdir, made, start_step=0, total_steps=4)
+            log.scalars(3, "held_out", {"bits_per_dim": 2.5, "kind": "exact"}, since_start=1.0)
+            log.close()
+    first, second, other = (entry for entry in told if isinstance(entry, dict))
+    assert (first["project"], first["name"], first["resume"]) == ("bits", "a_run", "allow")
+    assert first["id"] == second["id"] != other["id"], "a folder is one run, and another with that name another"
+    options, *logged = told[: told.index("finished") + 1]
     assert options["config"]["model"]["width"] == made.model.width
     assert logged == [(3, {"held_out/bits_per_dim": 2.5}), "finished"]
-    (row,) = map(json.loads, (tmp_path / "a_run" / "metrics.jsonl").read_text().splitlines())
+    (row,) = map(json.loads, (tmp_path / "two" / "a_run" / "metrics.jsonl").read_text().splitlines())
     assert row == {"step": 3, "split": "held_out", "bits_per_dim": 2.5, "kind": "exact", "seconds": {"since_start": 1.0}}
 
 

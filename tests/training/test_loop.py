@@ -14,10 +14,11 @@ import pytest
 from PIL import Image
 
 from genjax.errors import NonFiniteError, Preempted, SaveError
+from genjax.evaluation.evaluator import Evaluator
 from genjax.evaluation.monitors import monitors
 from genjax.objectives.next_token import NextToken
 from genjax.training.checkpoint import Checkpoints
-from genjax.training.loop import train
+from genjax.training.loop import Monitor, train
 from genjax.training.setup import Run
 from genjax.training.workdir import Workdir
 from tests.helpers import assert_trees_close, assert_trees_equal
@@ -208,6 +209,73 @@ def test_a_signal_at_any_moment_is_a_saved_stop(trained, toy_run, tmp_path, monk
     assert str(stopped.value) == f"stopped by SIGTERM; step {at} is saved: run the same command again to go on"
     assert run.saved == at
     assert train_toy(run).digest == trained("next_token")[1].digest
+
+
+@pytest.mark.parametrize("at", [8, 24])
+def test_a_signal_in_the_middle_of_a_measurement_is_a_saved_stop_and_the_measurement_is_made_again(at, trained, toy_run, tmp_path, monkeypatch):
+    """At step 8, and at the last one, where nothing but the measurement is left; asked to stop in it twice."""
+    likelihoods, run = Evaluator.likelihoods, toy_run("next_token", tmp_path / "run")
+
+    def be_stopped(self, params, *args, **options):
+        batches = []
+
+        def once(*given):
+            batches.append(1)
+            if len(batches) == 1 and run.last_step >= at - 1:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return of_batch(*given)
+
+        of_batch, self.__dict__["likelihood"] = self.likelihood, once
+        try:
+            found = likelihoods(self, params, *args, **options)
+        finally:
+            self.__dict__["likelihood"] = of_batch
+        return found
+
+    for restarts in range(2):
+        with monkeypatch.context() as patched:
+            patched.setattr(Evaluator, "likelihoods", be_stopped)
+            with pytest.raises(Preempted, match=f"step {at} is saved"):
+                train_toy(run)
+        assert (run.status["state"], run.status["step"], run.status["restarts"], run.saved) == ("preempted", at, restarts, at)
+        assert not [row for row in map(json.loads, run.rows) if (row["step"], row["split"]) == (at, "held_out")]
+    assert train_toy(run).digest == trained("next_token")[1].digest
+    assert sorted(run.rows) == sorted(trained("next_token")[0].rows)
+    before = run.rows
+    train_toy(run)
+    assert run.rows == before, "what is complete is left alone"
+
+
+def test_where_every_checkpoint_is_damaged_nothing_begins_again(trained, run_script, tmp_path):
+    run = copy_of(trained("next_token")[0], tmp_path / "run")
+    for manifest in (run.path / "checkpoints" / "integrity").glob("*.json"):
+        (run.path / "checkpoints" / manifest.stem / "commit_success.txt").write_text("changed")
+    before = run.rows
+    for _ in range(2):
+        ended = run_script("train", *run.flags)
+        assert ended.code == 65 and "every checkpoint in" in ended.err and len([line for line in ended.err.splitlines() if "error:" in line]) == 1
+        assert run.rows == before and (run.status["state"], run.status["exit_code"]) == ("failed", 65)
+
+
+def test_a_force_that_does_not_fit_leaves_the_config_of_the_run(trained, run_script, tmp_path):
+    run = copy_of(trained("next_token")[0], tmp_path / "run")
+    config = (run.path / "config.json").read_bytes()
+    ended = run_script("train", *run.flags, "--force", "--config.model.mlp_ratio=3")
+    assert ended.code == 65 and "of another model" in ended.err
+    assert (run.path / "config.json").read_bytes() == config
+    assert run_script("train", *run.flags).code == 0
+
+
+@pytest.mark.parametrize("error, code", [(RuntimeError("out of memory"), 1), (OSError(28, "No space left on device"), 74)])
+def test_however_a_training_ends_its_status_says_so(error, code, toy_run, tmp_path):
+    run = toy_run("next_token", tmp_path / "run")
+
+    def fail(run, state, step, log):
+        raise error
+
+    with pytest.raises(type(error)):
+        train(run.config, run.path, lambda run: [Monitor("held_out", "8 steps", fail)])
+    assert run.status == {"state": "failed", "step": 8, "exit_code": code, "reason": str(error), "restarts": 0}
 
 
 def test_a_failed_save_is_in_the_status(trained, toy_run, run_script, tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Oracle: what a second process, or the kernel after a kill, sees of the directory."""
 
+import errno
 import json
 import math
 import os
@@ -139,12 +140,48 @@ def test_a_torn_line_is_dropped_wherever_it_is(tmp_path, torn):
     assert rows(path) == [{"step": 1}, {"step": 2}, {"step": 3, "loss": "nan"}]
 
 
-def test_a_row_needs_a_step_and_a_full_disk_is_an_error(tmp_path):
+def test_rows_for_which_there_is_no_room_wait_and_come_in_order(tmp_path):
+    """The disk takes a few bytes of the second row, nothing of the third, and then all."""
+    path, room = tmp_path / "metrics.jsonl", [10**6, 7, 0, 0, 10**6, 10**6, 10**6]
+
+    class Small:
+        def __init__(self):
+            self.file = path.open("ab", buffering=0)
+
+        def write(self, content):
+            if not (here := room.pop(0)):
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return self.file.write(content[:here])
+
+        def __getattr__(self, name):
+            return getattr(self.file, name)
+
+    log = MetricsLog(path)
+    log._file = Small()
+    for step in (1, 2, 3):
+        log.write({"step": step})
+    assert path.read_bytes() == b'{"step": 1}\n{"step"'
+    log.write({"step": 4})
+    log.close()
+    assert rows(path) == [{"step": step} for step in (1, 2, 3, 4)]
+
+
+def test_what_is_measured_again_is_dropped_at_its_step_only(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    kinds = [(1, "train"), (1, "held_out"), (2, "train"), (2, "held_out"), (3, "train")]
+    path.write_text("".join(json.dumps({"step": step, "split": split}) + "\n" for step, split in kinds))
+    MetricsLog(path).truncate_after(2, ["held_out"])
+    assert [(row["step"], row["split"]) for row in rows(path)] == kinds[:3]
+
+
+def test_a_row_needs_a_step_and_a_full_disk_is_an_error_in_the_end(tmp_path):
     log = MetricsLog(tmp_path / "metrics.jsonl")
     with pytest.raises(ValueError, match="needs a step"):
         log.write({"loss": 1.0})
+    full = MetricsLog(Path("/dev/full"))
+    full.write({"step": 1})
     with pytest.raises(SaveError, match="No space left"):
-        MetricsLog(Path("/dev/full")).write({"step": 1})
+        full.close()
     with pytest.raises(SaveError, match=r"metrics.jsonl could not be written"):
         MetricsLog(tmp_path / "none" / "metrics.jsonl")
 
