@@ -24,7 +24,7 @@ test: $(VENV)/.installed  ## The default tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: $(VENV)/.installed  ## The quality runs that take minutes
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow or faults"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow or faults or processes"
 
 lint: $(VENV)/.installed  ## Style and types
 	$(BIN)/ruff check .
