@@ -106,6 +106,8 @@ def _shares(
 ) -> list[str]:
     tables = {}
     for name, record in records.items():
+        if path[0] not in record:  # a model of which this cannot be measured
+            continue
         table: Any = record
         for key in path:
             table = table[key]

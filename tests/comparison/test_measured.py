@@ -65,6 +65,7 @@ def test_a_group_that_one_has_not_measured_is_left_empty():
     more["following"]["rows"]["negation"] = more["following"]["rows"]["all"]
     rows = measured.following({"a": following(0.25), "b": more})
     assert rows[-1] == "| negation |  | 50.0 % [25.0, 75.0] (25.0 %) | 12.5 % | 100 |"
+    assert measured.following({"a": following(0.25), "of words": {"bits_per_word": {}}, "b": more}) == rows, "nor is a model that it is not of"
 
 
 @pytest.mark.parametrize("form", measured.FORMS)
