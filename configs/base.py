@@ -3,7 +3,7 @@
 Durations are text: "2000" or "2000 steps", "10 epochs", "1e6 examples", "5 percent" of the whole training.
 """
 
-from genjax.config import Choice, Duration, Names, field
+from genjax.config import Choice, Duration, Names, Source, field
 
 FIELDS = {
     "seed": field(0, "root of every random number: parameters, data order, noise, dropout, samples", at_least=0, at_most=2**32 - 1),
@@ -24,11 +24,30 @@ FIELDS = {
     ),
     "data": {
         "source": field(
-            "digits",
+            Source("digits"),
             "digits (embedded) | shapes:<tier> | shapes_codes:<tier> | shapes_captions:<tier> | shapes_answers:<tier> | "
             "tfds:<name> | npz:<file> | text:<file or folder> | pairs:<files> | points:<distribution> | moving:<what> | spoken_digit | "
             "audio:<folder> | emoji | python_stdlib (embedded) | "
             "tfds_text:<name> | markov (made up)",
+            choices=(
+                "digits",
+                "shapes",
+                "shapes_codes",
+                "shapes_captions",
+                "shapes_answers",
+                "tfds",
+                "npz",
+                "text",
+                "pairs",
+                "points",
+                "moving",
+                "spoken_digit",
+                "audio",
+                "emoji",
+                "python_stdlib",
+                "tfds_text",
+                "markov",
+            ),
         ),
         "dir": field(None, "folder of prepared tensorflow-datasets; None: GENJAX_DATA_DIR, then the library's own", kind=str, late=True),
         "batch_size": field(64, "examples a step, over all devices and micro-batches", at_least=1),
@@ -60,15 +79,15 @@ FIELDS = {
         ),
     },
     "model": {
-        "width": field(64, "features a position", at_least=8),
-        "depth": field(4, "transformer blocks", at_least=1),
+        "width": field(64, "features a position", at_least=8, at_most=100_000),
+        "depth": field(4, "transformer blocks", at_least=1, at_most=10_000),
         "heads": field(4, "attention heads", at_least=1),
         "kv_heads": field(None, "heads of keys and values, shared by groups of attention heads; None: as many", kind=int, at_least=1),
         "window": field(None, "attention reaches positions less than this far away; None: all", kind=int, at_least=1),
         "attention": field("xla", "the attention kernel; cudnn needs a GPU and bfloat16", choices=("xla", "cudnn")),
         "tied_head": field(False, "a token model's head shares the table of its inputs"),
         "logit_softcap": field(None, "a token model's logits are bounded by this, smoothly; None: never", kind=float, above=0.0),
-        "mlp_ratio": field(8 / 3, "hidden features of the MLP over the width", above=0.0),
+        "mlp_ratio": field(8 / 3, "hidden features of the MLP over the width", above=0.0, at_most=1000.0),
         "norm": field("rms", "what is normalised before attention and MLP: the root mean square, or mean and deviation", choices=("rms", "layer")),
         "positions": field("rotary", "how a position is told: by turning queries and keys, or by a learned vector", choices=("rotary", "learned")),
         "mlp": field("gated", "SwiGLU, or a single map with GELU", choices=("gated", "plain")),
@@ -159,19 +178,19 @@ FIELDS = {
         "words_weight": field(1.0, "weight of the caption's nats in the loss; 1 makes it a bound of caption and picture together", at_least=0.0),
     },
     "unet": {
-        "channels": field(32, "features at the image's own resolution", at_least=4),
-        "multipliers": field((1, 2, 2), "features of each resolution over `channels`; each is half the one before", at_least=1),
-        "blocks": field(1, "residual blocks a resolution", at_least=1),
+        "channels": field(32, "features at the image's own resolution", at_least=4, at_most=100_000),
+        "multipliers": field((1, 2, 2), "features of each resolution over `channels`; each is half the one before", at_least=1, at_most=1000),
+        "blocks": field(1, "residual blocks a resolution", at_least=1, at_most=10_000),
         "attention": field((), "heights of the feature maps that have self-attention", at_least=1),
         "heads": field(4, "heads of that attention", at_least=1),
     },
     "autoencoder": {
         "latent_channels": field(4, "channels of a latent", at_least=1),
-        "channels": field(32, "features at the image's own resolution", at_least=4),
+        "channels": field(32, "features at the image's own resolution", at_least=4, at_most=100_000),
         "multipliers": field(
-            (1, 2, 2), "features of each resolution over `channels`; each is half the one before, the last the latents'", at_least=1
+            (1, 2, 2), "features of each resolution over `channels`; each is half the one before, the last the latents'", at_least=1, at_most=1000
         ),
-        "blocks": field(1, "residual blocks a resolution, in the encoder and in the decoder", at_least=1),
+        "blocks": field(1, "residual blocks a resolution, in the encoder and in the decoder", at_least=1, at_most=10_000),
         "beta": field(1.0, "weight of the latents' nats in the loss; 1 makes it a likelihood bound, less keeps more of the image", at_least=0.0),
         "draws": field(4, "latents drawn for each example of a likelihood, of the autoencoder or in its latents", at_least=2, late=True),
     },
@@ -244,7 +263,7 @@ FIELDS = {
         "eval_times": field(16, "maskings drawn for each example of a likelihood", at_least=2, late=True),
     },
     "embedding_diffusion": {
-        "width": field(16, "dimensions of the vector that stands for a token", at_least=2),
+        "width": field(16, "dimensions of the vector that stands for a token", at_least=2, at_most=100_000),
         "logsnr_min": field(-8.0, "log-SNR at the noise end", at_least=-40.0, at_most=40.0),
         "logsnr_max": field(5.0, "log-SNR at the data end, where the decoder must tell the vectors apart", at_least=-40.0, at_most=40.0),
         "time_sampler": field(
@@ -309,7 +328,9 @@ FIELDS = {
         ),
         "check_replicas": field(False, "before each checkpoint, compare bit by bit what several devices hold of the same"),
         "profile_steps": field((), "record steps from,to with JAX's profiler into profile/, for example 100,110", at_least=0),
-        "hang_minutes": field(None, "end the process, with its stacks, when no step ends for so long; None: never", kind=float, above=0.0),
+        "hang_minutes": field(
+            None, "end the process, with its stacks, when no step ends for so long; None: never", kind=float, above=0.0, at_most=1e6
+        ),
         "snapshot_every": field(Duration("5 percent"), "between snapshots of optimizer.tracked; all of them are kept", above=0),
     },
     "checkpoint": {

@@ -48,13 +48,19 @@ class Duration(str):
         return _number(text), unit if unit == "percent" else unit.rstrip("s") + "s"
 
     def steps(self, *, batch_size: int, train_size: int, total: int | None = None) -> int:
-        """The duration in optimizer steps, rounded to the nearest; `total` is the whole training, for percentages."""
+        """The duration in optimizer steps, rounded to the nearest; `total` is the whole training, for percentages.
+
+        UsageError for a percentage of nothing, and for more steps than a counter of 32 bits holds.
+        """
         amount, unit = self.parts
         if unit == "percent":
             if total is None:
                 raise UsageError(f"the length of the training cannot be '{self}': a percentage of itself; use steps, epochs or examples")
-            return round(amount / 100 * total)
-        return round({"steps": amount, "examples": amount / batch_size, "epochs": amount * train_size / batch_size}[unit])
+            steps = round(amount / 100 * total)
+        else:
+            steps = round({"steps": amount, "examples": amount / batch_size, "epochs": amount * train_size / batch_size}[unit])
+        require(steps < 2**31, f"the duration '{self}' is {steps:,} steps, more than can be counted: write at most {2**31 - 1:,}")
+        return steps
 
 
 class Choice(str):
@@ -68,6 +74,16 @@ class Choice(str):
             raise ValueError("expected a name, or a name with numbers such as 'name(option=0.5)'")
         pairs = [pair.partition("=") for pair in (match[2] or "").split(",") if pair.strip()]
         return match[1], {option.strip(): _number(number) for option, _, number in pairs}
+
+
+class Source(str):
+    """A kind of data, and after a colon what it needs: "digits" or "tfds:fashion_mnist"."""
+
+    @property
+    def parts(self) -> tuple[str, str]:
+        """(kind, what it needs)."""
+        kind, _, argument = self.partition(":")
+        return kind, argument
 
 
 class Names(str):
@@ -99,7 +115,7 @@ class Field:
     @property
     def type_name(self) -> str:
         name = "|".join(self.choices) or self.kind.__name__.lower()
-        name += "[(option=number)]" * (self.kind is Choice)
+        name += {Choice: "[(option=number)]", Source: "[:what]"}.get(self.kind, "")
         return f"{name}|None" if self.optional else name
 
     def parse(self, text: str) -> Any:
@@ -128,13 +144,11 @@ class Field:
             value = (value,)
         if self.kind is tuple and isinstance(value, list | tuple):
             return self._check_numbers(tuple(value))
-        if self.kind is Choice and isinstance(value, str):
-            value = Choice(value)
-        if self.kind is Names and isinstance(value, str):
-            value = Names(value)
+        if self.kind in (Choice, Source, Names) and isinstance(value, str):
+            value = self.kind(value)
         if type(value) is not self.kind:
             raise ValueError(f"expected {self.type_name}")
-        named = value.parts if isinstance(value, Names) else (value.parts[0] if isinstance(value, Choice) else value,)
+        named = value.parts if isinstance(value, Names) else (value.parts[0] if isinstance(value, Choice | Source) else value,)
         for name in named if self.choices else ():
             if name not in self.choices:
                 number = "some" if isinstance(value, Names) else "one"
@@ -144,8 +158,8 @@ class Field:
         return value
 
     def _check_numbers(self, values: tuple[Any, ...]) -> tuple[int, ...]:
-        if not all(type(value) is int and value >= self.at_least for value in values):
-            raise ValueError(f"expected whole numbers of at least {self.at_least:g} such as 1,2,4")
+        if not all(type(value) is int and self.at_least <= value <= self.at_most for value in values):
+            raise ValueError(f"expected whole numbers of at least {self.at_least:g} and at most {self.at_most:g} such as 1,2,4")
         return values
 
     def _check_range(self, value: float) -> None:
@@ -164,9 +178,17 @@ class Field:
         return Duration(text)
 
 
+_LARGEST = {int: 1e9, tuple: 1e9, Duration: 1e12}
+
+
 def field(default: Any, help: str, *, kind: type | None = None, choices: tuple[str, ...] = (), **limits: Any) -> Field:
-    """A field whose type is its default's; a field whose default is None is optional and must name its `kind`."""
-    return Field(default, help, kind or type(default), optional=limits.pop("optional", default is None), choices=choices, **limits)
+    """A field whose type is its default's; a field whose default is None is optional and must name its `kind`.
+
+    What counts something has a largest value also where none is given: that of a slip of the keyboard, far from any that is meant.
+    """
+    kind = kind or type(default)
+    limits = {"optional": default is None, "at_most": _LARGEST.get(kind, math.inf)} | limits
+    return Field(default, help, kind, choices=choices, **limits)
 
 
 def leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

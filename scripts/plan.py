@@ -7,6 +7,7 @@ Only shapes are computed, so that it takes no device of that kind and no data. T
 """
 
 from genjax import cli
+from genjax.training import mesh
 
 FLAGS = [
     cli.Flag("mesh", "the devices, for example data:64,fsdp:16 or fsdp:8,tensor:4", required=True),
@@ -16,13 +17,14 @@ FLAGS = [
 
 
 def main(args):
+    devices = mesh.parse(args.mesh)  # refused before jax is loaded
+
     from genjax.data.absent import absent
     from genjax.data.sources import open_source
     from genjax.training import planning
 
-    mesh = planning.parse_mesh(args.mesh)
     spec = absent(args.data) if args.data else open_source(args.config.data.source, args.config.data.dir).spec
-    print(planning.plan(args.config, spec, mesh, args.hardware))
+    print(planning.plan(args.config, spec, devices, args.hardware))
 
 
 if __name__ == "__main__":

@@ -10,9 +10,12 @@ All cells are checked before the first one starts. The same command goes on wher
 run of its own in cells/. Writes table.csv and table.html. Exit codes: 0 all cells are complete, 1 some failed, 2 wrong command line, 75 stopped.
 """
 
-import shlex
+import runpy
+from pathlib import Path
 
 from genjax import cli
+from genjax.config import base_fields, require
+from genjax.errors import UsageError
 
 FLAGS = [
     cli.Flag("config", "the recipe, or a file of configs/sweeps/", required=True),
@@ -32,17 +35,28 @@ FLAGS = [
 
 
 def main(args):
-    from genjax.config import require
     from genjax.sweeps import cells
-    from genjax.sweeps.launch import Options
+    from genjax.sweeps.launch import Options, words
     from genjax.sweeps.run import run
 
     require(not (args.zip and args.ablate), "--zip and --ablate are two ways to make cells: give one")
     require(args.workers >= 1, f"--workers={args.workers}: at least 1 cell must run at a time")
+    options = Options(args.workers, words(args.slurm, "--slurm"))
+    evaluate = None if args.evaluate is None else words(args.evaluate, "--evaluate")
+    if evaluate is not None:
+        check_evaluate(evaluate)
     mode = "zip" if args.zip else "ablate" if args.ablate else None
     sweep = cells.load(args.config, args.sweep, mode, args.overrides)
-    options = Options(args.workers, tuple(shlex.split(args.slurm)))
-    run(sweep, args.workdir, launcher=args.launcher, options=options, only=args.only, evaluate=args.evaluate, dry_run=args.dry_run)
+    run(sweep, args.workdir, launcher=args.launcher, options=options, only=args.only, evaluate=evaluate, dry_run=args.dry_run)
+
+
+def check_evaluate(words):
+    """Refuses what scripts/evaluate.py would refuse, before anything is trained."""
+    flags = runpy.run_path(str(Path(__file__).with_name("evaluate.py")))["FLAGS"]
+    try:
+        cli.parse(["--workdir=cell", *words], "", flags, config="late", fields=base_fields())
+    except UsageError as error:
+        raise UsageError(f"--evaluate: {error}") from None
 
 
 if __name__ == "__main__":

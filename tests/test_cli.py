@@ -47,6 +47,8 @@ TRAIN = ("train", "--config=configs/digits.py", "--workdir=run")
 
 SWEEP = ("sweep", "--config=configs/digits.py", "--workdir=run", "--sweep=seed=0..1")
 
+PLAN = ("plan", "--config=configs/digits.py", "--hardware=h100")
+
 # Command line -> what the sentence says. All of them are usage errors: exit code 2.
 MISTAKES = [
     (("train",), "--workdir is required: the run's directory"),
@@ -121,6 +123,17 @@ MISTAKES = [
     ((*TRAIN, "--processes=two"), "--processes='two' names no job"),
     ((*TRAIN, "--processes=localhost:1234,2,2"), "names no job"),
     ((*TRAIN, "--processes=localhost,0,2"), "names no job"),
+    ((*TRAIN, "--processes=localhost:\u00b2,0,2"), "names no job"),
+    ((*TRAIN, f"--processes=localhost:1234,0,{30 * '9'}"), "names no job"),
+    ((*TRAIN, "--config.model.width=1e20"), "'model.width' cannot be '1e20': expected at least 8 and at most 100000"),
+    ((*TRAIN, "--config.unet.multipliers=1,1e12"), "expected whole numbers of at least 1 and at most 1000"),
+    ((*TRAIN, "--config.data.length=1e300"), "expected at least 2 and at most 1e+09"),
+    ((*TRAIN, "--config.train.duration=1e300 epochs"), "'train.duration' cannot be '1e300 epochs': expected at least 0 and at most 1e+12"),
+    ((*TRAIN, "--config.data.source=digitz"), "config field 'data.source' cannot be 'digitz': expected one of digits, shapes, "),
+    ((*TRAIN, "--config.data.source=tdfs:mnist"), "did you mean 'tfds'?"),
+    ((*PLAN, "--mesh=dta:8"), "there is no axis 'dta': did you mean 'data'?"),
+    ((*PLAN, "--mesh=data:\u00b2"), "write axis:devices, for example data:64,fsdp:16"),
+    ((*PLAN, "--mesh=data:8,data:4"), "the axis 'data' is given twice"),
     (("train", "--config=configs/compare/digits.py", "--workdir=run"), "is not for this command: give it to scripts/compare.py"),
     (("train", "--config=configs/sweeps/digits.py", "--workdir=run"), "is not for this command: give it to scripts/sweep.py"),
     (("compare", "--config=configs/digits.py", "--workdir=run"), "is not for this command: give it to scripts/train.py"),
@@ -130,6 +143,13 @@ MISTAKES = [
     ((*SWEEP, "--zip", "--ablate"), "--zip and --ablate are two ways to make cells: give one"),
     ((*SWEEP, "--launcher=slrm"), "did you mean 'slurm'?"),
     ((*SWEEP, "--workers=0"), "at least 1 cell"),
+    ((*SWEEP, "--slurm='"), "--slurm cannot be ''': no closing quotation"),
+    ((*SWEEP, "--evaluate='"), "--evaluate cannot be ''': no closing quotation"),
+    ((*SWEEP, "--evaluate=--bogus=1"), "--evaluate: unknown flag '--bogus'"),
+    ((*SWEEP, "--evaluate=--step=last"), "--evaluate: --step cannot be 'last'"),
+    ((*SWEEP, "--evaluate=--workdir=runs/other"), "--evaluate: --workdir is given twice"),
+    ((*SWEEP, "--evaluate=--config.evaluate.exmples=3"), "did you mean 'evaluate.examples'?"),
+    ((*SWEEP, "--sweep=train.steps_per_dispatch=1..9999999999"), "the range '1..9999999999' has more than 10,000 numbers"),
     ((*SWEEP, "--only=seed-7"), "there is no cell 'seed-7': did you mean 'seed-"),
 ]
 

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from genjax import config as configs
-from genjax.config import Choice, Duration, Names, field
+from genjax.config import Choice, Duration, Names, Source, field
 from genjax.errors import UsageError
 
 FIELDS = configs.base_fields()
@@ -117,9 +117,23 @@ def test_ranges():
 def test_one_number_is_a_list_of_one():
     several = field((1,), "", at_least=1)
     assert [several.parse("2"), several.parse("2,4,4"), several.check(2), several.check([2, 4])] == [(2,), (2, 4, 4), (2,), (2, 4)]
-    for wrong in (True, 0, 2.5, "2"):
+    for wrong in (True, 0, 2.5, "2", 1e300):
         with pytest.raises(ValueError, match="expected"):
             several.check(wrong)
+
+
+@pytest.mark.parametrize("text", ["1e20", "1e300", "9" * 400, "1,1e20"])
+def test_no_count_is_beyond_all_measure(text):
+    for default in (1, (1,), Duration("1")):
+        with pytest.raises(ValueError, match="expected"):
+            field(default, "", at_least=1).parse(text)
+
+
+def test_sources():
+    kinds = field(Source("digits"), "", choices=("digits", "tfds"))
+    assert kinds.parse("tfds:a:b").parts == ("tfds", "a:b") and kinds.parse("digits").parts == ("digits", "")
+    with pytest.raises(ValueError, match=r"^expected one of digits, tfds: did you mean 'digits'\?$"):
+        kinds.parse("digit:tfds")
 
 
 def test_names():
@@ -163,6 +177,15 @@ def test_durations(text, steps):
     duration = field(Duration("1"), "").parse(text)
     assert duration == text
     assert duration.steps(batch_size=32, train_size=320, total=1000) == steps
+
+
+def test_a_duration_is_of_steps_that_can_be_counted():
+    """The number of a step is an int32 in the state."""
+    assert Duration("2147483647 steps").steps(batch_size=1, train_size=1) == 2**31 - 1
+    with pytest.raises(UsageError, match="the duration '2147483648 steps' is 2,147,483,648 steps, more than can be counted"):
+        Duration("2147483648 steps").steps(batch_size=1, train_size=1)
+    with pytest.raises(UsageError, match="more than can be counted"):
+        Duration("1e12 epochs").steps(batch_size=1, train_size=10**9)
 
 
 def test_a_percentage_needs_a_whole():
@@ -223,7 +246,7 @@ def test_variants():
 
 
 def test_a_recipe_without_variants_gets_an_empty_one(tmp_path):
-    assert load(tmp_path, "def get_config(config, variant):\n    config.data.source = f'<{variant}>'\n    return config").data.source == "<>"
+    assert load(tmp_path, "def get_config(config, variant):\n    config.logging.wandb = f'<{variant}>'\n    return config").logging.wandb == "<>"
 
 
 def test_overrides_win_over_the_recipe():
@@ -462,7 +485,9 @@ def test_choices_are_names_of_the_code():
     assert set(FIELDS["objective"].choices) == set(objectives.OBJECTIVES)
 
 
-def test_kinds_of_data_sources_are_said_in_the_help():
-    from genjax.data.sources import CORPORA, OPENERS
+def test_kinds_of_data_sources_are_those_of_the_code_and_said_in_the_help():
+    from genjax.data.sources import CORPORA, DIALOGUES, OPENERS
 
-    assert all(kind in FIELDS["data.source"].help for kind in [*OPENERS, *CORPORA])
+    kinds = {*OPENERS, *CORPORA, *DIALOGUES}
+    assert set(FIELDS["data.source"].choices) == kinds
+    assert all(kind in FIELDS["data.source"].help for kind in kinds)

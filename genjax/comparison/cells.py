@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import multiprocessing
 import multiprocessing.connection
 import sys
@@ -20,7 +19,7 @@ from genjax.evaluation.monitors import monitors
 from genjax.training import loop
 from genjax.training.checkpoint import Checkpoints
 from genjax.training.signals import Stopper
-from genjax.training.workdir import Workdir
+from genjax.training.workdir import Workdir, read_rows
 
 
 class Cell(NamedTuple):
@@ -48,7 +47,7 @@ class Cell(NamedTuple):
 
     def history(self) -> list[dict[str, Any]]:
         """What the training told, row by row."""
-        return [json.loads(line) for line in (self.path / "metrics.jsonl").read_text().splitlines()]
+        return read_rows(self.path / "metrics.jsonl")
 
     def train(self) -> loop.Summary:
         """Trains what is not yet trained."""

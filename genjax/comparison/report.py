@@ -18,7 +18,7 @@ from genjax.comparison.plan import Plan
 from genjax.evaluation import media
 from genjax.evaluation.baselines import Baseline
 from genjax.training.setup import Run
-from genjax.training.workdir import replace
+from genjax.training.workdir import Workdir, replace
 
 if TYPE_CHECKING:
     from genjax.comparison.run import Arm
@@ -44,8 +44,7 @@ def write_report(folder: Path, plan: Plan, record: dict[str, Any], arms: Sequenc
     for name, content in figures.items():
         replace(folder / f"{name}.png", content)
 
-    measured = folder / "frontier.json"
-    swept = json.loads(measured.read_text()) if measured.exists() else None
+    swept = Workdir(folder).read_json("frontier.json") if (folder / "frontier.json").exists() else None
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined)
     bits, table = bits_rows(arms, floor), ledger.table(arms, plan.rules)
     kinds = [arm.kind for arm in arms]

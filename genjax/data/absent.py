@@ -12,7 +12,7 @@ def absent(text: str) -> DataSpec:
     """The spec of "tokens:4096:32000" (length, vocabulary) or "image:32x32x4:256:1000" (shape, levels, classes); UsageError for other text."""
     kind, *parts = text.split(":")
     numbers = [part.split("x") if place == 0 else [part] for place, part in enumerate(parts)]
-    right = kind in _RANK and len(parts) in (2, 3) and all(number.isdigit() for part in numbers for number in part)
+    right = kind in _RANK and len(parts) in (2, 3) and all(number.isdecimal() for part in numbers for number in part)
     if not right or len(numbers[0]) != _RANK[kind]:
         example = "write tokens:4096:32000 (length, vocabulary) or image:32x32x4:256:1000 (shape, levels, classes)"
         raise UsageError(f"--data='{text}' is no data: {example}")

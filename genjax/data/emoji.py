@@ -81,7 +81,7 @@ def open_emoji(argument: str, data_dir: str | None = None) -> Source:
             files = {Path(name).name: name for name in archive.namelist()}
             names = sorted(name for name in said if name in files)
             images = np.stack([_picture(archive.read(files[name]), side) for name in names])
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, RecursionError, zipfile.BadZipFile) as error:
         raise DataError(f"emoji: {found} cannot be read ({error})") from error
     texts = [split(said[name][0]) for name in names]
     train = hold_out(ArrayRows({"at": np.arange(len(names))}))["train"]

@@ -19,7 +19,7 @@ TRAIN, EVAL = 2**18, 2**16  # symbols
 
 def open_markov(argument: str, data_dir: str | None = None) -> Corpus:
     """`markov` or `markov:<seed>`."""
-    if argument and not argument.isdigit():
+    if argument and not argument.isdecimal():
         raise UsageError(f"data source 'markov:{argument}': write markov, or markov:<seed> with a whole number")
     seed = int(argument or 0)
     chain = transitions(seed)

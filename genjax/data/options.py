@@ -14,7 +14,7 @@ def read_options(source: str, text: str, defaults: Mapping[str, int]) -> dict[st
         name, _, number = part.partition("=")
         if name not in defaults:
             raise UsageError(f"data source '{source}': '{name}' is no option of it, only {', '.join(defaults)}{did_you_mean(name, defaults)}")
-        if not number.isdigit() or int(number) < 1:
+        if not number.isdecimal() or int(number) < 1:
             raise UsageError(f"data source '{source}': {name} is a whole number of at least 1, as in {name}={defaults[name]}")
         found[name] = int(number)
     return found

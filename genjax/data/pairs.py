@@ -149,7 +149,7 @@ def _read(argument: str, where: str) -> list[Dialogue]:
         if line.strip():
             try:
                 found.append(_encodable(READERS[kind](line)))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:  # the latter: nested without end
                 raise DataError(f"{paths[0]}, line {number}: {error}") from error
     return _some(argument, found)
 

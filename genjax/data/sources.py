@@ -2,6 +2,7 @@
 
 A new kind is one function `(argument, data_dir) -> Source` and one line in `OPENERS`; a new kind of text is one function `(argument, data_dir) ->
 Corpus` and one line in `CORPORA`, and becomes rows as the config says (`data.text.TextFormat`); prompts with answers are the same in `DIALOGUES`.
+The names stand in configs/base.py too, so that a wrong one is refused before anything is loaded.
 A file format's libraries are imported when a source of that kind is opened and not before.
 """
 

@@ -168,5 +168,5 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         kept = json.loads(path.read_text())
         return {key: kept[key] for key in ("name", "options", "data", "learnt")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, RecursionError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path} is damaged ({type(error).__name__}: {error})") from error

@@ -26,7 +26,7 @@ def read_ends(text: str, source: Source) -> tuple[np.ndarray, np.ndarray | None]
     """Two images, or other arrays, [2, ...] and their labels [2]: "3,17", rows of the held-out split, or "a.png,b.png", without labels."""
     names = [name.strip() for name in text.split(",")]
     require(len(names) == 2, f"--interpolate={text}: give two, as in 3,17 (rows of the held-out split) or a.png,b.png")
-    if not all(name.isdigit() for name in names):
+    if not all(name.isdecimal() for name in names):
         require(source.spec.key == "image", f"--interpolate={text}: only pictures are read from files, give two rows of the held-out split")
         return np.stack([read_image(name, source.spec) for name in names]), None
     held_out, numbers = source.splits["eval"], np.array([int(name) for name in names])
@@ -48,7 +48,7 @@ def read_region(text: str, spec: DataSpec) -> np.ndarray:
     if spec.key == "image" and not fits:
         return np.asarray(_open(text, spec).convert("L"))[..., None] > 127
     require(
-        fits and all(number.strip().isdigit() for number in numbers),
+        fits and all(number.strip().isdecimal() for number in numbers),
         f"--redraw={text}: give four pixel numbers top,left,bottom,right, or a picture file"
         if spec.key == "image"
         else f"--redraw={text}: give where the box begins along the axes of {known}, and where it ends, or of the first axes only",

@@ -22,7 +22,8 @@ from genjax.config import require
 from genjax.errors import UsageError
 
 REPETITION = "seed"  # the axis over which intervals are taken
-_RANGE = re.compile(r"([+-]?\d+)\.\.([+-]?\d+)")
+_RANGE = re.compile(r"([+-]?\d{1,12})\.\.([+-]?\d{1,12})")
+_LONGEST = 10_000  # values of a range
 _SEPARATOR = re.compile(r",(?![^()]*\))")  # a comma that is not in parentheses
 
 
@@ -74,10 +75,11 @@ def load(name: str, axes: Sequence[str], mode: str | None, overrides: Mapping[st
     for field in overrides:
         require(field not in [each.field for each in parsed], f"config field '{field}' is set for all cells and swept too: give one of the two")
     sweep = Sweep(name, dict(overrides), tuple(_cell(name, changes, overrides) for changes in _rows(parsed, mode or "product")))
-    for one, other in itertools.combinations(sweep.cells, 2):
-        require(
-            configs.difference(one.config, other.config) != {}, f"the cells '{one.name}' and '{other.name}' are the same training: drop one value"
-        )
+    trainings: dict[tuple[tuple[str, Any], ...], str] = {}
+    for cell in sweep.cells:
+        values = tuple(configs.leaves(cell.config))
+        require(values not in trainings, f"the cells '{trainings.get(values)}' and '{cell.name}' are the same training: drop one value")
+        trainings[values] = cell.name
     require(len({cell.name for cell in sweep.cells}) == len(sweep.cells), "two cells have the same name")
     return sweep
 
@@ -101,6 +103,7 @@ def _range(text: str) -> Sequence[str]:
         return (text,)
     first, last = int(match[1]), int(match[2])
     require(first <= last, f"the range '{text}' is empty: its first number is above its last")
+    require(last - first < _LONGEST, f"the range '{text}' has more than {_LONGEST:,} numbers")
     return [str(number) for number in range(first, last + 1)]
 
 

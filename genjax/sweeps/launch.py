@@ -9,6 +9,7 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -18,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from genjax.config import REPOSITORY, require
-from genjax.errors import GenjaxError, Preempted
+from genjax.errors import GenjaxError, Preempted, UsageError
 from genjax.training.signals import Stopper
 from genjax.training.workdir import replace, writing
 
@@ -100,13 +101,13 @@ def array_script(jobs: Mapping[str, Job], root: Path, options: Options) -> str:
     cases = [f"  {number}) name={shlex.quote(name)}; {_chain(job)} ;;" for number, (name, job) in enumerate(jobs.items())]
     lines = [
         "#!/bin/bash",
-        f"#SBATCH --job-name={root.name}",
+        f"#SBATCH --job-name={_quoted(root.name)}",
         f"#SBATCH --array=0-{len(jobs) - 1}%{options.workers}",
         "#SBATCH --requeue",
         "#SBATCH --signal=TERM@120",
         "#SBATCH --open-mode=append",
-        f"#SBATCH --chdir={Path.cwd()}",
-        f"#SBATCH --output={root}/logs/task_%a.txt",
+        f"#SBATCH --chdir={_quoted(str(Path.cwd()))}",
+        f"#SBATCH --output={_quoted(str(root / 'logs').replace('%', '%%') + '/task_%a.txt')}",
         "trap : TERM  # the steps are to stop, this shell is to see how they ended",
         "case $SLURM_ARRAY_TASK_ID in",
         *cases,
@@ -117,6 +118,11 @@ def array_script(jobs: Mapping[str, Job], root: Path, options: Options) -> str:
         "exit $code",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _quoted(value: str) -> str:
+    """A value on a line of #SBATCH, whose quotes are not the shell's: a backslash is one in single quotes too."""
+    return '"' + re.sub(r'(["\\])', r"\\\1", value) + '"'
 
 
 def _chain(job: Job) -> str:
@@ -136,6 +142,14 @@ def describe(code: int) -> str:
     if code < 0:
         return f"killed by {signal.Signals(-code).name}"
     return {0: "done", Preempted.exit_code: "stopped and saved"}.get(code, f"failed with exit code {code}")
+
+
+def words(text: str, flag: str) -> tuple[str, ...]:
+    """The words of a flag that holds further flags, as a shell would see them; UsageError for a quotation without end."""
+    try:
+        return tuple(shlex.split(text))
+    except ValueError as error:
+        raise UsageError(f"{flag} cannot be '{text}': {str(error).lower()}") from None
 
 
 def script(name: str, arguments: Sequence[str], python: str) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,10 +12,10 @@ from genjax.config import require
 from genjax.errors import GenjaxError, did_you_mean
 from genjax.sweeps import launch, table
 from genjax.sweeps.cells import Sweep
-from genjax.training.workdir import dumps, replace, writing
+from genjax.training.workdir import dumps, loads, replace, writing
 
 
-def run(sweep: Sweep, path: str, *, launcher: str, options: launch.Options, only: str | None, evaluate: str | None, dry_run: bool) -> None:
+def run(sweep: Sweep, path: str, *, launcher: str, options: launch.Options, only: str | None, evaluate: Sequence[str] | None, dry_run: bool) -> None:
     """Runs the cells that are not complete, prints the table and writes it.
 
     Args:
@@ -43,7 +42,7 @@ def run(sweep: Sweep, path: str, *, launcher: str, options: launch.Options, only
         python, folder = ("python", Path(path)) if shown else (sys.executable, root)
         commands = [launch.script("train", sweep.command(cell, folder), python)]
         if evaluate is not None:
-            commands.append(launch.script("evaluate", [f"--workdir={folder / 'cells' / name}", *shlex.split(evaluate)], python))
+            commands.append(launch.script("evaluate", [f"--workdir={folder / 'cells' / name}", *evaluate], python))
         return commands
 
     chosen = [only] if only else names
@@ -87,8 +86,8 @@ def _known_cells(root: Path, sweep: Sweep) -> dict:
 
 def _old_cells(root: Path) -> Mapping:
     try:
-        return json.loads((root / "sweep.json").read_bytes())["cells"]
-    except (OSError, ValueError, KeyError):
+        return loads((root / "sweep.json").read_bytes())["cells"]
+    except (OSError, ValueError, KeyError, TypeError):
         return {}
 
 

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +21,7 @@ import jinja2
 
 from genjax.config import leaves
 from genjax.sweeps.cells import REPETITION, Cell, Sweep
-from genjax.training.workdir import replace, writing
+from genjax.training.workdir import Workdir, loads, read_rows, replace, writing
 
 RUNNING, COMPLETE = "not complete", "complete"
 _BITS = ("held_out/bits_per_", "held_out/excess_bits")
@@ -70,7 +69,7 @@ def interval(values: Sequence[float]) -> Value:
 def state(folder: Path) -> dict[str, Any]:
     """status.json of a cell, or a record that says that it has none."""
     try:
-        return json.loads((folder / "status.json").read_bytes())
+        return loads((folder / "status.json").read_bytes())
     except (OSError, ValueError):
         return {"state": "not started", "step": 0, "exit_code": None, "reason": None}
 
@@ -79,7 +78,8 @@ def measured(folder: Path) -> tuple[dict[str, float], set[str]]:
     """The last numbers of a cell by name, <split>/<metric>, and the kinds of its likelihoods."""
     numbers: dict[str, float] = {}
     kinds = set()
-    for row in _rows(folder / "metrics.jsonl"):
+    told = folder / "metrics.jsonl"
+    for row in read_rows(told) if told.exists() else []:
         for name, value in row.items():
             if isinstance(value, float | int) and name not in ("step", "stderr", "excess_stderr"):
                 numbers[f"{row['split']}/{name}"] = value
@@ -87,15 +87,10 @@ def measured(folder: Path) -> tuple[dict[str, float], set[str]]:
         if row["split"] == "train":
             numbers["seconds"] = row["seconds"]["since_start"]
     for path in sorted(folder.glob("evaluation_*.json"), key=lambda path: path.stat().st_mtime):
-        record = json.loads(path.read_bytes())
+        record = Workdir(folder).read_json(path.name)
         parts = {name: part for name, part in record.items() if isinstance(part, Mapping) and name != "config"}
         numbers |= {f"evaluation/{name}": value for name, value in leaves(parts) if isinstance(value, float | int)}
     return numbers, kinds
-
-
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-    return (json.loads(line) for line in lines if line.endswith("\n"))
 
 
 def rows(sweep: Sweep, root: Path) -> list[Row]:

@@ -10,7 +10,6 @@ for other programs. A training may begin with the parameters of either (`train.i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from genjax.config import leaves, to_json
 from genjax.errors import CheckpointError
 from genjax.models import gpt2
 from genjax.training.checkpoint import compare, describe, leaves_by_path
-from genjax.training.workdir import dumps, replace, writing
+from genjax.training.workdir import dumps, loads, replace, writing
 from genjax.types import Params
 
 FILE = "model.safetensors"
@@ -61,7 +60,7 @@ def read(folder: Path, abstract_params: Params) -> tuple[Params, int]:
     wanted = leaves_by_path(abstract_params)
     arrays, metadata = _read(folder / FILE, wanted, lambda name: name)
     step = metadata.get("step", "")
-    if not step.isdigit():
+    if not step.isdecimal():
         raise CheckpointError(f"{folder / FILE} does not say of which step it is: genjax did not write it.")
     return _placed(arrays, abstract_params), int(step)
 
@@ -69,7 +68,7 @@ def read(folder: Path, abstract_params: Params) -> tuple[Params, int]:
 def start(folder: Path, config: Any, abstract_params: Params) -> Params:
     """The parameters of a folder of whichever layout for a training to begin with; errors as in `read`."""
     try:
-        theirs = json.loads((folder / "config.json").read_bytes()).get("model_type") == "gpt2"
+        theirs = loads((folder / "config.json").read_bytes()).get("model_type") == "gpt2"
     except (OSError, ValueError, AttributeError) as error:
         raise CheckpointError(f"train.init_from={folder} is no folder that scripts/export.py wrote, and no GPT-2: config.json: {error}.") from error
     if not theirs:

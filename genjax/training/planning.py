@@ -4,15 +4,18 @@ The step is traced for the whole batch, and its values are laid out over the mes
 (`Parallel.state_shardings`) and the batch (rows). The peak of what lives at once, with the state, is the memory of a device; then
 
   time         max(operations / peak rate, state traffic / memory bandwidth, collectives / link bandwidth)                          (1)
-  MFU ceiling  operations / (peak rate * time)                                                                                     (2)
+  MFU ceiling  the model's operations / (peak rate * time)                                                                         (2)
 
 (1) lets everything overlap, so it is a lower bound on the time and (2) an upper bound on the utilisation. Operations are those of
-`training.flops`; recomputation (model.remat) is in them.
+`training.flops`. What a device does has recomputation (model.remat, next_token.loss_chunk) in it; the model's operations are those of the
+step without (arXiv:2204.02311, appendix B), so that recomputing what is known does not count as use.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -20,9 +23,9 @@ import jax
 import numpy as np
 
 from genjax import config as configs
-from genjax.config import require
+from genjax import objectives
 from genjax.data.base import ArrayRows, Source
-from genjax.errors import UsageError, did_you_mean
+from genjax.errors import UsageError
 from genjax.training import flops
 from genjax.training.layouts import Trace, layout_of, size_of
 from genjax.training.parallel import ROWS, Parallel
@@ -33,7 +36,8 @@ from genjax.types import DataSpec, PyTree
 class Hardware(NamedTuple):
     """What one device has: operations a second of its matrix units by dtype, bytes of memory, bytes a second of memory and of its links.
 
-    links: of one device, in one direction, to the slowest group that a collective spans. kind: a part of what JAX calls the device.
+    links: of one device, in one direction, to the slowest group that a collective spans.
+    kind: a regular expression that is found in what JAX calls such a device, and in no other's name.
     """
 
     kind: str
@@ -47,9 +51,10 @@ class Hardware(NamedTuple):
 HARDWARE = {
     "h100": Hardware("H100", {"bfloat16": 989e12, "float32": 494e12}, 80e9, 3.35e12, 50e9),  # SXM; 400 Gbit/s of network a device
     "h200": Hardware("H200", {"bfloat16": 989e12, "float32": 494e12}, 141e9, 4.8e12, 50e9),
-    "tpu_v5p": Hardware("TPU v5p", {"bfloat16": 459e12, "float32": 459e12}, 95e9, 2.765e12, 300e9),  # 4,800 Gbit/s in both directions
-    "tpu_v5e": Hardware("TPU v5 lite", {"bfloat16": 197e12, "float32": 197e12}, 16e9, 0.819e12, 100e9),
+    "tpu_v5p": Hardware(r"^TPU v5p?$", {"bfloat16": 459e12, "float32": 459e12}, 95e9, 2.765e12, 300e9),  # 4,800 Gbit/s in both directions
+    "tpu_v5e": Hardware(r"^TPU v5(e| lite)", {"bfloat16": 197e12, "float32": 197e12}, 16e9, 0.819e12, 100e9),
 }
+ONCE = {"model.remat": False, "next_token.loss_chunk": None}  # how a step recomputes nothing
 USABLE = 0.92  # of the memory: the rest is the runtime's own
 
 
@@ -61,7 +66,8 @@ class Estimate(NamedTuple):
     averages: float
     batch: float
     activations: float  # everything that lives inside a step, gradients included
-    flops: float
+    flops: float  # recomputation included
+    model_flops: float  # without
     collectives: dict[str, float]
 
     @property
@@ -84,15 +90,22 @@ class Estimate(NamedTuple):
 def utilisation(run: Run, steps: int, seconds: float) -> str | None:
     """The share of the devices' peak rate that a training used, with its formula; None on devices that HARDWARE does not know.
 
-    MFU = operations a step * steps / (seconds * devices * peak)      (3)
+    MFU = the model's operations a step * steps / (seconds * devices * peak)      (3)
     """
     kind, dtype = jax.devices()[0].device_kind, run.config.model.dtype
-    peak = next((hardware.peak[dtype] for hardware in HARDWARE.values() if hardware.kind in kind), None)
+    peak = next((hardware.peak[dtype] for hardware in HARDWARE.values() if re.search(hardware.kind, kind)), None)
     if peak is None or steps == 0:
         return None
-    step = flops.count(run.make_step(), run.abstract_state, run.abstract_batch)
+    step = model_flops(run)
     used = step * steps / (seconds * jax.device_count() * peak)
     return f"{100 * used:.1f} % = {step:.4g} operations x {steps} steps / ({seconds:.1f} s x {jax.device_count()} devices x {peak:.3g}/s, {dtype})"
+
+
+def model_flops(run: Run) -> float:
+    """Operations of one step that computes nothing twice."""
+    config = configs.altered(run.config, ONCE)
+    once = dataclasses.replace(run, config=config, objective=objectives.build(config, run.source.spec))
+    return flops.count(once.make_step(), once.abstract_state, once.abstract_batch)
 
 
 def estimate(run: Run) -> Estimate:
@@ -116,6 +129,7 @@ def estimate(run: Run) -> Estimate:
         batch=sum(size_of(leaf, rows[name], sizes) for name, leaf in batch.items()),
         activations=traced.peak,
         flops=flops.count(run.make_step(), state, batch),
+        model_flops=model_flops(run),
         collectives=traced.collectives,
     )
 
@@ -139,12 +153,12 @@ def plan(config: Any, spec: DataSpec, mesh: dict[str, int], name: str) -> str:
         f"  {'together':<28}{_bytes(need.memory):>12}  of {_bytes(hardware.memory)}",
         "",
         "one step",
-        f"  {'operations':<28}{need.flops:>12.3g}  {need.flops / devices:.3g} a device",
+        f"  {'operations':<28}{need.flops:>12.3g}  {need.flops / devices:.3g} a device, {1 - need.model_flops / need.flops:.0%} of them recomputed",
         f"  {'sent by a device':<28}{_bytes(sum(need.collectives.values())):>12}  {sent}",
         *(f"  {'time of ' + term:<28}{1e3 * value:>9.3g} ms" for term, value in seconds.items()),
         f"  {'at least':<28}{1e3 * step:>9.3g} ms  bound by {slowest}",
         f"  {'examples a second, at most':<28}{config.data.batch_size / step:>12,.0f}",
-        f"  {'MFU, at most':<28}{100 * seconds['compute'] / step:>10.0f} %",
+        f"  {'MFU, at most':<28}{100 * need.model_flops / (devices * hardware.peak[dtype] * step):>10.0f} %",
         "",
         _verdict(config, spec, mesh, need, hardware),
     ]
@@ -183,17 +197,6 @@ def _alternatives(config: Any, mesh: dict[str, int]) -> Iterator[tuple[dict[str,
         yield remat, split
     for more in (2, 4, 8, 16, 32):
         yield remat | {"train.accumulation": str(more * config.train.accumulation)}, split
-
-
-def parse_mesh(text: str) -> dict[str, int]:
-    """ "data:64,fsdp:16" as the sizes of all three axes."""
-    sizes = {"data": 1, "fsdp": 1, "tensor": 1}
-    for part in text.split(","):
-        axis, _, size = part.partition(":")
-        require(axis in sizes, f"--mesh='{text}': there is no axis '{axis}'{did_you_mean(axis, sizes) or ': there are data, fsdp and tensor'}")
-        require(size.isdigit() and int(size) > 0, f"--mesh='{text}': write axis:devices, for example data:64,fsdp:16")
-        sizes[axis] = int(size)
-    return sizes
 
 
 def _bytes(count: float) -> str:

@@ -10,15 +10,17 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 from genjax.config import require
-from genjax.errors import Preempted, report
+from genjax.errors import Preempted, UsageError, report
 
 HEARTBEAT_SECONDS = 30  # after so long without a sign of life a process is taken for dead, and the job ends
 CLUSTERS = {"auto": None, "slurm": "slurm", "mpi": "ompi", "kubernetes": "k8s"}  # as JAX calls them; auto finds TPU pods too
+_JOB = re.compile(r"(.+:[0-9]{1,5}),([0-9]{1,9}),([0-9]{1,9})")
 HELP = "one (no others), auto (TPU pod or any cluster below), slurm, mpi, kubernetes, or HOST:PORT,INDEX,COUNT of this process"
 
 
@@ -44,6 +46,10 @@ def joined(processes: str) -> Iterator[None]:
         options["coordinator_bind_address"] = explicit[0]  # not to be reached from elsewhere
     try:
         jax.distributed.initialize(heartbeat_timeout_seconds=HEARTBEAT_SECONDS, **options)
+    except KeyError as error:
+        require(
+            False, f"--processes={processes}: the variable {error} is not set here: start every process with srun, mpirun or what your cluster has"
+        )
     except (ValueError, RuntimeError) as error:
         require(False, f"--processes={processes}: the processes did not find each other ({' '.join(str(error).split())})")
     try:
@@ -64,14 +70,10 @@ def parse(processes: str) -> tuple[str, int, int] | None:
     """(address, index, count) of HOST:PORT,INDEX,COUNT, or None for the name of a cluster; UsageError for anything else."""
     if processes in ("one", *CLUSTERS):
         return None
-    parts = processes.split(",")
-    host, colon, port = parts[0].rpartition(":")
-    numbers = [int(part) if part.isdigit() else -1 for part in (*parts[1:], port)]
-    require(
-        len(parts) == 3 and host != "" and colon == ":" and min(numbers) >= 0 and numbers[0] < numbers[1],
-        f"--processes='{processes}' names no job: use {HELP}, for example 10.0.0.1:1234,0,2",
-    )
-    return parts[0], numbers[0], numbers[1]
+    match = _JOB.fullmatch(processes)
+    if match is None or not int(match[2]) < int(match[3]):
+        raise UsageError(f"--processes='{processes}' names no job: use {HELP}, for example 10.0.0.1:1234,0,2")
+    return match[1], int(match[2]), int(match[3])
 
 
 def each(value: float) -> list[float]:

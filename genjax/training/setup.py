@@ -15,7 +15,7 @@ import numpy as np
 import optax
 
 from genjax import objectives
-from genjax.config import Choice, Duration
+from genjax.config import Choice, Duration, leaves
 from genjax.data.base import Arrays
 from genjax.data.sources import Source, TextFormat, open_source
 from genjax.errors import CheckpointError
@@ -51,6 +51,9 @@ class Run:
         """A run of data that are open, over given devices."""
         run = cls(config, source, objectives.build(config, source.spec), parallel)
         assert run.average and run.widths is not None  # averages that cannot be are refused now
+        for _, value in leaves(config):
+            if isinstance(value, Duration):
+                run.steps(value)  # and a length that cannot be counted
         return run
 
     @cached_property

@@ -94,6 +94,14 @@ def dumps(value: Any, **options: Any) -> str:
     return json.dumps(_strict(value), allow_nan=False, **options)
 
 
+def loads(content: str | bytes) -> Any:
+    """The value that JSON stands for; ValueError for what is none."""
+    try:
+        return json.loads(content)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
 def replace(path: Path, content: bytes) -> None:
     """Writes a whole file or nothing: at every instant `path` holds the old content or the new one, also after a power cut."""
     partial = path.with_name(f".{path.name}.tmp")
@@ -174,7 +182,7 @@ class Workdir:
 
     def read_json(self, name: str) -> Any:
         try:
-            return json.loads((self.path / name).read_bytes())
+            return loads((self.path / name).read_bytes())
         except OSError as error:
             raise CheckpointError(f"{self.path / name} cannot be read ({error.strerror}): is this a run directory?") from error
         except ValueError as error:
@@ -200,7 +208,7 @@ class Workdir:
 
 def _holder(content: bytes) -> str:
     try:
-        held = json.loads(content)
+        held = loads(content)
         return f"process {held['pid']} on {held['host']} since {held['started']} ({held['command']})"
     except (ValueError, KeyError, TypeError):
         return "another process"
@@ -270,12 +278,22 @@ class MetricsLog:
                     self._file.close()
 
 
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a metrics.jsonl, without a torn last one; CheckpointError for a line that is none."""
+    try:
+        return [loads(line) for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read ({error.strerror}): is this a run directory?") from error
+    except ValueError as error:
+        raise CheckpointError(f"{path} is damaged: {error}.") from error
+
+
 def _step_and_split(line: bytes) -> tuple[int | None, str]:
     """Of a row, (None, "") of what is none."""
     if not line.endswith(b"\n"):
         return None, ""
     try:
-        row = json.loads(line)
+        row = loads(line)
         step, split = row["step"], row.get("split", "")
     except (ValueError, KeyError, TypeError, AttributeError):
         return None, ""

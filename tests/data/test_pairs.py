@@ -114,6 +114,7 @@ def test_a_tenth_is_held_out_by_the_prompt_and_no_prompt_is_in_both_splits(tmp_p
         ("a.tsv", "", DataError, "nothing in it"),
         ("a.tsv", "a\tb\n", DataError, "at least two different prompts"),
         ("a.jsonl", "{\n", DataError, "line 1: "),
+        pytest.param("a.jsonl", 5000 * "[", DataError, "line 1: maximum recursion depth", id="nested"),
         ("a.jsonl", '{"answer": "b"}\n', DataError, "has answer, and not messages or one of context, question, answer; "),
         ("a.jsonl", '{"source": "b", "target": 3}\n', DataError, "source, target must be text"),
         ("a.jsonl", json.dumps({"messages": CHAT[:2]}), DataError, "must end with an answer"),

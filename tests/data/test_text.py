@@ -172,6 +172,7 @@ def test_an_image_set_has_no_text(tmp_path, prepare_tfds, pictures):
         ("text:{tmp}/short.txt", {"length": 8, "eval_stride": 9}, UsageError, "data.eval_stride=9 is more than data.length=8"),
         ("python_stdlib:3.11", {}, UsageError, "takes no argument"),
         ("markov:one", {}, UsageError, "markov:<seed>"),
+        ("markov:\u00b2", {}, UsageError, "markov:<seed>"),
     ],
 )
 def test_bad_names_and_files(name, form, error, words, tmp_path):

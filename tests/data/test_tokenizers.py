@@ -110,7 +110,7 @@ def test_what_a_run_keeps_of_other_data_or_another_choice_is_not_used(tmp_path):
     assert make(("byte", {}), "mine", ["xyz"], tmp_path).vocab == 256
 
 
-@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"name": "char"}'])
+@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"name": "char"}', pytest.param(5000 * "[", id="nested")])
 def test_what_is_damaged_is_not_used(content, tmp_path):
     (tmp_path / FILE).write_text(content)
     with pytest.raises(CheckpointError, match=r"tokenizer\.json is damaged"):

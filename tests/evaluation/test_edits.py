@@ -40,7 +40,7 @@ def test_a_region_is_a_box_or_the_white_of_a_picture(tmp_path, mode):
     np.testing.assert_array_equal(region[..., 0], white)
 
 
-@pytest.mark.parametrize("text", ["0,0,1,x", "0,0,0,3", "0,2,2,4", "1,0,1,3"])
+@pytest.mark.parametrize("text", ["0,0,1,x", "0,0,1,\u00b2", "0,0,0,3", "0,2,2,4", "1,0,1,3"])
 def test_a_region_that_is_no_box_of_the_image_is_refused(text):
     with pytest.raises(UsageError, match=f"--redraw={text}"):
         read_region(text, WIDE)

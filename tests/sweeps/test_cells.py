@@ -103,6 +103,8 @@ def test_no_value_leads_out_of_the_folder_of_cells():
         (["model.heads=4,5"], None, {}, "cell 'model.heads-5': model.width=64 is not divisible by model.heads=5"),
         (["model.depth=1,2", "model.depth=3"], None, {}, "the field 'model.depth' is swept twice"),
         (["model.depth=1,2", "model.heads=2"], "zip", {}, "equally many values: model.depth has 2, model.heads has 1"),
+        (["seed=0..100000"], None, {}, "the range '0..100000' has more than 10,000 numbers"),
+        (["model.depth=1,1"], None, {}, "are the same training"),
         (["model.depth=1,1.0"], None, {}, "are the same training"),
         (["model.dropout=0.2"], "ablate", {}, "the cells 'base' and 'dropout-0.2' are the same training"),
         (["model.depth=1"], None, {"model.depth": "2"}, "is set for all cells and swept too"),
@@ -111,6 +113,19 @@ def test_no_value_leads_out_of_the_folder_of_cells():
 def test_what_is_no_sweep_is_refused_with_a_sentence(axes, mode, overrides, says):
     with pytest.raises(UsageError, match=re.escape(says)):
         cells.load(RECIPE, axes, mode, overrides)
+
+
+def test_checking_a_cell_costs_the_same_however_many_there_are(monkeypatch):
+    """Values that are read out of configs, counted: a comparison of all pairs would read sixteen times as many for four times the cells."""
+    read, leaves = [], configs.leaves
+    monkeypatch.setattr(configs, "leaves", lambda *args: read.append(1) or leaves(*args))
+
+    def cost(count):
+        read.clear()
+        cells.load(RECIPE, [f"seed=1..{count}"], None, {})
+        return len(read)
+
+    assert cost(16) - cost(12) == cost(8) - cost(4)
 
 
 def test_a_sweep_file_names_recipe_axes_and_mode():

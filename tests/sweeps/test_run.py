@@ -4,6 +4,7 @@ import csv
 import html.parser
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -191,6 +192,18 @@ def test_slurm_gets_one_array_whose_preempted_task_queues_again(sweep, monkeypat
     assert "#SBATCH --array=0-5%3\n" in script
     assert "#SBATCH --requeue\n" in script
     assert "depth-2_seed-1 ended with exit code 70" in (tmp_path / "output").read_text()
+
+
+@pytest.mark.parametrize("name", ["two words", "a'b", 'a"b', "a\\b", "a #b", "a%ab"])
+def test_a_folder_of_any_name_is_one_value_of_sbatch(name, tmp_path, monkeypatch):
+    """sbatch reads its lines like a shell's double quotes; a percent sign in --output is two."""
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / name)
+    lines = launch.array_script({"cell": [["true"]]}, tmp_path / name, launch.Options(1, ())).splitlines()
+    said = dict(word.removeprefix("--").partition("=")[::2] for line in lines if line.startswith("#SBATCH") for word in shlex.split(line[7:], True))
+    assert (said["job-name"], said["chdir"]) == (name, str(tmp_path / name))
+    assert said["output"] == f"{tmp_path}/{name.replace('%', '%%')}/logs/task_%a.txt"
+    assert set(said) == {"job-name", "array", "requeue", "signal", "open-mode", "chdir", "output"}
 
 
 def test_the_page_is_escaped_and_well_formed(tmp_path):

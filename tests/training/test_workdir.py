@@ -14,7 +14,7 @@ import pytest
 
 from genjax.errors import CheckpointError, LockedError, SaveError
 from genjax.training import workdir as module
-from genjax.training.workdir import MetricsLog, Workdir, decide
+from genjax.training.workdir import MetricsLog, Workdir, decide, read_rows
 
 HOLD = "import sys, time; from genjax.training.workdir import Workdir; Workdir(sys.argv[1]).acquire(); print('held', flush=True); time.sleep(60)"
 
@@ -43,6 +43,22 @@ def test_one_process_cannot_hold_it_twice_and_release_frees_it(tmp_path):
         assert json.loads((tmp_path / "run" / ".lock").read_text()).keys() == {"host", "pid", "started", "command"}
     with Workdir(tmp_path / "run"):
         pass
+
+
+def test_json_that_is_nested_without_end_is_damage(tmp_path):
+    deep = 200_000 * "["
+    run = Workdir(tmp_path)
+    for name in ("config.json", "status.json"):
+        (tmp_path / name).write_text(deep)
+        with pytest.raises(CheckpointError, match=f"{name} is damaged: it is nested too deeply"):
+            run.read_json(name)
+    (tmp_path / "metrics.jsonl").write_text(f'{{"step": 1}}\n{deep}\n')
+    with pytest.raises(CheckpointError, match=r"metrics\.jsonl is damaged"):
+        read_rows(tmp_path / "metrics.jsonl")
+    log = MetricsLog(tmp_path / "metrics.jsonl")
+    log.truncate_after(1)
+    log.close()
+    assert read_rows(tmp_path / "metrics.jsonl") == [{"step": 1}]
 
 
 def test_a_relative_path_is_resolved(tmp_path, monkeypatch):
