@@ -187,8 +187,8 @@ def field(default: Any, help: str, *, kind: type | None = None, choices: tuple[s
     What counts something has a largest value also where none is given: that of a slip of the keyboard, far from any that is meant.
     """
     kind = kind or type(default)
-    limits = {"optional": default is None, "at_most": _LARGEST.get(kind, math.inf)} | limits
-    return Field(default, help, kind, choices=choices, **limits)
+    usual: dict[str, Any] = {"optional": default is None, "at_most": _LARGEST.get(kind, math.inf)}
+    return Field(default, help, kind, choices=choices, **(usual | limits))
 
 
 def leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
