@@ -96,7 +96,7 @@ FIELDS = {
         "dropout": field(0.0, "dropout after attention and MLP", at_least=0.0, at_most=0.9),
         "dtype": field("float32", "dtype of the computation; parameters stay float32", choices=("float32", "bfloat16")),
         "scan_layers": field(False, "compile one block and loop over the layers"),
-        "remat": field(False, "recompute a block's activations in the backward pass to save memory"),
+        "remat": field(False, "recompute a block's activations in the backward pass to save memory", recomputes=True),
     },
     "noise_prediction": {
         "autoencoder": field(None, "--workdir of a trained autoencoder, with the same autoencoder.*, to work in its latents; None: pixels", kind=str),
@@ -232,7 +232,9 @@ FIELDS = {
         "prefill_chunk": field(
             None, "tokens of a prompt that are read at once, so that memory does not grow with its square; None: all", kind=int, at_least=1, late=True
         ),
-        "loss_chunk": field(None, "positions whose logits are held at once in the loss, to save memory; None: all", kind=int, at_least=1),
+        "loss_chunk": field(
+            None, "positions whose logits are held at once in the loss, to save memory; None: all", kind=int, at_least=1, recomputes=True
+        ),
         "z_loss": field(0.0, "weight of the squared log-normaliser of the softmax in the training loss", at_least=0.0),
         "label_smoothing": field(0.0, "share of the uniform distribution in the training target", at_least=0.0, at_most=0.999),
     },

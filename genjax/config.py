@@ -100,6 +100,7 @@ class Field:
     """One key of a config: what it means, its type, and what it may be.
 
     `late` fields say how a trained model is used, not what it is: sampling and evaluation may override them.
+    Fields of `recomputes` save memory by computing again what is known; their default does not.
     """
 
     default: Any
@@ -111,6 +112,7 @@ class Field:
     at_most: float = math.inf
     above: float = -math.inf
     late: bool = False
+    recomputes: bool = False
 
     @property
     def type_name(self) -> str:

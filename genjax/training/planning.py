@@ -7,8 +7,8 @@ The step is traced for the whole batch, and its values are laid out over the mes
   MFU ceiling  the model's operations / (peak rate * time)                                                                         (2)
 
 (1) lets everything overlap, so it is a lower bound on the time and (2) an upper bound on the utilisation. Operations are those of
-`training.flops`. What a device does has recomputation (model.remat, next_token.loss_chunk) in it; the model's operations are those of the
-step without (arXiv:2204.02311, appendix B), so that recomputing what is known does not count as use.
+`training.flops`. What a device does has recomputation (model.remat) in it; the model's operations are those of the step without
+(arXiv:2204.02311, appendix B), so that computing again what is known does not count as use.
 """
 
 from __future__ import annotations
@@ -54,7 +54,6 @@ HARDWARE = {
     "tpu_v5p": Hardware(r"^TPU v5p?$", {"bfloat16": 459e12, "float32": 459e12}, 95e9, 2.765e12, 300e9),  # 4,800 Gbit/s in both directions
     "tpu_v5e": Hardware(r"^TPU v5(e| lite)", {"bfloat16": 197e12, "float32": 197e12}, 16e9, 0.819e12, 100e9),
 }
-ONCE = {"model.remat": False, "next_token.loss_chunk": None}  # how a step recomputes nothing
 USABLE = 0.92  # of the memory: the rest is the runtime's own
 
 
@@ -103,7 +102,7 @@ def utilisation(run: Run, steps: int, seconds: float) -> str | None:
 
 def model_flops(run: Run) -> float:
     """Operations of one step that computes nothing twice."""
-    config = configs.altered(run.config, ONCE)
+    config = configs.altered(run.config, {path: spec.default for path, spec in configs.base_fields().items() if spec.recomputes})
     once = dataclasses.replace(run, config=config, objective=objectives.build(config, run.source.spec))
     return flops.count(once.make_step(), once.abstract_state, once.abstract_batch)
 

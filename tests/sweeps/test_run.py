@@ -196,7 +196,7 @@ def test_slurm_gets_one_array_whose_preempted_task_queues_again(sweep, monkeypat
 
 @pytest.mark.parametrize("name", ["two words", "a'b", 'a"b', "a\\b", "a #b", "a%ab"])
 def test_a_folder_of_any_name_is_one_value_of_sbatch(name, tmp_path, monkeypatch):
-    """sbatch reads its lines like a shell's double quotes; a percent sign in --output is two."""
+    """sbatch reads its lines as a shell does double quotes; a percent sign in --output is two. (Slurm writes no log below a backslash.)"""
     (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path / name)
     lines = launch.array_script({"cell": [["true"]]}, tmp_path / name, launch.Options(1, ())).splitlines()
