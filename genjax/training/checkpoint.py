@@ -261,7 +261,7 @@ class Checkpoints:
         try:
             files = _hashes(self._directory / str(step))
             manifest = self._manifest(step)
-            expected = json.loads(manifest.read_bytes())["sha256"] if manifest.exists() else files
+            expected = workdir.loads(manifest.read_bytes())["sha256"] if manifest.exists() else files
             wrong = sorted({name for name, _ in files.items() ^ expected.items()} | {COMMIT_FILE} - files.keys())
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:  # the last four: of a damaged manifest
             return str(error)
