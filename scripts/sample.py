@@ -37,7 +37,7 @@ FLAGS = [
     cli.Flag("planner", "the run of a model that plans the scene of --prompt; this one draws the plan"),
     cli.Flag("chat", "answer the lines of the terminal, one after the other, for a model of prompts with answers", kind=bool),
     cli.Flag("image", "edit or describe instead of draw: held_out, or a PNG of the size of the data"),
-    cli.Flag("question", "of --image, what to answer about it"),
+    cli.Flag("question", "of --image, what to answer about it; of a model that plans, the caption"),
     cli.Flag("redraw", "of --image, the part to draw anew: top,left,bottom,right in pixels, or a PNG that is white there"),
     cli.Flag("interpolate", "draw the way between two images: 3,17 (rows of the held-out split) or a.png,b.png"),
     cli.Flag("film", "show how the model works: strips and GIFs of noising and denoising, or of writing", kind=bool),
@@ -57,7 +57,6 @@ def main(args):
 
 def run(args):
     require(args.image is not None or args.redraw is None, "--redraw is a part of --image: give both")
-    require(args.image is not None or args.question is None, "--question is about a picture: give --image, too")
     require(
         not args.film or (args.image is None and args.label is None), "--film shows the model at work on held-out data: give no --image or --label"
     )
@@ -88,7 +87,7 @@ def run(args):
         commands.film(args.workdir, args.overrides, **options)
     elif args.interpolate is not None:
         commands.interpolate(args.workdir, args.overrides, ends=args.interpolate, label=args.label, **options)
-    elif args.image is not None:
+    elif args.image is not None or args.question is not None:
         commands.look(args.workdir, args.overrides, image=args.image, question=args.question, redraw=args.redraw, label=args.label, **options)
     else:
         commands.sample(args.workdir, args.overrides, label=args.label, prompt=prompt, planner=args.planner, **options)

@@ -69,8 +69,8 @@ def negation(records: Records) -> list[str]:
         ("negation",),
         "shown although forbidden",
         lambda row: f"{_share(row['shown'])}, {row['efficacy']:+.2f} ({_percent(row['valid'])})",
-        lambda row: [f"{100 * row['neutral']:.1f} %"],
-        ["in the data"],
+        lambda row: [f"{100 * row['neutral']:.1f} %", f"{100 * row['occupied']:.1f} %"],
+        ["in the data", "in scenes with an object"],
     )
 
 

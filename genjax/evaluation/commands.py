@@ -165,7 +165,7 @@ def look(
     path: str,
     overrides: Mapping[str, str],
     *,
-    image: str,
+    image: str | None,
     question: str | None,
     redraw: str | None,
     out: str | None,
@@ -175,16 +175,17 @@ def look(
 ) -> str | Path:
     """Answers a question about an image, or describes it, with the model of a run that does so, and returns what it says; or edits it (`edit`).
 
-    question: in the language of the data; None has the image described. (The others as in `edit`.)
+    question: in the language of the data; None has the image described. Without an image, a caption that is planned. (The others as in `edit`.)
     """
     trained = load(path, overrides, weights=weights, step=step)
     source = trained.run.source
     if source.questions is None:
         require(question is None, f"--question: the model of {path} was not trained on questions about images")
+        assert image is not None
         return edit(path, overrides, image=image, redraw=redraw, out=out, label=label, step=step, weights=weights)
     require(redraw is None and label is None and out is None, f"the model of {path} speaks about images: give no --redraw, --label or --out")
     shown = dataclasses.replace(source.spec, key="image", shape=source.questions.shape, levels=256)
-    row = source.questions.ask(edits.read_image(image, shown), question or "")
+    row = source.questions.ask(None if image is None else edits.read_image(image, shown), question or "")
     said = source.questions.decode(questions.answer(Evaluator(trained.run), trained.params, row)[0])
     print(said)
     return said
@@ -305,6 +306,12 @@ def evaluate(
         f"the model of {path} has no likelihood ({run.config.objective}): train a classifier of the data and judge samples with --classifier",
     )
     require(judge is None or run.config.sample.count >= 2, "a Fréchet distance needs at least two samples: set sample.count")
+    if cell is not None:
+        hidden_cell.check(run, cell)
+    if forbid:
+        negation.check(run)
+    if by_level:
+        levels.check(run)
     print(f"{run.config.objective} on {run.source.spec.name}, step {trained.step}, {weights} weights")
     record: dict[str, Any] = {"command": command, **provenance(), "seeds": [run.config.seed]}
     record |= {"step": trained.step, "weights": weights, "config": to_json(run.config)}

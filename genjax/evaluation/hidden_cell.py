@@ -23,6 +23,7 @@ from genjax.data.shapes.prompts import SceneData
 from genjax.data.shapes.scenes import Scenes, Tier
 from genjax.evaluation.evaluator import Evaluator
 from genjax.evaluation.statistics import Share, share
+from genjax.training.setup import Run
 from genjax.types import Params
 
 PARTS = {"shape": scenes.SHAPES, "colour": scenes.OBJECT_COLOURS, "offset": scenes.OFFSETS}
@@ -44,16 +45,21 @@ class Found(NamedTuple):
     exact: dict[str, float]
 
 
-def measure(evaluator: Evaluator, params: Params, count: int, cell: int) -> Found:
-    """Of the first `count` held-out scenes, one fill-in each."""
-    source, prompts = evaluator.run.source, evaluator.run.source.prompts
+def check(run: Run, cell: int) -> SceneData:
+    """The scenes of a run; UsageError where the posterior of this cell is not known of them."""
+    source, prompts = run.source, run.source.prompts
     require(isinstance(prompts, SceneData), f"--hidden_cell: the posterior is known of scenes of shapes, not of {source.spec.name}")
     assert isinstance(prompts, SceneData)
-    require(
-        not evaluator.run.captioned, "--hidden_cell: the posterior is known of scenes of which nothing is told: train with conditioning.text=none"
-    )
-    tier, key = prompts.tier, source.spec.key
+    require(not run.captioned, "--hidden_cell: the posterior is known of scenes of which nothing is told: train with conditioning.text=none")
+    tier = prompts.tier
     require(0 <= cell < tier.cells, f"--hidden_cell={cell}, but the cells of {tier.name} are 0 to {tier.cells - 1}")
+    return prompts
+
+
+def measure(evaluator: Evaluator, params: Params, count: int, cell: int) -> Found:
+    """Of the first `count` held-out scenes, one fill-in each."""
+    source, prompts = evaluator.run.source, check(evaluator.run, cell)
+    tier, key = prompts.tier, source.spec.key
     held_out = source.splits["eval"]
     known = held_out.rows(np.arange(min(count, len(held_out))))[key]
     hidden = prompts.cell(cell)

@@ -30,6 +30,7 @@ from genjax.evaluation.evaluator import Evaluator
 from genjax.evaluation.statistics import Estimate
 from genjax.objectives.base import Given
 from genjax.objectives.spaces import Space
+from genjax.training.setup import Run
 from genjax.types import Array, Batch, Key, Params
 
 
@@ -60,17 +61,20 @@ class Row(NamedTuple):
     above: Estimate
 
 
-def measure(evaluator: Evaluator, params: Params, count: int | None, intervals: int = 15) -> list[Row]:
-    """Of the first `count` held-out scenes, or of all, each at one noise level in every interval; the last row is the sum.
-
-    UsageError for models of other data, of captions, or without a denoiser of pixels.
-    """
-    run, objective, prompts = evaluator.run, evaluator.run.objective, evaluator.run.source.prompts
+def check(run: Run) -> None:
+    """UsageError for models of other data, of captions, or without a denoiser of pixels."""
+    objective, prompts = run.objective, run.source.prompts
     pixels = isinstance(objective, Denoises) and isinstance(objective.space.frame, Quantizer)
     require(
         pixels and isinstance(prompts, SceneData) and not run.captioned,
         "--noise_levels: the ideal denoiser is known for noise_prediction in the pixels of shapes, without captions",
     )
+
+
+def measure(evaluator: Evaluator, params: Params, count: int | None, intervals: int = 15) -> list[Row]:
+    """Of the first `count` held-out scenes, or of all, each at one noise level in every interval; the last row is the sum."""
+    check(evaluator.run)
+    run, objective, prompts = evaluator.run, evaluator.run.objective, evaluator.run.source.prompts
     assert isinstance(objective, Denoises) and isinstance(objective.space.frame, Quantizer) and isinstance(prompts, SceneData)
     process, quantizer = objective.process, objective.space.frame
     edges = np.linspace(process.logsnr_min, process.logsnr_max, intervals + 1)

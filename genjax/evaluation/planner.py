@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 
 from genjax.config import require
+from genjax.data.shapes import language
 from genjax.data.shapes.answers import SceneQuestions
 from genjax.data.shapes.plans import Plans, length
 from genjax.data.shapes.prompts import ScenePrompts
@@ -49,7 +50,10 @@ class Planner:
         nothing = np.zeros((len(captions), 0), np.int32)
         rows = self.asks.layout.rows(nothing, captions, nothing)
         longest = length(self.asks.tier)
-        said = [words[:longest] for words in questions.answer(self.evaluator, self.params, rows)]
+        null = language.ID_OF["<null>"]
+        said = [
+            np.where(np.isin(words, list(language.NAME_OF)), words, null)[:longest] for words in questions.answer(self.evaluator, self.params, rows)
+        ]
         return np.stack([np.pad(words, (0, longest - len(words))) for words in said]).astype(np.int32)
 
     def held_out(self, count: int) -> np.ndarray:

@@ -26,8 +26,8 @@ def test_every_form():
     ]
     asked = {"all": {"model": {"right": share(0.75)}, "commonest": {"right": share(0.375)}}}
     assert measured.questions({"a": {"questions": asked}})[2:] == ["| all | 75.0 % [37.5, 87.5] | 37.5 % | 100 |"]
-    forbidden = {"a shape": {"shown": share(0.125), "valid": share(0.75), "neutral": 0.25, "efficacy": 0.5}}
-    assert measured.negation({"a": {"negation": forbidden}})[2:] == ["| a shape | 12.5 % [6.2, 56.2], +0.50 (75.0 %) | 25.0 % |"]
+    forbidden = {"a shape": {"shown": share(0.125), "valid": share(0.75), "neutral": 0.25, "occupied": 0.5, "efficacy": 0.5}}
+    assert measured.negation({"a": {"negation": forbidden}})[2:] == ["| a shape | 12.5 % [6.2, 56.2], +0.50 (75.0 %) | 25.0 % | 50.0 % |"]
     error = lambda value: {"value": value, "stderr": 0.25}
     levels = [{"low": low, "high": high, "ideal": error(1.5), "above": error(2.5)} for low, high in ((-1.0, 2.0), (2.0, 5.0), (-1.0, 5.0))]
     assert measured.noise_levels({"a": {"noise_levels": levels}})[2:] == [

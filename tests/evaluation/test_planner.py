@@ -6,7 +6,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from genjax.data.shapes import plans, scenes
+from genjax.data.shapes import language, plans, scenes
 from genjax.data.shapes.prompts import ScenePrompts
 from genjax.data.sources import open_source
 from genjax.errors import UsageError
@@ -77,6 +77,9 @@ def test_a_model_plans_for_every_caption_by_its_number(monkeypatch):
     drawn = planner(captions)
     assert drawn.shape == (5, drawer.source.spec.caption_length)
     np.testing.assert_array_equal(planner(captions[:3]), drawn[:3])
+
+    assert (drawn < language.FIRST_CODE).all(), "an untrained model writes codes, too, and no plan has those"
+    assert all(plans.Plans(S16, False).decode(plan) for plan in drawn)
 
     with pytest.raises(UsageError, match=r"told of no plans: train it on shapes:<tier>/told=plan"):
         Planner.load("runs/planner", run_of("shapes:s16", "noise_prediction", conditioning__text="tokens"))

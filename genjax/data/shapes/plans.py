@@ -26,8 +26,8 @@ _EMPTY = OBJECT_COLOURS, SHAPES
 
 
 def length(tier: Tier) -> int:
-    """Words of the longest plan."""
-    return tier.cells + tier.max_count + 3
+    """Words of the longest plan, with room for the one object more of `dense`."""
+    return tier.cells + min(tier.cells, tier.max_count + 1) + 3
 
 
 def told(tier: Tier, shown: Scenes) -> np.ndarray:

@@ -94,6 +94,9 @@ def hidden_cell(tier: Tier, drawn: Scenes, cell: int) -> np.ndarray:
     return np.concatenate([1 - occupied[:, None], np.repeat(occupied[:, None] / (CONTENTS - 1), CONTENTS - 1, axis=1)], axis=1)
 
 
-def negated(tier: Tier, share: float) -> float:
-    """How often a scene shows an object of a kind that so many objects are of: the neutral rate of "no such object", 1 - E (1 - share)^k."""
-    return float(1 - np.mean((1 - share) ** np.array(tier.counts)))
+def negated(tier: Tier, share: float, least: int = 0) -> float:
+    """How often a scene shows an object of a kind that so many objects are of: the neutral rate of "no such object", 1 - E (1 - share)^k.
+
+    With `least` 1, of scenes that are not empty: of these alone such a thing is ever said.
+    """
+    return float(1 - np.mean((1 - share) ** np.array(tier.counts[least:])))

@@ -20,9 +20,20 @@ def test_a_plan_says_what_is_in_every_cell_and_where(tier):
     drawn = scenes.sample(tier, 300)
     told = plans.told(tier, drawn)
     found, right = plans.objects(tier, told)
-    assert right.all() and told.shape == (300, plans.length(tier)) and (told[:, -1] != 0).any()
+    assert right.all() and told.shape == (300, plans.length(tier)) and (told != 0).sum(axis=1).max() == tier.cells + tier.max_count + 3
     for mine, known in zip(found, captions.objects(drawn), strict=True):
         np.testing.assert_array_equal(mine, known)
+
+
+@pytest.mark.parametrize("name", ["shapes:s24/dense/told=plan", "shapes_answers:s24/dense/task=plan"])
+def test_there_is_room_for_one_object_more(name):
+    source = open_source(name)
+    rows = source.splits["eval"].rows(np.arange(20))
+    width = source.spec.caption_length or source.spec.shape[0]
+    assert rows["caption" if "caption" in rows else "tokens"].shape == (20, width)
+    if source.questions is not None:
+        assert source.questions.judge(rows, answers.said_in(rows))["follows"][0].all()
+        assert (rows["loss_mask"].sum(axis=1) > [len(said) for said in answers.said_in(rows)]).all(), "the end is learned, too"
 
 
 def test_as_text_it_is_read_again():

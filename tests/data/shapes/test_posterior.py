@@ -85,3 +85,10 @@ def test_neutral_rates_of_negation_are_those_of_the_design():
     for name, rates in table.items():
         found = [posterior.negated(scenes.TIERS[name], share) for share in (1 / 8, 1 / 7, 1 / 56)]
         np.testing.assert_allclose(found, rates, atol=5e-5)
+
+
+def test_on_s8_who_only_hears_that_something_is_said_shows_what_an_object_is():
+    """No caption but "no shapes" is of an empty scene, and then there is one object, of any kind alike."""
+    found = posterior.given_caption(Speaker(S8), language.parse("no circle"))
+    assert set(found.scenes.k) == {1}
+    assert [posterior.negated(S8, share, least=1) for share in (1 / 8, 1 / 7)] == pytest.approx([1 / 8, 1 / 7])
