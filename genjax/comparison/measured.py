@@ -62,6 +62,18 @@ def questions(records: Records) -> list[str]:
     )
 
 
+def answers(records: Records) -> list[str]:
+    """How good answers are, a row a model, and those without a network once; bits are of the answers."""
+    row = lambda name, scores, bits="": f"| {name} | {scores['bleu']:.2f} | {scores['chrf']:.2f} | {scores['exact_match']:.1f} | {bits} |"
+    lines, others = _head(["", "BLEU", "chrF", "exact match", "bits a byte"]), {}
+    for name, record in records.items():
+        bits, scores = record["bits_per_byte"], record["answers"]["scores"]
+        bound = "≤ " * (bits["kind"] == "upper_bound")
+        lines.append(row(name, scores["the model"], f"{bound}{bits['value']:.3f} ± {bits['stderr']:.3f}"))
+        others |= {other: row(other, each) for other, each in scores.items() if other != "the model"}
+    return [*lines, *others.values()]
+
+
 def negation(records: Records) -> list[str]:
     """How often something is shown although it was forbidden, a row a kind of thing."""
     return _shares(
@@ -140,6 +152,7 @@ FORMS = {
     "halves": halves,
     "following": following,
     "questions": questions,
+    "answers": answers,
     "negation": negation,
     "noise_levels": noise_levels,
     "hidden_cell": hidden_cell,

@@ -39,6 +39,16 @@ def test_every_form():
     assert measured.hidden_cell({"a": {"hidden_cell": hidden}})[2] == "| shape | 0.500 | 0.250 |"
     bits = {"excess": [1.5, 0.25], "kind": "upper_bound"}
     assert measured.excess({"a": {"bits_per_dim": bits, "step": 2000}})[2] == "| a | ≤ 1.500 ± 0.250 | upper bound | 2,000 |"
+    scored = lambda value: {"bleu": value, "chrf": 2 * value, "exact_match": 1.0}
+    answered = {
+        "bits_per_byte": {"value": 1.5, "stderr": 0.25, "kind": "exact"},
+        "answers": {"scores": {"the model": scored(8), "copied": scored(2)}},
+    }
+    assert measured.answers({"a": answered, "b": answered})[2:] == [
+        "| a | 8.00 | 16.00 | 1.0 | 1.500 ± 0.250 |",
+        "| b | 8.00 | 16.00 | 1.0 | 1.500 ± 0.250 |",
+        "| copied | 2.00 | 4.00 | 1.0 |  |",
+    ]
     both = {"excess": [3.5, 0.5], "kind": "upper_bound", "excess_terms": {"words": [0.5, 0.25], "picture": [3.0, 0.25]}}
     alone = {"excess": [0.25, 0.125], "kind": "exact", "excess_terms": {}}
     records = {name: {"bits_per_dim": bits, "step": 9} for name, bits in (("both", both), ("words", alone), ("noise", bits | {"excess_terms": {}}))}
