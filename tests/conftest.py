@@ -44,11 +44,16 @@ gc.set_threshold(100_000, 50, 100)
 PROMISES = REPOSITORY / "docs" / "reliability.md"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What the page on reliability names is what `-m faults` runs, but for Slurm, which is not everywhere and has a page of its own."""
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """What the page on reliability names is what `-m faults` runs, but for Slurm, which is not everywhere and has a page of its own.
+
+    Of a test whose variants are slow in part, the others.
+    """
     named = set(re.findall(r"`(test_\w+)`", PROMISES.read_text()))
-    for item in items:
-        if getattr(item, "originalname", None) in named and "slurm" not in item.path.parts:
+    promised = [item for item in items if getattr(item, "originalname", None) in named and "slurm" not in item.path.parts]
+    quick = {(item.path, item.originalname) for item in promised if not item.get_closest_marker("slow")}
+    for item in promised:
+        if not item.get_closest_marker("slow") or (item.path, item.originalname) not in quick:
             item.add_marker(pytest.mark.faults)
 
 

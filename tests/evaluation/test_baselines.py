@@ -88,6 +88,7 @@ def test_a_table_that_would_not_fit_is_not_made():
     assert [baseline.name for baseline in table(dataclasses.replace(make_source(), spec=large))] == ["uniform over 20000000 levels"]
 
 
+@pytest.mark.slow
 def test_captions_alone_are_counted_word_by_word_as_far_as_they_are_learned():
     """Words counted wherever they stand need more than a caption is worth, and less than words that are all alike."""
     source = open_source("shapes_captions:s8")

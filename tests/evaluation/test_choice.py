@@ -35,21 +35,22 @@ class Known(Evaluator):
 
 def test_the_others_are_false_and_the_own_one_has_no_place_of_its_own():
     evaluator = Known(deaf=False)
-    told, source = choice.candidates(evaluator, 40, 3), evaluator.run.source
-    rows = source.splits["eval"].rows(np.arange(40))
+    told, source = choice.candidates(evaluator, 24, 3), evaluator.run.source
+    rows = source.splits["eval"].rows(np.arange(24))
     for number, captions in enumerate(told):
-        own = np.arange(40) % 3 == number
+        own = np.arange(24) % 3 == number
         np.testing.assert_array_equal(source.prompts.judge(captions, rows["tokens"]).follow, own)
         np.testing.assert_array_equal((captions == rows["caption"]).all(axis=1), own)
     assert all(len({tuple(caption) for caption in captions}) == 3 for captions in told.swapaxes(0, 1))
 
 
 def test_who_knows_is_always_right_and_who_does_not_listen_by_chance():
-    assert choice.right(Known(deaf=False), {}, 60, 4).all()
-    assert choice.right(Known(deaf=True), {}, 60, 4).mean() == 1 / 4
+    assert choice.right(Known(deaf=False), {}, 24, 4).all()
+    assert choice.right(Known(deaf=True), {}, 24, 4).mean() == 1 / 4
 
 
-@pytest.mark.parametrize("objective", ["next_token", pytest.param("masked_diffusion", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("objective", ["next_token", "masked_diffusion"])
 def test_a_model_is_asked_with_the_captions_and_with_the_same_noise(objective):
     """The likelihood under the own captions is that of the split, and under others another."""
     run = Run.build(config(objective, data__source="shapes_codes:s8", conditioning__text="tokens", data__eval_batch_size=8))

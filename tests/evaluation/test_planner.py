@@ -20,7 +20,7 @@ from tests.evaluation.test_following import Run as Sourced
 from tests.helpers import config, fresh_params
 
 S16 = scenes.TIERS["s16"]
-ROWS = 120
+ROWS = 40
 
 
 class Draws(Evaluator):

@@ -134,7 +134,7 @@ def test_a_process_that_hangs_ends_the_job_with_the_stacks(toy_run, start_two, t
     """The data of the second stop coming: both wait, the first for the second, and the watchdog of either ends its process. The other then sees its
     peer go, if its own watchdog is not faster.
     """
-    run = toy_run("next_token", tmp_path / "run", LONG | {"train.duration": "100000 steps", "train.hang_minutes": 1.0})
+    run = toy_run("next_token", tmp_path / "run", LONG | {"train.duration": "100000 steps", "train.hang_minutes": 0.6})
     ends = [process.end() for process in start_two(*run.flags, scripts=("train", STUCK))]
     said = [ended for ended in ends if ended.code == 124]
     assert said and all(ended.code != 0 for ended in ends), ends

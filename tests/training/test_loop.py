@@ -211,7 +211,7 @@ def test_a_signal_at_any_moment_is_a_saved_stop(trained, toy_run, tmp_path, monk
     assert train_toy(run).digest == trained("next_token")[1].digest
 
 
-@pytest.mark.parametrize("at", [8, 24])
+@pytest.mark.parametrize("at", [pytest.param(8, marks=pytest.mark.slow), 24])
 def test_a_signal_in_the_middle_of_a_measurement_is_a_saved_stop_and_the_measurement_is_made_again(at, trained, toy_run, tmp_path, monkeypatch):
     """At step 8, and at the last one, where nothing but the measurement is left; asked to stop in it twice."""
     likelihoods, run = Evaluator.likelihoods, toy_run("next_token", tmp_path / "run")
