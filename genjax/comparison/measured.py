@@ -21,7 +21,7 @@ def excess(records: Records) -> list[str]:
 
 def halves(records: Records) -> list[str]:
     """Bits an example above the exact -log2 p of captions, of pictures given their captions, and of both; a row a model, of one half or of both."""
-    lines = ["| | captions | pictures given their captions | both | steps |", "|---|---|---|---|---|"]
+    lines = _head(["", "captions", "pictures given their captions", "both", "steps"])
     for name, record in records.items():
         bits = next(record[key] for key in record if key.startswith("bits_per_"))
         bound = "≤ " * (bits["kind"] == "upper_bound")
@@ -33,7 +33,7 @@ def halves(records: Records) -> list[str]:
             words = value(bits["excess"])
         else:
             picture = value(bits["excess"], bound)
-        lines.append(f"| {name} | {words} | {picture} | {both} | {record['step']:,} |")
+        lines.append(_line([name, words, picture, both, f"{record['step']:,}"]))
     return lines
 
 
@@ -64,7 +64,7 @@ def questions(records: Records) -> list[str]:
 
 def answers(records: Records) -> list[str]:
     """How good answers are, a row a model, and those without a network once; bits are of the answers."""
-    row = lambda name, scores, bits="": f"| {name} | {scores['bleu']:.2f} | {scores['chrf']:.2f} | {scores['exact_match']:.1f} | {bits} |"
+    row = lambda name, scores, bits="": _line([name, f"{scores['bleu']:.2f}", f"{scores['chrf']:.2f}", f"{scores['exact_match']:.1f}", bits])
     lines, others = _head(["", "BLEU", "chrF", "exact match", "bits a byte"]), {}
     for name, record in records.items():
         bits, scores = record["bits_per_byte"], record["answers"]["scores"]

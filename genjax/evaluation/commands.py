@@ -17,7 +17,6 @@ from PIL import Image
 from genjax.config import require, to_json
 from genjax.data import pairs
 from genjax.data.base import Dialogue, Turn
-from genjax.data.shapes.plans import Plans
 from genjax.errors import visible
 from genjax.evaluation import answers, baselines, edits, following, hidden_cell, levels, media, negation, pictures, questions, texts
 from genjax.evaluation.answers import Answers
@@ -96,8 +95,9 @@ def sample(
         elif trained.run.source.shown is not None:
             for written in media.write(trained.run.source, drawn.data, columns, target):
                 print(f"  {_CALLED[written.suffix]:<8} {written}")
-        if plans is not None and asked is not None:
-            for plan, times in Counter(visible(Plans(plans.prompts.tier, False).decode(plan)) for plan in asked).most_common(_SHOWN):
+        planned = trained.run.source.prompts
+        if plans is not None and asked is not None and planned is not None:
+            for plan, times in Counter(visible(planned.decode(plan)) for plan in asked).most_common(_SHOWN):
                 print(f"  planned  {times} x '{plan}'")
         if prompts is not None and caption is not None:
             verdicts = prompts.judge(np.tile(caption, (count, 1)), drawn.data)
