@@ -251,14 +251,17 @@ def _cache_folder() -> Path | None:
 
 
 def _load_kept(stem: str, like: Arrays) -> Arrays | None:
-    """The kept arrays, mapped into memory; None if one is absent or unlike the one in `like`."""
+    """The kept arrays, mapped into memory; None if one is absent, damaged or unlike the one in `like`."""
     folder = _cache_folder()
     if folder is None:
         return None
     kept = {}
     for key, expected in like.items():
+        path = folder / f"{stem}.{key}.npy"
         try:
-            kept[key] = np.asarray(np.load(folder / f"{stem}.{key}.npy", mmap_mode="r", allow_pickle=False))
+            if _sha256(path) != path.with_suffix(".sha256").read_text():
+                return None
+            kept[key] = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
         except (OSError, ValueError, EOFError):
             return None
         if kept[key].shape != expected.shape or kept[key].dtype != expected.dtype:
@@ -279,12 +282,19 @@ def _keep(stem: str, arrays: Arrays) -> None:
                 np.save(stream, array)
                 stream.flush()
                 os.fsync(stream.fileno())
-            os.replace(temporary, folder / f"{stem}.{key}.npy")
+            path = folder / f"{stem}.{key}.npy"
+            path.with_suffix(".sha256").write_text(_sha256(Path(temporary)))
+            os.replace(temporary, path)
         except OSError as error:
             _log.info("%s: not kept in %s (%s)", stem, folder, error)
             if temporary:
                 Path(temporary).unlink(missing_ok=True)
             return
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _first_line(error: Exception) -> str:

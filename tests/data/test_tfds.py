@@ -90,6 +90,13 @@ def test_a_row_without_a_class(tmp_path, prepare_tfds, pictures):
     np.testing.assert_array_equal(all_rows(open_source("tfds:tiny", str(tmp_path)), "eval")["label"], 3)
 
 
+def flip(path, position):
+    """Turns one bit of a file over."""
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1
+    path.write_bytes(content)
+
+
 class TestCache:
     @pytest.fixture
     def prepared(self, tmp_path, prepare_tfds, pictures):
@@ -111,11 +118,12 @@ class TestCache:
     def test_second_process_does_not_decode(self, prepared, monkeypatch):
         self.read(prepared)
         assert self.cache.stat().st_mode & 0o777 == 0o700
-        assert sorted(path.name.split(".", 3)[-1] for path in self.cache.iterdir()) == ["image.npy", "label.npy"]
+        kept = ["image.npy", "image.sha256", "label.npy", "label.sha256"]
+        assert sorted(path.name.split(".", 3)[-1] for path in self.cache.iterdir()) == kept
         self.forbid_decoding(monkeypatch)
         self.read(prepared)
 
-    @pytest.mark.parametrize("damage", ["cut", "empty", "pickle", "other shape", "gone"])
+    @pytest.mark.parametrize("damage", ["cut", "empty", "pickle", "other shape", "gone", "flip", "no sum"])
     def test_damaged_cache_is_replaced(self, prepared, monkeypatch, damage):
         self.read(prepared)
         (kept,) = self.cache.glob("*.image.npy")
@@ -125,6 +133,10 @@ class TestCache:
             np.save(kept, np.array([{}]), allow_pickle=True)
         elif damage == "other shape":
             np.save(kept, np.zeros((5, 6, 5), np.uint8))
+        elif damage == "flip":
+            flip(kept, -1)
+        elif damage == "no sum":
+            kept.with_suffix(".sha256").unlink()
         else:
             os.truncate(kept, 0 if damage == "empty" else kept.stat().st_size - 1)
         self.read(prepared)
@@ -229,6 +241,17 @@ def test_damaged_files(tmp_path, prepare_tfds, pictures):
     shard.unlink()
     with pytest.raises(DataError, match=f"^tfds:tiny, split train: {folder} cannot be read"):
         all_rows(open_source("tfds:tiny", str(tmp_path)), "train")
+    shard.write_bytes(content)
+    found = 0
+    for position in np.flatnonzero(np.frombuffer(content, np.uint8))[::97].tolist():
+        flip(shard, position)
+        try:
+            check(open_source("tfds:tiny", str(tmp_path)), "train", pictures(40))  # what was prepared, or no answer
+        except DataError as error:
+            assert str(error).startswith(f"tfds:tiny, split train: {folder} cannot be read")
+            found += 1
+        flip(shard, position)
+    assert found > 5
 
     info = json.loads((folder / "dataset_info.json").read_text())
     (folder / "dataset_info.json").write_text(json.dumps(info | {"fileFormat": "tfrecord"}))

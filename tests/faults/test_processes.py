@@ -1,7 +1,6 @@
 """Two real processes over loopback, two devices each: they train what one process with four devices trains, and they end together."""
 
 import json
-import os
 import signal
 import socket
 import time
@@ -23,12 +22,13 @@ def free_port():
 
 @pytest.fixture
 def start_two():
-    """start_two(*flags) starts two processes of one training, or of the scripts that are named."""
+    """start_two(*flags) starts two processes of one training, or of another script; the second may be in trouble (troubled_train.py)."""
     started = []
 
-    def start(*flags, scripts=("train", "train")):
+    def start(*flags, script="train", trouble=None):
         address = f"127.0.0.1:{free_port()}"
-        started.extend(Process(script, *flags, f"--processes={address},{index},2", devices=2) for index, script in enumerate(scripts))
+        commands = [(script,), (TROUBLED, trouble) if trouble else (script,)]
+        started.extend(Process(*command, *flags, f"--processes={address},{index},2", devices=2) for index, command in enumerate(commands))
         return started[-2:]
 
     yield start
@@ -37,6 +37,8 @@ def start_two():
             process.popen.kill()
             process.popen.communicate()
 
+
+TROUBLED = str(Path(__file__).with_name("troubled_train"))
 
 LONG = {
     "train.duration": "400 steps",
@@ -47,15 +49,12 @@ LONG = {
 }
 
 
-SLOW, STUCK = (str(Path(__file__).with_name(f"{what}_train")) for what in ("slow", "stuck"))
-
-
 @pytest.mark.parametrize(("objective", "fsdp"), [("next_token", 4), ("noise_prediction", 2)])
 def test_two_processes_train_what_one_does(objective, fsdp, toy_run, run_script, start_script, start_two, tmp_path):
     """Parameters are split over both processes; the second is slower with its data, which changes nothing and is said."""
     settings = {"parallel.fsdp": fsdp, "train.check_replicas": True}
     one, two = toy_run(objective, tmp_path / "one", settings), toy_run(objective, tmp_path / "two", settings)
-    single, pair = start_script("train", *one.flags, devices=4), start_two(*two.flags, scripts=("train", SLOW))
+    single, pair = start_script("train", *one.flags, devices=4), start_two(*two.flags, trouble="slow")
     ends = [process.end() for process in (single, *pair)]
     assert [ended.code for ended in ends] == [0, 0, 0], "\n\n".join(ended.err[-3000:] for ended in ends)
     spoken = [line for line in ends[2].out.splitlines() if not line.startswith("[Gloo]")]  # its library prints to stdout
@@ -80,7 +79,7 @@ def test_two_processes_measure_and_draw_what_one_does(toy_run, run_script, start
     (written,) = run.path.glob("evaluation_*.json")
     expected = json.loads(written.read_text())
     written.unlink()
-    ends = [process.end() for process in start_two(f"--workdir={run.path}", scripts=("evaluate", "evaluate"))]
+    ends = [process.end() for process in start_two(f"--workdir={run.path}", script="evaluate")]
     assert [ended.code for ended in ends] == [0, 0], ends
     (written,) = run.path.glob("evaluation_*.json")
     got = json.loads(written.read_text())
@@ -88,7 +87,7 @@ def test_two_processes_measure_and_draw_what_one_does(toy_run, run_script, start
     assert got["bits_per_dim"]["examples"] == 10
 
     assert run_script("sample", f"--workdir={run.path}", f"--out={tmp_path / 'one'}").code == 0
-    ends = [process.end() for process in start_two(f"--workdir={run.path}", f"--out={tmp_path / 'two'}", scripts=("sample", "sample"))]
+    ends = [process.end() for process in start_two(f"--workdir={run.path}", f"--out={tmp_path / 'two'}", script="sample")]
     assert [ended.code for ended in ends] == [0, 0], ends
     one, two = (np.load(tmp_path / f"{name}.npz")["image"] for name in ("one", "two"))
     assert one.shape == (9, 4, 4, 1)
@@ -116,6 +115,15 @@ def test_a_signal_to_one_stops_both_at_the_same_step(signalled, toy_run, start_t
         assert f"step {step} is saved" in ended.err
 
 
+def test_a_signal_to_one_that_measures_stops_both(toy_run, start_two, tmp_path):
+    """The measurement is left by both after the same batch, and made when the run goes on."""
+    run = toy_run("noise_prediction", tmp_path / "run", {"train.evaluate_every": "8 steps", "train.checkpoint_every": "24 steps"})
+    ends = [process.end() for process in start_two(*run.flags, trouble="stopped")]
+    assert [ended.code for ended in ends] == [75, 75], ends
+    assert (run.saved, run.status["state"], run.status["step"]) == (8, "preempted", 8)
+    assert "held_out" not in {json.loads(row)["split"] for row in run.rows}
+
+
 @pytest.mark.parametrize("killed", [0, 1])
 def test_a_killed_peer_ends_the_job(killed, toy_run, start_two, tmp_path):
     run = toy_run("next_token", tmp_path / "run", LONG | {"train.duration": "100000 steps"})
@@ -135,7 +143,7 @@ def test_a_process_that_hangs_ends_the_job_with_the_stacks(toy_run, start_two, t
     peer go, if its own watchdog is not faster.
     """
     run = toy_run("next_token", tmp_path / "run", LONG | {"train.duration": "100000 steps", "train.hang_minutes": 0.6})
-    ends = [process.end() for process in start_two(*run.flags, scripts=("train", STUCK))]
+    ends = [process.end() for process in start_two(*run.flags, trouble="stuck")]
     said = [ended for ended in ends if ended.code == 124]
     assert said and all(ended.code != 0 for ended in ends), ends
     assert all("nothing has ended for" in ended.err for ended in said)
@@ -145,23 +153,10 @@ def test_a_process_that_hangs_ends_the_job_with_the_stacks(toy_run, start_two, t
 
 
 def test_a_failing_process_says_why_and_ends_the_job(toy_run, start_two, tmp_path):
-    """The second process cannot read its data: it fails alone, and the first does not wait for it for ever."""
-    run = toy_run("next_token", tmp_path / "run")
-    address = f"127.0.0.1:{free_port()}"
-    first = Process("train", *run.flags, f"--processes={address},0,2", devices=2)
-    second = Process(
-        "train",
-        *[flag for flag in run.flags if "data.source" not in flag],
-        "--config.data.source=npz:gone.npz",
-        f"--processes={address},1,2",
-        devices=2,
-    )
-    ended = second.end()
-    assert ended.code == 65
-    assert "gone.npz: cannot be read" in ended.err
-    try:
-        other = first.end()
-        assert other.code != 0
-    finally:
-        if first.popen.poll() is None:
-            os.kill(first.popen.pid, signal.SIGKILL)
+    """The second process cannot read its data any more: it fails alone, and the first does not wait for it for ever."""
+    run = toy_run("next_token", tmp_path / "run", LONG)
+    started = time.monotonic()
+    other, broken = [process.end() for process in start_two(*run.flags, trouble="broken")]
+    assert broken.code == 65 and broken.err.splitlines()[-1] == "error: shard 3 cannot be read", broken
+    assert other.code != 0
+    assert time.monotonic() - started < 90, "the start, and a heartbeat and a half"

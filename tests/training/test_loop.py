@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from genjax.errors import NonFiniteError, Preempted, SaveError
+from genjax.errors import DriftError, NonFiniteError, Preempted, SaveError
 from genjax.evaluation.evaluator import Evaluator
 from genjax.evaluation.monitors import monitors
 from genjax.objectives.next_token import NextToken
 from genjax.training.checkpoint import Checkpoints
 from genjax.training.loop import Monitor, train
+from genjax.training.parallel import Parallel
 from genjax.training.setup import Run
 from genjax.training.workdir import Workdir
 from tests.helpers import assert_trees_close, assert_trees_equal
@@ -302,6 +303,18 @@ def test_a_second_signal_ends_the_process_at_once():
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (ended.returncode, ended.stdout, ended.stderr) == (143, "", "")
+
+
+def test_devices_that_differ_end_the_training_before_it_saves(toy_run, tmp_path, monkeypatch):
+    """As they are found to at the second checkpoint."""
+    run = toy_run("next_token", tmp_path / "run", {"train.checkpoint_every": "8 steps", "train.check_replicas": True})
+    monkeypatch.setattr(
+        Parallel, "compile_drifted", lambda *_: lambda state: {"params/head": np.asarray(state.step == 16), "step": np.asarray(False)}
+    )
+    with pytest.raises(DriftError, match=r"^after step 16, devices hold different numbers of the same params/head: look for a faulty device"):
+        train_toy(run)
+    assert run.saved == 8
+    assert (run.status["state"], run.status["exit_code"]) == ("failed", 70)
 
 
 # ---- numbers that are not finite -----------------------------------------------------------------------------------
