@@ -366,6 +366,7 @@ FIELDS = {
 #   arms      {name: "recipe.py:variant --config.field=value ..."}, each the command line of one training
 #   waive     ["field: reason", ...], what differs although it should not; printed in the report
 #   frontier  {arm: ["field=value,value,... field=value,...", ...]}, the settings that scripts/frontier.py samples with, every combination of a line
+#   budget    {arm: 2.0}, how many times the reference's budget an arm is given, where it is held against two arms together
 COMPARISON = {
     "title": field("", "the report's title"),
     "question": field("", "what the comparison is to tell, in a sentence or two"),

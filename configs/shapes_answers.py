@@ -17,7 +17,9 @@ def get_config(config, variant):
     config.objective = {"": "next_token", "masked": "masked_diffusion"}[objective]
     config.data.source = {"questions": "shapes_answers:s8/task=question", "captions": "shapes_answers:s8/task=caption"}[task]
     config.model.depth = 3
-    config.optimizer.learning_rate = 3e-3
+    config.optimizer.name = "muon"
+    config.optimizer.learning_rate = 2e-2
+    config.optimizer.adam_learning_rate = 4e-3
     config.train.duration = "3000 steps"
     config.evaluate.examples = 1024
     config.next_token.attention = "prefix"  # as masked diffusion always reads a prompt

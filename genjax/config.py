@@ -427,7 +427,7 @@ def _unknown_field(path: str, fields: Mapping[str, Field]) -> str:
 # A table of configs/base.py -> the script that its files are for, and the groups that a file adds to the table's fields.
 KINDS = {
     "FIELDS": ("scripts/train.py", ()),
-    "COMPARISON": ("scripts/compare.py", ("arms", "waive", "frontier")),
+    "COMPARISON": ("scripts/compare.py", ("arms", "waive", "frontier", "budget")),
     "CLAIM": ("scripts/claims.py", ()),
     "SWEEP": ("scripts/sweep.py", ("axes",)),
 }

@@ -29,6 +29,19 @@ FOLDER = REPOSITORY / "configs" / "claims"
 RESULTS = Path("results") / "claims"
 
 
+class Side(NamedTuple):
+    """One side of a claim: an arm, the arm that plans what it draws, if one does, and {field of use: text}."""
+
+    arm: str
+    planner: str | None
+    use: dict[str, str]
+
+    @property
+    def arms(self) -> list[str]:
+        """All that have to be trained."""
+        return [self.arm] if self.planner is None else [self.arm, self.planner]
+
+
 class Claim(NamedTuple):
     """A registered claim: its name and the checked fields of CLAIM in configs/base.py."""
 
@@ -36,15 +49,15 @@ class Claim(NamedTuple):
     config: ml_collections.FrozenConfigDict
 
     @property
-    def sides(self) -> list[tuple[str, dict[str, str]]]:
-        """(arm, {field of use: text}) of the two sides."""
+    def sides(self) -> list[Side]:
+        """What is held against what."""
         return [_side(self.name, line) for line in (self.config.first, self.config.second)]
 
     def plan(self, overrides: Mapping[str, str]) -> plan.Plan:
         """The comparison that the claim is measured on; its arms are those of the two sides and the reference."""
         flags = dict(flag.split("=", 1) for flag in shlex.split(self.config.training))
         loaded = plan.load(self.config.compare, flags | dict(overrides), self.config.seeds)
-        for arm, _ in self.sides:
+        for arm in [arm for side in self.sides for arm in side.arms]:
             require(arm in loaded.arms, f"claim {self.name} is about arm '{arm}', and {self.config.compare} has {', '.join(loaded.arms)}")
         return loaded
 
@@ -64,12 +77,13 @@ def load(name: str) -> Claim:
     return Claim(name, config)
 
 
-def _side(name: str, line: str) -> tuple[str, dict[str, str]]:
+def _side(name: str, line: str) -> Side:
     arm, *flags = shlex.split(line)
-    require(
-        all(flag.startswith("--config.") and "=" in flag for flag in flags), f"claim {name}: after the arm come --config.field=value, not '{line}'"
-    )
-    return arm, dict(flag.removeprefix("--config.").split("=", 1) for flag in flags)
+    given = dict(flag.split("=", 1) for flag in flags if "=" in flag)
+    use = {flag.removeprefix("--config."): value for flag, value in given.items() if flag.startswith("--config.")}
+    understood = len(given) == len(flags) and len(use) + ("--planner" in given) == len(given)
+    require(understood, f"claim {name}: after the arm come --config.field=value and --planner=arm, not '{line}'")
+    return Side(arm, given.get("--planner"), use)
 
 
 def record_of(name: str, root: Path = REPOSITORY) -> dict[str, Any] | None:
@@ -87,25 +101,27 @@ def run(claim: Claim, folder: Path, command: str, overrides: Mapping[str, str], 
 
     from genjax.comparison import cells, ledger, matching, metrics, record
     from genjax.evaluation import memorisation
+    from genjax.evaluation.planner import Planner
     from genjax.evaluation.trained import load as load_trained
 
     loaded = claim.plan(overrides)
     arms = matching.match(loaded, folder)
-    wanted = {arm: arms[arm] for arm, _ in claim.sides}
+    wanted = {arm: arms[arm] for side in claim.sides for arm in side.arms}
     trainings = {arm: cells.lay_out(loaded, arm, config, folder) for arm, (config, _) in wanted.items()}
     cells.train(wanted, trainings, workers)
 
     name, numbers = Choice(claim.config.metric).parts
     metric = metrics.METRICS[name]
     values, kinds = [], []
-    costs = {str(side): ledger.likelihood_flops(load_trained(trainings[arm][0].path, use).run) for side, (arm, use) in enumerate(claim.sides)}
+    costs = {str(number): ledger.likelihood_flops(load_trained(trainings[side.arm][0].path, side.use).run) for number, side in enumerate(claim.sides)}
     repeats = memorisation.repeats(costs)
-    for side, (arm, use) in enumerate(claim.sides):
-        print(f"  measuring {claim.config.metric} of {arm} {use or ''}", flush=True)
+    for number, side in enumerate(claim.sides):
+        print(f"  measuring {claim.config.metric} of {' planned by '.join(side.arms)} {side.use or ''}", flush=True)
         rows = []
-        for cell in trainings[arm]:
-            trained = load_trained(cell.path, use)
-            rows.append(metrics.measure(name, numbers, metrics.Subject(trained.run, trained.params, repeats[str(side)])))
+        for seed, cell in enumerate(trainings[side.arm]):
+            trained = load_trained(cell.path, side.use)
+            planner = None if side.planner is None else Planner.load(trainings[side.planner][seed].path, trained.run)
+            rows.append(metrics.measure(name, numbers, metrics.Subject(trained.run, trained.params, repeats[str(number)], planner)))
         values.append(np.stack(rows))
         batch = trained.run.abstract_batch
         kinds.append(jax.eval_shape(trained.run.objective.likelihood, trained.params, batch, jax.eval_shape(lambda: jax.random.key(0))).kind)
@@ -116,7 +132,7 @@ def run(claim: Claim, folder: Path, command: str, overrides: Mapping[str, str], 
         **record.provenance(),
         "seeds": list(loaded.seeds),
         "overrides": dict(overrides),
-        "rules": {"match": loaded.rules.match, "varies": loaded.rules.varies, "waive": loaded.rules.waive},
+        "rules": {**loaded.rules._asdict(), "budget": dict(loaded.rules.budget)},
         "budget": {arm: {"steps": account.steps, **account.quantities} for arm, (_, account) in wanted.items()},
         "unit": metric.unit,
         "kinds": kinds,
@@ -225,6 +241,7 @@ def _card(standing: Standing) -> list[str]:
     if record is None or standing.effect is None:
         return [*lines, "", f"Not yet run: `python scripts/claims.py --name={name}`."]
     points = [", ".join(_number(float(np.mean(row))) for row in side) for side in record["values"]]
+    rules = record["rules"]
     kinds = f" Likelihoods: {' against '.join(kind.replace('_', ' ') for kind in record['kinds'])}." if "bits" in config.metric else ""
     return [
         *lines,
@@ -233,8 +250,12 @@ def _card(standing: Standing) -> list[str]:
         f"p = {standing.p:.2g} after Holm's correction). By seed: `{config.first}` {points[0]}; `{config.second}` {points[1]}.{kinds}",
         "",
         f"*Protocol.* `{record['command']}`, {record['date'][:10]}, {record['hardware']}, jax {record['versions']['jax']}, "
-        f"matched: {', '.join(record['rules']['match'])}; declared to differ: {', '.join(record['rules']['varies']) or 'nothing'}.",
+        f"matched: {', '.join(rules['match'])}{_more(rules.get('budget', {}))}; declared to differ: {', '.join(rules['varies']) or 'nothing'}.",
     ]
+
+
+def _more(budget: Mapping[str, float]) -> str:
+    return "".join(f", {arm} with {times:g} times as much" for arm, times in budget.items())
 
 
 def listing(all_standings: Sequence[Standing]) -> str:

@@ -7,6 +7,7 @@ and values; no jax is needed to refuse.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from genjax.config import require
@@ -26,12 +27,14 @@ class Rules(NamedTuple):
       varies: names that are meant to differ.
       waive: name -> why it may differ although it should not.
       tolerance: relative difference up to which quantities are equal.
+      budget: arm -> how many times the reference's length of training it is given, where that is not once: it is held against two arms together.
     """
 
     match: tuple[str, ...]
     varies: tuple[str, ...]
     waive: Mapping[str, str]
     tolerance: float
+    budget: Mapping[str, float] = MappingProxyType({})
 
     def status(self, name: str) -> str:
         """Why `name` may differ: "varies", "waived: ...", or nothing."""
@@ -39,6 +42,11 @@ class Rules(NamedTuple):
             return "varies"
         reasons = [reason for waived, reason in self.waive.items() if _covered(name, (waived,))]
         return f"waived: {reasons[0]}" if reasons else ""
+
+    def matched(self, name: str) -> str:
+        """What the ledger says where `name` is to match: "matched", and which arms are given more of it; else nothing."""
+        more = self.budget if name in LENGTHS else {}
+        return ", ".join(["matched", *(f"{arm} with {times:g} times as much" for arm, times in more.items())]) if name in self.match else ""
 
     @property
     def sets_length(self) -> str | None:
@@ -77,11 +85,14 @@ def check_fields(arms: Mapping[str, Mapping[str, Any]], rules: Rules) -> None:
 def check_quantities(arms: Mapping[str, Mapping[str, float]], rules: Rules, slack: Mapping[str, float]) -> None:
     """UsageError with all quantities in which arms differ by more than the tolerance although they match, or nothing says that they may differ.
 
+    Lengths are those of an arm that is given the reference's budget once.
+
     Args:
       arms: name of the arm -> {quantity: value}; the first is what the others are measured against.
       slack: quantity -> difference that whole steps make unavoidable.
     """
-    unequal = [name for name in next(iter(arms.values())) if not _equal([values[name] for values in arms.values()], rules, slack.get(name, 0.0))]
+    each = lambda arm, name: arms[arm][name] / (rules.budget.get(arm, 1.0) if name in LENGTHS else 1.0)
+    unequal = [name for name in next(iter(arms.values())) if not _equal([each(arm, name) for arm in arms], rules, slack.get(name, 0.0))]
     missed = [name for name in unequal if name in rules.match]
     if missed:
         raise UsageError(

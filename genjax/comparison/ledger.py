@@ -161,7 +161,7 @@ def table(arms: Sequence[Arm], rules: Rules) -> list[Row]:
     def add(group: str, name: str, cells: Sequence[str], declared: str = "") -> None:
         """`declared`: the name in the rules; without one nothing had to be equal."""
         same = len(set(cells)) == 1
-        status = "matched" if declared in rules.match else "the same" if same else rules.status(declared) if declared else ""
+        status = rules.matched(declared) or ("the same" if same else rules.status(declared) if declared else "")
         rows.append(Row(group, name, list(cells), status or ("within the tolerance" if declared else "")))
 
     def field(group: str, name: str, path: str) -> None:

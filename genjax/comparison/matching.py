@@ -20,7 +20,10 @@ _TIMED = 3  # dispatches that a step's seconds are taken from
 
 
 def match(plan: Plan, folder: Path) -> dict[str, tuple[Any, Account]]:
-    """Every arm's config with the length of training that matches the reference arm, and its account; UsageError where arms are not comparable."""
+    """Every arm's config with the length of training that matches the reference arm (so many times as its budget says), and its account.
+
+    UsageError where arms are not comparable.
+    """
     runs = {name: Run.build(config) for name, config in plan.arms.items()}
     for name, run in runs.items():
         require(run.objective.generates, f"arm '{name}' is of objective {run.config.objective}, which draws no samples to compare")
@@ -33,9 +36,9 @@ def match(plan: Plan, folder: Path) -> dict[str, tuple[Any, Account]]:
     reference, matched = plan.config.reference, plan.rules.sets_length
     arms, quantities = {}, {}
     for name, config in plan.arms.items():
-        steps = runs[name].total_steps
+        steps, times = runs[name].total_steps, plan.rules.budget.get(name, 1.0)
         if matched is not None:
-            steps = max(1, round(runs[reference].total_steps * cost[reference][matched] / cost[name][matched]))
+            steps = max(1, round(times * runs[reference].total_steps * cost[reference][matched] / cost[name][matched]))
             config = ledger.with_fields(config, {"train.duration": f"{steps} steps"})
         arms[name] = config, ledger.account(Run.build(config), step[name])
         quantities[name] = arms[name][1].quantities | {kind: steps * each for kind, each in cost[name].items()}

@@ -13,8 +13,10 @@ import numpy as np
 
 from genjax.comparison import ledger
 from genjax.config import require
+from genjax.data.shapes.prompts import SEVERAL
 from genjax.evaluation import choice, diversity, following, frechet, hidden_cell, memorisation, negation, questions, timing
 from genjax.evaluation.evaluator import Drawn, Evaluator
+from genjax.evaluation.planner import Planner
 from genjax.training.setup import Run
 from genjax.types import Params
 
@@ -22,11 +24,14 @@ _TRAIN = 10_000  # training examples that samples are held against
 
 
 class Subject(NamedTuple):
-    """A trained model as it is used: its run with the settings of use, parameters, and how often an attack may ask for its likelihood."""
+    """A trained model as it is used: its run with the settings of use, parameters, how often an attack may ask for its likelihood, and what plans for
+    it, if anything does.
+    """
 
     run: Run
     params: Params
     repeats: int
+    planner: Planner | None = None
 
     def samples(self, count: float) -> Drawn:
         """The first samples of the seed; one column a class."""
@@ -128,10 +133,13 @@ def _excess(subject: Subject) -> np.ndarray:
     return (found.nats - found.exact) / np.log(2)
 
 
-def _verdict(subject: Subject, what: str, samples: float) -> np.ndarray:
-    """Of each sample, drawn for the caption of a held-out example."""
-    _, verdicts = following.judged(Evaluator(subject.run), subject.params, int(samples))
-    return getattr(verdicts, what).astype(np.float64)
+def _verdict(subject: Subject, what: str, samples: float, several: float = 0) -> np.ndarray:
+    """Of each sample, drawn for the caption of a held-out example; where `several`, only of captions of more than one statement."""
+    asked, verdicts = following.judged(Evaluator(subject.run), subject.params, int(samples), subject.planner)
+    prompts = subject.planner.prompts if subject.planner is not None else subject.run.source.prompts
+    assert prompts is not None
+    kept = [not several or prompts.category(caption) == SEVERAL for caption in asked["caption"]]
+    return getattr(verdicts, what)[kept].astype(np.float64)
 
 
 def _efficacy(subject: Subject, samples: float = 600) -> np.ndarray:
@@ -160,8 +168,8 @@ METRICS: dict[str, Metric] = {
     "bits_per_dim": Metric(_bits, "bits/dim", bounded=True),
     "bound_per_dim": Metric(_bits, "bits/dim"),  # the figure itself: for claims about a bound, not about the likelihood behind it
     "excess_bits": Metric(_excess, "bits/example", bounded=True),
-    "follow": Metric(lambda subject, samples=500: _verdict(subject, "follow", samples), "share"),
-    "strict": Metric(lambda subject, samples=500: _verdict(subject, "strict", samples), "share"),
+    "follow": Metric(lambda subject, samples=500, several=0: _verdict(subject, "follow", samples, several), "share"),
+    "strict": Metric(lambda subject, samples=500, several=0: _verdict(subject, "strict", samples, several), "share"),
     "negation_efficacy": Metric(_efficacy, "efficacy"),
     "hidden_cell": Metric(_filled, "bits"),
     "answers": Metric(_right, "share"),
@@ -180,6 +188,10 @@ METRICS: dict[str, Metric] = {
 }
 
 
+PLANNED = ("follow", "strict")  # of what is drawn from plans, where something plans
+
+
 def measure(metric: str, numbers: dict[str, Any], subject: Subject) -> np.ndarray:
     """The values [n] of a metric for one trained model."""
+    require(subject.planner is None or metric in PLANNED, f"{metric} is not measured of two models together: only {', '.join(PLANNED)} are")
     return np.asarray(METRICS[metric].measure(subject, **numbers), np.float64)

@@ -16,8 +16,9 @@ from genjax.config import require
 
 # Arms may differ in what they declare, but never in these: then they see the same examples in the same order.
 SHARED = ("seed", "data.source", "data.batch_size", "conditioning.label")
-# Kinds of sources that show the examples of another kind, row by row, in another form.
-FORMS = {"shapes_codes": "shapes"}
+# Kinds of sources that show the examples of another kind, row by row, in another form, and options that say what is told or asked of each.
+FORMS = {"shapes_codes": "shapes", "shapes_answers": "shapes"}
+SAID = ("told", "task")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,21 +60,25 @@ def load(recipe: str, overrides: Mapping[str, str], seeds: int | None = None) ->
                 f"arm '{name}' has {path}={values[path]!r} and arm '{config.reference}' {flat[config.reference][path]!r}: "
                 "arms must see the same data in the same order",
             )
-    rules = Rules(config.match.parts, config.varies.parts, fairness.read_waivers(tree.get("waive") or ()), config.tolerance)
+    budget = {name: float(times) for name, times in (tree.get("budget") or {}).items()}
+    rules = Rules(config.match.parts, config.varies.parts, fairness.read_waivers(tree.get("waive") or ()), config.tolerance, budget)
     fairness.check_names(rules, configs.base_fields())
     fairness.check_fields(flat, rules)
     frontier = {name: tuple(map(str, lines)) for name, lines in (tree.get("frontier") or {}).items()}
-    for name in frontier:
-        require(name in arms, f"the comparison '{recipe}' has a frontier of '{name}', which is no arm: it has {', '.join(arms)}")
+    for what, given in (("frontier", frontier), ("budget", budget)):
+        for name in given:
+            require(name in arms, f"the comparison '{recipe}' has a {what} of '{name}', which is no arm: it has {', '.join(arms)}")
+    require(min(budget.values(), default=1.0) > 0, f"the comparison '{recipe}' has an arm with no budget")
+    require(config.reference not in budget, f"the comparison '{recipe}' gives its reference '{config.reference}' a multiple of its own budget")
     return Plan(recipe, config, checked, rules, frontier)
 
 
 def _examples(path: str, value: Any) -> Any:
-    """The value of a shared field without the form that examples are shown in."""
+    """The value of a shared field without the form that examples are shown in, and what is said of them."""
     if path != "data.source":
         return value
     kind, colon, argument = value.partition(":")
-    return FORMS.get(kind, kind) + colon + argument
+    return FORMS.get(kind, kind) + colon + "/".join(part for part in argument.split("/") if part.partition("=")[0] not in SAID)
 
 
 def load_arm(name: str, line: str, overrides: Mapping[str, str]) -> ml_collections.FrozenConfigDict:

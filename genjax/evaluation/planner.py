@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 
@@ -33,7 +34,7 @@ class Planner:
     asks: SceneQuestions
 
     @classmethod
-    def load(cls, path: str, drawer: Run) -> Planner:
+    def load(cls, path: str | Path, drawer: Run) -> Planner:
         """The planner of a run's directory; UsageError where it does not plan, or not for this one that draws."""
         trained = load(path, {})
         asks, plan = trained.run.source.questions, drawer.source.prompts

@@ -31,9 +31,9 @@ def test_every_claim_is_registered_whole(name):
     """Its comparison is fair, its arms exist and its settings are of use, not of training."""
     claim = claims.load(name)
     loaded, training = claim.plan({}), configs.base_fields()
-    for _, use in claim.sides:
-        assert all(training[field].late for field in use)
-        configs.apply(loaded.arms[loaded.config.reference], training, use)
+    for side in claim.sides:
+        assert all(training[field].late for field in side.use)
+        configs.apply(loaded.arms[loaded.config.reference], training, side.use)
     assert claim.config.number and claim.config.aspect and len(loaded.seeds) == claim.config.seeds >= 3
 
 

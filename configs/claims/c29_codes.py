@@ -1,0 +1,27 @@
+"""C29: a model that plans and a model that draws, or one that does both (next-token prediction)?
+
+python scripts/claims.py --name=c29_codes
+"""
+
+
+def get_config(config, variant):
+    config.number = "C29"
+    config.aspect = "planning by one, drawing by the other, against next-token prediction alone"
+    config.statement = "Best is both: the language model works out what is asked for, and the diffusion model draws it."
+    config.hypothesis = (
+        "Of captions of several statements, a next-token model that plans and noise prediction that draws the plan get more scenes wholly right than "
+        "next-token prediction alone with the compute of both, by at least 5 points."
+    )
+    config.confounds = (
+        "Two models have the parameters of two. A gain may be due to the words of the plan being easier to draw, not to the family of who planned."
+    )
+    config.compare = "configs/compare/planning.py"
+    config.training = "train.duration='4000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' evaluate.examples=512"
+    config.first = "drawer --planner=planner"
+    config.second = "next_token"
+    config.metric = "strict(samples=1000,several=1)"
+    config.seeds = 3
+    config.direction = "greater"
+    config.margin = 0.05
+    config.family = "shapes"
+    return config
