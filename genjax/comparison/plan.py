@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import shlex
 from collections.abc import Mapping
 from typing import Any
@@ -60,7 +61,9 @@ def load(recipe: str, overrides: Mapping[str, str], seeds: int | None = None) ->
                 f"arm '{name}' has {path}={values[path]!r} and arm '{config.reference}' {flat[config.reference][path]!r}: "
                 "arms must see the same data in the same order",
             )
-    budget = {name: float(times) for name, times in (tree.get("budget") or {}).items()}
+    budget = dict(tree.get("budget") or {})
+    wrong = [name for name, times in budget.items() if not isinstance(times, (int, float)) or not 0 < times < math.inf]
+    require(not wrong, f"the comparison '{recipe}' gives {', '.join(wrong)} no number of times the reference's budget: write {{'arm': 2.0}}")
     rules = Rules(config.match.parts, config.varies.parts, fairness.read_waivers(tree.get("waive") or ()), config.tolerance, budget)
     fairness.check_names(rules, configs.base_fields())
     fairness.check_fields(flat, rules)
@@ -68,8 +71,8 @@ def load(recipe: str, overrides: Mapping[str, str], seeds: int | None = None) ->
     for what, given in (("frontier", frontier), ("budget", budget)):
         for name in given:
             require(name in arms, f"the comparison '{recipe}' has a {what} of '{name}', which is no arm: it has {', '.join(arms)}")
-    require(min(budget.values(), default=1.0) > 0, f"the comparison '{recipe}' has an arm with no budget")
-    require(config.reference not in budget, f"the comparison '{recipe}' gives its reference '{config.reference}' a multiple of its own budget")
+    require(config.reference not in budget, f"the comparison '{recipe}' gives its reference '{config.reference}' times its own budget: leave it out")
+    require(not budget or rules.sets_length is not None, f"the comparison '{recipe}' has budgets, and matches nothing that lengths decide")
     return Plan(recipe, config, checked, rules, frontier)
 
 

@@ -90,3 +90,15 @@ def test_a_waiver_needs_a_reason_which_is_its_status():
 
 def test_values_of_another_type_differ():
     assert differing(arms(x=(1, 1), y=(0, None), z=("1", 1))) == ["y", "z"]
+
+
+def test_the_ledger_says_who_was_given_more():
+    twice = STRICT._replace(match=("train_flops", "parameters"), budget={"b": 2.0})
+    check_quantities(arms(train_flops=(1.0, 2.0), parameters=(1.0, 1.0)), twice, {})
+    with pytest.raises(UsageError, match="match in parameters"):
+        check_quantities(arms(train_flops=(1.0, 2.0), parameters=(1.0, 2.0)), twice, {})
+    assert (twice.matched("train_flops"), twice.matched("parameters"), twice.matched("examples")) == (
+        "matched, b with 2 times as much",
+        "matched",
+        "",
+    )

@@ -18,10 +18,10 @@ def matched(tmp_path, monkeypatch):
     """match -> {arm: account}, for a reference of 8 steps; every quantity that does not match is declared to differ."""
     monkeypatch.setattr(ledger.Step, "of", classmethod(lambda cls, run: cls(Operations(COST[run.config.objective], 0.0, 0.0), 1.0)))
 
-    def match(*names, tolerance=0.02):
+    def match(*names, tolerance=0.02, budget=None):
         loaded = plan.load("configs/compare/digits.py", SHORT)
         free = {"train_flops", "examples", "supervised_targets", "parameters"} - set(names)
-        rules = loaded.rules._replace(match=names, varies=tuple(free), tolerance=tolerance)
+        rules = loaded.rules._replace(match=names, varies=tuple(free), tolerance=tolerance, budget=budget or {})
         return {name: found for name, (_, found) in matching.match(dataclasses.replace(loaded, rules=rules), tmp_path).items()}
 
     return match
@@ -31,6 +31,15 @@ def test_equal_operations_give_the_cheaper_arm_more_steps(matched):
     found = matched("train_flops")
     assert {name: account.steps for name, account in found.items()} == {"next_token": 8, "noise_prediction": 40}
     assert {account.flops for account in found.values()} == {2800.0}
+
+
+def test_an_arm_that_is_held_against_two_is_given_the_budget_of_both(matched):
+    found = matched("train_flops", budget={"noise_prediction": 2.0})
+    assert {name: account.steps for name, account in found.items()} == {"next_token": 8, "noise_prediction": 80}
+    with pytest.raises(UsageError, match=r"to match in examples and do not"):  # 512, and 5120 where 1024 are meant
+        matched("train_flops", "examples", budget={"noise_prediction": 2.0})
+    found = matched("examples", budget={"noise_prediction": 2.0})
+    assert [account.examples for account in found.values()] == [512, 1024]
 
 
 def test_equal_examples_and_equal_targets_give_equal_steps(matched):

@@ -69,12 +69,36 @@ def test_overrides_hold_for_every_arm_and_beat_an_arms_own(tmp_path):
         ({"a": "configs/digits.py:next_token"}, {"varies": "modle.width"}, "did you mean 'model.width'"),
         ({"a": "configs/digits.py:next_token"}, {"match": "parameters", "varies": "parameters"}, "both to match and to differ"),
         ({"a": "configs/digits.py:next_token"}, {"waive": ["model.width"]}, "no reason"),
-        ({"a": "configs/digits.py:next_token"}, {"frontier": {"c": ["next_token.temperature=1"]}}, "no arm"),
+        ({"a": "configs/digits.py:next_token"}, {"frontier": {"c": ["next_token.temperature=1"]}}, "frontier of 'c', which is no arm"),
+        ({"a": "configs/digits.py:next_token"}, {"budget": {"c": 2.0}}, "budget of 'c', which is no arm"),
+        ({"a": "configs/digits.py:next_token"}, {"budget": {"a": 2.0}}, "gives its reference 'a' times its own budget"),
+        ({"a": "configs/digits.py:next_token"}, {"budget": {"a": 0.0}}, "gives a no number of times"),
+        ({"a": "configs/digits.py:next_token"}, {"budget": {"a": "two"}}, "gives a no number of times"),
+        (
+            {"a": "configs/digits.py:next_token", "b": "configs/digits.py:next_token"},
+            {"budget": {"b": 2.0}, "match": "parameters"},
+            "matches nothing that lengths decide",
+        ),
     ],
 )
 def test_what_cannot_be_compared_is_refused_with_a_sentence(tmp_path, arms, fields, says):
     with pytest.raises(UsageError, match=says):
         plan.load(write(tmp_path, arms, **fields), {})
+
+
+def test_what_is_told_of_the_same_scenes_may_differ_where_that_is_declared():
+    """One model plans, another draws, a third does both: the same scenes row by row, and the same captions where there are captions."""
+    loaded = plan.load("configs/compare/planning.py", {})
+    names = [loaded.arms[name].data.source for name in ("drawer", "planner", "noise_prediction", "next_token")]
+    assert names == ["shapes:s8/told=plan", "shapes_answers:s8/task=plan", "shapes:s8", "shapes_codes:s8"]
+    for split in ("train", "eval"):
+        drawn, planned, alone, coded = (open_source(name).splits[split] for name in names)
+        indices = np.arange(40)
+        for rows in (planned.pictures, alone, coded):
+            np.testing.assert_array_equal(drawn.rows(indices)["codes"], rows.rows(indices).get("codes", rows.rows(indices).get("tokens")))
+        layout = open_source(names[1]).questions.layout
+        for tokens, caption in zip(planned.rows(indices)["tokens"], alone.rows(indices)["caption"], strict=True):
+            np.testing.assert_array_equal(layout.question_of(tokens), caption[caption > 0])
 
 
 def test_a_waiver_lets_a_field_differ_and_keeps_its_reason(tmp_path):
