@@ -3,6 +3,7 @@
   python scripts/claims.py --list
   python scripts/claims.py --name=c05_latency
   python scripts/claims.py --all --workers=2
+  python scripts/claims.py --name=c14_encoder --tier=gpu
 
 A claim that is recorded as it is registered is not run again (--again does). Trainings lie in --workdir, shared by the claims that need the same
 ones, and the same command goes on where a stopped one left off. With --config.FIELD=VALUE a claim is tried in another way, and not recorded.
@@ -18,6 +19,7 @@ FLAGS = [
     cli.Flag("name", "the claim, a file of configs/claims"),
     cli.Flag("all", "every claim, one after the other", kind=bool),
     cli.Flag("list", "print what is registered and what was found", kind=bool),
+    cli.Flag("tier", "how large the models are: cpu as registered, gpu for one GPU", default="cpu"),
     cli.Flag("again", "run although there is a record", kind=bool),
     cli.Flag("workdir", "where trainings lie", default="runs/claims"),
     cli.Flag("workers", "trainings at a time, each in a process of its own", default=1, kind=int),
@@ -29,16 +31,18 @@ def main(args):
     from genjax.config import REPOSITORY, require
 
     require(args.list + args.all + bool(args.name) == 1, "give one of --name=CLAIM, --all and --list")
+    require(args.tier in claims.TIERS, f"there is no tier '{args.tier}': there are {', '.join(claims.TIERS)}")
+    overrides = claims.TIERS[args.tier] | args.overrides
     chosen = [claims.load(name) for name in (claims.names() if args.all else [args.name] if args.name else [])]
     for claim in chosen:
-        if claims.record_of(claim.name) and not args.again and not args.overrides:
+        if claims.record_of(claim.name, tier=args.tier) and not args.again and not args.overrides:
             print(f"{claim.name} is recorded as registered; --again runs it anew")
             continue
         print(f"\n{claim.name}: {claim.config.hypothesis}")
-        folder = claims.workdir(claim, Path(args.workdir), args.overrides)
-        command = f"python scripts/claims.py --name={claim.name}" if not args.overrides else shlex.join(["python", *sys.argv])
-        record = claims.run(claim, folder, command, args.overrides, workers=args.workers)
-        claims.keep(record, folder if args.overrides else REPOSITORY / claims.RESULTS)
+        folder = claims.workdir(claim, Path(args.workdir), overrides)
+        command = f"python scripts/claims.py --name={claim.name}" if not overrides else shlex.join(["python", *sys.argv])
+        record = claims.run(claim, folder, command, overrides, workers=args.workers)
+        claims.keep(record, folder if args.overrides else REPOSITORY / claims.results(args.tier))
         low, high = claims.effect_of(record).interval()
         print(f"  {claims.effect_of(record).value:.4g}, 95 % interval [{low:.4g}, {high:.4g}] {record['unit']}")
     print(claims.listing(claims.standings()))

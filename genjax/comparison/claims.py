@@ -28,6 +28,12 @@ from genjax.evaluation.statistics import Effect, holm, two_level
 FOLDER = REPOSITORY / "configs" / "claims"
 RESULTS = Path("results") / "claims"
 
+# Training fields that make a claim larger than it is registered, and what they need; verdicts are told of the first.
+TIERS: dict[str, dict[str, str]] = {
+    "cpu": {},  # 2 cores and 2 GiB; an hour at most
+    "gpu": {"model.width": "384", "model.depth": "8", "model.heads": "6", "model.dtype": "bfloat16", "data.batch_size": "256"},  # docs/claims.md
+}
+
 
 class Side(NamedTuple):
     """One side of a claim: an arm, the arm that plans what it draws, if one does, and {field of use: text}."""
@@ -86,9 +92,14 @@ def _side(name: str, line: str) -> Side:
     return Side(arm, given.get("--planner"), use)
 
 
-def record_of(name: str, root: Path = REPOSITORY) -> dict[str, Any] | None:
+def results(tier: str) -> Path:
+    """Where the records of a tier lie."""
+    return RESULTS if tier == "cpu" else RESULTS / tier
+
+
+def record_of(name: str, root: Path = REPOSITORY, tier: str = "cpu") -> dict[str, Any] | None:
     """The record of a claim, or None where it has not been run as it is registered now."""
-    path = root / RESULTS / f"{name}.json"
+    path = root / results(tier) / f"{name}.json"
     if not path.exists():
         return None
     record = json.loads(path.read_text())

@@ -13,8 +13,9 @@ import numpy as np
 
 from genjax.comparison import ledger
 from genjax.config import require
-from genjax.data.shapes.prompts import SEVERAL
-from genjax.evaluation import choice, diversity, following, frechet, hidden_cell, memorisation, negation, questions, timing
+from genjax.data.shapes import oracle, scenes
+from genjax.data.shapes.prompts import SEVERAL, SceneData
+from genjax.evaluation import choice, diversity, following, frechet, hidden_cell, memorisation, negation, questions, timing, two_sample
 from genjax.evaluation.evaluator import Drawn, Evaluator
 from genjax.evaluation.planner import Planner
 from genjax.training.setup import Run
@@ -142,6 +143,39 @@ def _verdict(subject: Subject, what: str, samples: float, several: float = 0) ->
     return getattr(verdicts, what)[kept].astype(np.float64)
 
 
+def _facts(subject: Subject, samples: float) -> oracle.Facts:
+    """What the oracle reads in samples."""
+    prompts = subject.run.source.prompts
+    require(isinstance(prompts, SceneData), f"{subject.run.source.spec.name} shows no scenes that the oracle could read")
+    assert isinstance(prompts, SceneData)
+    return prompts.facts(subject.samples(samples).data)
+
+
+def _valid(subject: Subject, samples: float = 500) -> np.ndarray:
+    return np.asarray(_facts(subject, samples).valid, np.float64)
+
+
+def _colours(subject: Subject, samples: float = 500) -> np.ndarray:
+    """Total variation between the colours of what is drawn and those of scenes, which are uniform; 1 where nothing is drawn."""
+    colour = np.asarray(_facts(subject, samples).colour)
+    counts = np.bincount(colour[colour < scenes.OBJECT_COLOURS], minlength=scenes.OBJECT_COLOURS)
+    return np.array([np.abs(counts / counts.sum() - 1 / scenes.OBJECT_COLOURS).sum() / 2 if counts.any() else 1.0])
+
+
+def _clauses(subject: Subject, samples: float = 500) -> np.ndarray:
+    """How much more often a picture follows one statement than several together."""
+    asked, verdicts = following.judged(Evaluator(subject.run), subject.params, int(samples))
+    prompts = subject.run.source.prompts
+    assert prompts is not None
+    several = np.array([prompts.category(caption) == SEVERAL for caption in asked["caption"]])
+    return np.array([verdicts.follow[~several].mean() - verdicts.follow[several].mean()])
+
+
+def _told_apart(subject: Subject, samples: float = 500) -> np.ndarray:
+    drawn = subject.samples(samples).data
+    return np.array([two_sample.accuracy(drawn, subject.examples("eval"))])
+
+
 def _efficacy(subject: Subject, samples: float = 600) -> np.ndarray:
     """Of "no circle" and the like; a picture in which nothing can be read counts as one of a model that does not listen."""
     row = negation.measure(Evaluator(subject.run), subject.params, int(samples))["a shape"]
@@ -170,6 +204,10 @@ METRICS: dict[str, Metric] = {
     "excess_bits": Metric(_excess, "bits/example", bounded=True),
     "follow": Metric(lambda subject, samples=500, several=0: _verdict(subject, "follow", samples, several), "share"),
     "strict": Metric(lambda subject, samples=500, several=0: _verdict(subject, "strict", samples, several), "share"),
+    "valid": Metric(_valid, "share"),
+    "colours": Metric(_colours, "total variation"),
+    "clauses": Metric(_clauses, "share"),
+    "told_apart": Metric(_told_apart, "accuracy"),
     "negation_efficacy": Metric(_efficacy, "efficacy"),
     "hidden_cell": Metric(_filled, "bits"),
     "answers": Metric(_right, "share"),

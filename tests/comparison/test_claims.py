@@ -34,6 +34,7 @@ def test_every_claim_is_registered_whole(name):
     for side in claim.sides:
         assert all(training[field].late for field in side.use)
         configs.apply(loaded.arms[loaded.config.reference], training, side.use)
+    assert all(claim.plan(larger) for larger in claims.TIERS.values())
     assert claim.config.number and claim.config.aspect and len(loaded.seeds) == claim.config.seeds >= 3
 
 

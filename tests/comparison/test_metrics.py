@@ -9,6 +9,8 @@ import pytest
 
 from genjax.comparison.metrics import Subject, measure, pixel_frechet
 from genjax.data.base import ArrayRows, Source
+from genjax.data.shapes import scenes
+from genjax.data.sources import open_source
 from genjax.evaluation import timing
 from genjax.training.parallel import Parallel
 from genjax.training.setup import Run
@@ -71,6 +73,31 @@ def test_the_distance_of_values_to_themselves_is_nothing_and_to_shifted_ones_the
     assert pixel_frechet(values, values + 0.5) == pytest.approx(6 * 0.25, abs=1e-9)
 
 
+class Scenes(Toy):
+    """Draws true scenes of s16, or those of one colour, or any codes."""
+
+    def sample(self, params, request, key):
+        tier, count = scenes.TIERS["s16"], len(request["id"])
+        drawn = scenes.sample(tier, count)
+        codes = scenes.codes(tier, drawn)
+        if self.by == "red":
+            contents = np.where(drawn.contents > 0, scenes.content(np.int32(3), np.int32(0), np.int32(5)), 0)
+            codes = scenes.codes(tier, drawn._replace(contents=contents))
+        if self.by == "noise":
+            codes = np.random.default_rng(0).integers(scenes.CODES, size=codes.shape)
+        return Samples(jnp.asarray(codes), Cost(nfe=1, sequential_depth=1))
+
+
+@pytest.mark.parametrize(("by", "valid", "low", "high"), [("true", 1.0, 0.0, 0.1), ("red", 1.0, 6 / 7, 6 / 7), ("noise", 0.0, 0.0, 1.0)])
+def test_the_oracle_reads_samples(by, valid, low, high):
+    made = config("next_token", data__source="shapes_codes:s16")
+    found = Subject(Run(made, open_source("shapes_codes:s16"), Scenes(by), Parallel.build(made.parallel, made.data.batch_size, 1)), {}, 1)
+    read = measure("valid", {"samples": 400}, found)
+    assert len(read) == 400 and (read == valid).all()
+    (distance,) = measure("colours", {"samples": 400}, found)
+    assert low - 1e-9 <= distance <= high + 1e-9
+
+
 def test_times_are_of_whole_batches(monkeypatch):
     monkeypatch.setattr(timing, "_SECONDS", 0.0)
     found = timing.sampling(subject().run, {}, 8)
@@ -80,6 +107,10 @@ def test_times_are_of_whole_batches(monkeypatch):
 TOLD = {"objective": "next_token", "source": "shapes_codes:s8", "conditioning__text": "tokens"}
 OF_SHAPES = {
     "excess_bits": ({}, TOLD, 64),
+    "valid": ({"samples": 24}, TOLD, 24),
+    "colours": ({"samples": 24}, TOLD, 1),
+    "clauses": ({"samples": 48}, TOLD, 1),
+    "told_apart": ({"samples": 24}, TOLD, 1),
     "follow": ({"samples": 24}, TOLD, 24),
     "strict": ({"samples": 24}, TOLD, 24),
     "caption_choice": ({"samples": 24, "captions": 3}, TOLD, 24),

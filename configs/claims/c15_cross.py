@@ -1,0 +1,26 @@
+"""C15: is it enough to look the words up?
+
+python scripts/claims.py --name=c15_cross
+"""
+
+
+def get_config(config, variant):
+    config.number = "C15"
+    config.aspect = "words attended to, against their mean"
+    config.statement = "Older models stumble over negation because of how they encode text; a transformer does not."
+    config.hypothesis = (
+        "A model that attends to the words leaves out a forbidden shape better than one that is given their mean, by an efficacy of at least 0.2."
+    )
+    config.compare = "configs/compare/camel.py"
+    config.training = (
+        "train.duration='1000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' evaluate.examples=512 "
+        "data.source=shapes_codes:s8/p_neg=0.1"
+    )
+    config.first = "next_token_cross"
+    config.second = "next_token_pooled"
+    config.metric = "negation_efficacy(samples=600)"
+    config.seeds = 3
+    config.direction = "greater"
+    config.margin = 0.2
+    config.family = "extensions"
+    return config

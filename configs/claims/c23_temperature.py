@@ -1,0 +1,23 @@
+"""C23: can the variety be turned down?
+
+python scripts/claims.py --name=c23_temperature
+"""
+
+
+def get_config(config, variant):
+    config.number = "C23"
+    config.aspect = "temperature of a next-token model"
+    config.statement = "The variance of a language model is under control; that of diffusion is not."
+    config.hypothesis = (
+        "At half the temperature two samples of a class differ in fewer values, by at least 2 points. For diffusion, see C21: guidance does it."
+    )
+    config.compare = "configs/compare/digits.py"
+    config.training = "model.width=32 model.depth=2 train.duration='200 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"
+    config.first = "next_token"
+    config.second = "next_token --config.next_token.temperature=0.5"
+    config.metric = "disagreement(pairs=100)"
+    config.seeds = 3
+    config.direction = "greater"
+    config.margin = 0.02
+    config.family = "extensions"
+    return config
