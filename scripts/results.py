@@ -1,4 +1,4 @@
-"""Write the tables of README.md and docs/ anew from results/*.json.
+"""Write the tables of README.md and docs/, and the figure of the claims, anew from results/.
 
 make results          # runs the demo in a folder of its own, keeps its numbers as results/digits.json, and calls this
 python scripts/results.py
@@ -8,10 +8,15 @@ from genjax import cli
 
 
 def main(args):
+    from genjax.comparison import claims
+    from genjax.comparison.figures import claims_figure
     from genjax.comparison.tables import rewrite_pages
     from genjax.config import REPOSITORY
 
     rewrite_pages(REPOSITORY)
+    folder = REPOSITORY / "docs" / "claims"
+    folder.mkdir(exist_ok=True)
+    (folder / "effects.png").write_bytes(claims_figure([standing for standing in claims.standings() if standing.record is not None]))
 
 
 if __name__ == "__main__":

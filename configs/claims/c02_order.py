@@ -14,7 +14,7 @@ def get_config(config, variant):
     config.first = "hilbert"
     config.second = "raster"
     config.metric = "bits_per_dim"
-    config.seeds = 3
+    config.seeds = 5
     config.direction = "equal"
     config.margin = 0.05
     return config

@@ -17,7 +17,7 @@ def get_config(config, variant):
     config.first = "next_token"
     config.second = "noise_prediction"
     config.metric = "bits_per_dim"
-    config.seeds = 3
+    config.seeds = 5
     config.direction = "less"
     config.margin = 0.1
     return config

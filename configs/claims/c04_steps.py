@@ -14,7 +14,7 @@ def get_config(config, variant):
     config.first = "noise_prediction --config.noise_prediction.solver=dpmpp_2m --config.noise_prediction.steps=16"
     config.second = "noise_prediction --config.noise_prediction.solver=dpmpp_2m --config.noise_prediction.steps=256"
     config.metric = "pixel_frechet(samples=500)"
-    config.seeds = 3
+    config.seeds = 5
     config.direction = "equal"
     config.margin = 0.1
     return config

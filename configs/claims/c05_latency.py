@@ -15,7 +15,7 @@ def get_config(config, variant):
     config.first = "next_token"
     config.second = "noise_prediction --config.noise_prediction.solver=dpmpp_2m --config.noise_prediction.steps=16"
     config.metric = "latency(batch=1)"
-    config.seeds = 3
+    config.seeds = 5
     config.direction = "less"
     config.margin = 0.25
     return config

@@ -17,7 +17,7 @@ def get_config(config, variant):
     config.first = "next_token"
     config.second = "noise_prediction"
     config.metric = "sample_flops"
-    config.seeds = 3
+    config.seeds = 5
     config.direction = "less"
     config.margin = 1.0
     return config

@@ -18,7 +18,7 @@ def get_config(config, variant):
     config.first = "next_token"
     config.second = "noise_prediction"
     config.metric = "membership_auc"
-    config.seeds = 3
+    config.seeds = 5
     config.direction = "greater"
     config.margin = 0.05
     return config

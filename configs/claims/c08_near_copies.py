@@ -16,7 +16,7 @@ def get_config(config, variant):
     config.first = "next_token"
     config.second = "noise_prediction"
     config.metric = "near_copies(samples=500)"
-    config.seeds = 3
+    config.seeds = 5
     config.direction = "greater"
     config.margin = 0.05
     return config

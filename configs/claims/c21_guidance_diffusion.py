@@ -17,7 +17,7 @@ def get_config(config, variant):
     config.first = "noise_prediction"
     config.second = "noise_prediction --config.sample.guidance_scale=3"
     config.metric = "disagreement(pairs=100)"
-    config.seeds = 3
+    config.seeds = 5
     config.direction = "greater"
     config.margin = 0.02
     return config

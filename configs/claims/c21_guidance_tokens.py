@@ -16,7 +16,7 @@ def get_config(config, variant):
     config.first = "next_token"
     config.second = "next_token --config.sample.guidance_scale=3"
     config.metric = "disagreement(pairs=100)"
-    config.seeds = 3
+    config.seeds = 5
     config.direction = "greater"
     config.margin = 0.02
     return config

@@ -18,7 +18,7 @@ def get_config(config, variant):
     config.first = "noise_prediction --config.noise_prediction.solver=ddim"
     config.second = "next_token --config.next_token.temperature=0"
     config.metric = "disagreement(pairs=100)"
-    config.seeds = 3
+    config.seeds = 5
     config.direction = "greater"
     config.margin = 0.1
     return config

@@ -15,7 +15,7 @@ def get_config(config, variant):
     config.first = "scattered"
     config.second = "raster"
     config.metric = "bits_per_dim"
-    config.seeds = 3
+    config.seeds = 5
     config.direction = "greater"
     config.margin = 0.05
     return config

@@ -18,7 +18,7 @@ def get_config(config, variant):
     config.first = "masked_diffusion"
     config.second = "next_token"
     config.metric = "bits_per_dim"
-    config.seeds = 3
+    config.seeds = 5
     config.direction = "less"
     config.margin = 0.1
     config.family = "digits"

@@ -16,7 +16,7 @@ def get_config(config, variant):
     config.first = "unet"
     config.second = "trunk"
     config.metric = "bound_per_dim"
-    config.seeds = 3
+    config.seeds = 5
     config.direction = "equal"
     config.margin = 0.2
     return config

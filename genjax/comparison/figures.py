@@ -18,6 +18,7 @@ from genjax.comparison.frontier import Point
 from genjax.evaluation.baselines import Baseline
 
 if TYPE_CHECKING:
+    from genjax.comparison.claims import Standing
     from genjax.comparison.run import Arm
 
 matplotlib.use("Agg")
@@ -72,6 +73,37 @@ def curves_figure(arms: Sequence[Arm]) -> bytes:
     right.set(xlabel="training FLOPs", ylabel="loss / ln 2", title="training loss (each objective's own)")
     left.legend(frameon=False)
     return finish(figure, left, right)
+
+
+_VERDICTS = {"supported": "#3a7d44", "refuted": "#c2571a", "inconclusive": "#777777"}
+_MARGINS = 5.0  # what lies further out is shown at the edge
+
+
+def claims_figure(measured: Sequence[Standing]) -> bytes:
+    """Every claim's effect in units of its margin: the 95 % interval, every seed as a tick, and, shaded, where the hypothesis says that it lies."""
+    figure, axes = plt.subplots(figsize=(9.5, 0.46 * len(measured) + 1.6), dpi=140)
+    for position, standing in enumerate(measured):
+        assert standing.effect is not None and standing.record is not None
+        config, colour = standing.claim.config, _VERDICTS[standing.word]
+        start, end = {"greater": (1, _MARGINS + 0.5), "less": (-_MARGINS - 0.5, -1), "equal": (-1, 1)}[config.direction]
+        axes.barh(position, end - start, left=start, height=0.8, color="#3a7d44", alpha=0.12)
+        first, second = (np.array([np.mean(row) for row in side]) for side in standing.record["values"])
+        inside = lambda values, margin=config.margin: np.clip(np.asarray(values) / margin, -_MARGINS, _MARGINS)
+        low, high = inside(standing.effect.interval())
+        axes.plot([low, high], [position] * 2, color=colour, linewidth=2)
+        axes.plot(inside(first - second), [position + 0.24] * len(first), "|", color=colour, markersize=8)
+        axes.plot(inside(standing.effect.value), position, "o", color=colour, markersize=7)
+        axes.annotate(standing.word, (_MARGINS + 0.65, position), va="center", fontsize=8, color=colour, annotation_clip=False)
+    axes.axvline(0, color="#999999", linewidth=0.8)
+    for margin in (-1, 1):
+        axes.axvline(margin, color="#999999", linewidth=0.8, linestyle=":")
+    axes.set_yticks(range(len(measured)), [f"{s.claim.config.number}  {s.claim.config.aspect}" for s in measured], fontsize=8)
+    axes.set(
+        xlim=(-_MARGINS - 0.5, _MARGINS + 0.5),
+        ylim=(len(measured) - 0.4, -0.6),
+        xlabel="effect in margins (dotted: ± 1); further out is shown at ± 5",
+    )
+    return finish(figure, axes)
 
 
 def frontier_figure(written: dict[str, Any]) -> bytes:

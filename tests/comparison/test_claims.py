@@ -1,17 +1,20 @@
 """Claims: registered before they are run, corrected as a family, and the page is what the records say."""
 
+import io
 import json
 import math
 import re
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy import stats
 
 from genjax import config as configs
-from genjax.comparison import claims, metrics, tables
+from genjax.comparison import cells, claims, metrics, tables
+from genjax.comparison.figures import claims_figure
 from genjax.config import REPOSITORY, Choice
-from genjax.errors import UsageError
+from genjax.errors import Preempted, UsageError
 
 FIELDS = configs.base_fields("CLAIM")
 TINY = {
@@ -133,16 +136,51 @@ def test_a_claim_that_is_not_there_is_refused():
         claims.load("c99")
 
 
+def test_the_figure_shows_every_claim_that_was_run(tmp_path):
+    for name, value in zip(claims.names()[:3], (-100.0, 0.0, 100.0), strict=True):
+        write_record(tmp_path, name, spread(value, 0.1))
+    measured = [standing for standing in claims.standings(tmp_path) if standing.record is not None]
+    few, more = (Image.open(io.BytesIO(claims_figure(shown))).size for shown in (measured[:1], measured))
+    assert more[0] > 800 and more[1] > few[1]
+
+
+def small(name):
+    """A claim with two seeds, a few samples and nothing that it says of training."""
+    claim = claims.load(name)
+    metric, numbers = Choice(claim.config.metric).parts
+    few = ", ".join(f"{key}=20" if key in ("samples", "pairs") else f"{key}={value:g}" for key, value in numbers.items())
+    fields = {"seeds": "2", "training": "", "metric": f"{metric}({few})" if few else metric}
+    return claims.Claim(name, configs.check(configs.apply(claim.config, FIELDS, fields), FIELDS))
+
+
+@pytest.mark.slow
+def test_a_claim_that_was_stopped_goes_on_to_the_numbers_of_one_that_was_not(tmp_path, monkeypatch):
+    """Four trainings, of which the third is stopped: the other two are not made again."""
+    claim, trained, train = small("c02_order"), [], cells.Cell.train
+
+    def be_stopped(cell):
+        trained.append((cell.arm, cell.seed))
+        if len(trained) == 3:
+            raise Preempted("stopped")
+        return train(cell)
+
+    monkeypatch.setattr(cells.Cell, "train", be_stopped)
+    with pytest.raises(Preempted):
+        claims.run(claim, tmp_path / "stopped", "cmd", TINY)
+    went_on = claims.run(claim, tmp_path / "stopped", "cmd", TINY)
+    assert len(trained) == 5 and len(set(trained)) == 4 and trained[2] == trained[3]
+    whole = claims.run(claim, tmp_path / "whole", "cmd", TINY)
+    assert went_on["values"] == whole["values"]
+    assert {key: value for key, value in went_on.items() if key not in ("date", "load")} == {
+        key: value for key, value in whole.items() if key not in ("date", "load")
+    }
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", claims.names())
 def test_every_claim_runs(name, tmp_path):
     """With tiny models and two seeds; its numbers mean nothing."""
-    claim = claims.load(name)
-    fields = configs.base_fields("CLAIM")
-    metric, numbers = Choice(claim.config.metric).parts
-    few = ", ".join(f"{key}=20" if key in ("samples", "pairs") else f"{key}={value:g}" for key, value in numbers.items())
-    small = {"seeds": "2", "training": "", "metric": f"{metric}({few})" if few else metric}
-    claim = claims.Claim(name, configs.check(configs.apply(claim.config, fields, small), fields))
+    claim = small(name)
     record = claims.run(claim, tmp_path, "cmd", TINY)
     assert np.isfinite(record["values"]).all() and len(record["values"][0]) == 2
     assert claims.effect_of(record).seeds == 2
