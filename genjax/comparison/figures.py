@@ -13,7 +13,7 @@ import matplotlib
 import numpy as np
 from PIL import Image
 
-from genjax.comparison import frontier
+from genjax.comparison import frontier, isoflop
 from genjax.comparison.frontier import Point
 from genjax.evaluation.baselines import Baseline
 
@@ -104,6 +104,29 @@ def claims_figure(measured: Sequence[Standing]) -> bytes:
         xlabel="effect in margins (dotted: ± 1); further out is shown at ± 5",
     )
     return finish(figure, axes)
+
+
+def isoflop_figure(swept: Mapping[str, isoflop.Runs]) -> bytes:
+    """Excess bits against size, a curve a budget, for every objective; on the right the best of each budget against compute."""
+    figure, panels = plt.subplots(1, len(swept) + 1, figsize=(4.2 * (len(swept) + 1), 3.8), dpi=140)
+    *left, right = panels
+    for number, ((objective, runs), axes) in enumerate(zip(swept.items(), left, strict=True)):
+        best = {}
+        for shade, budget in enumerate(np.unique(runs.flops)):
+            here = runs.flops == budget
+            sizes = np.unique(runs.size[here])
+            means = [runs.loss[here & (runs.size == size)].mean() for size in sizes]
+            axes.plot(runs.size[here], runs.loss[here], ".", color=COLOURS[shade % len(COLOURS)], alpha=0.5)
+            axes.plot(sizes, means, "o-", color=COLOURS[shade % len(COLOURS)], label=f"{budget:.2g} FLOPs")
+            best[budget] = min(means)
+        axes.set(title=objective, xlabel="parameters", ylabel="excess bits", xscale="log", yscale="log")
+        axes.xaxis.set_minor_formatter("")
+        axes.legend(frameon=False, fontsize=8)
+        right.plot(list(best), list(best.values()), MARKERS[number] + "-", color=COLOURS[number], label=objective)
+    right.set(title="the best of each budget", xlabel="training FLOPs", ylabel="excess bits", xscale="log", yscale="log")
+    right.xaxis.set_minor_formatter("")
+    right.legend(frameon=False, fontsize=8)
+    return finish(figure, *panels)
 
 
 def frontier_figure(written: dict[str, Any]) -> bytes:

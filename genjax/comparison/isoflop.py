@@ -19,8 +19,10 @@ Intervals are of the bootstrap over the residuals of each budget's parabola, ref
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+import contextlib
+import itertools
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -93,11 +95,11 @@ def compute_ratio(first: PowerLaw, second: PowerLaw, loss: float) -> float:
     return first.inverse(loss) / second.inverse(loss)
 
 
-def bootstrap(runs: Runs, statistic: Callable[[Fit], float], *, draws: int = 500, seed: int = 0) -> tuple[float, float, float]:
-    """The 95 % interval of a number, statistic(fit), and the share of resamples that could be fitted.
+def resamples(runs: Runs, *, draws: int = 500, seed: int = 0) -> list[Fit]:
+    """Fits to the sweep drawn anew: as many as had a minimum, of `draws`.
 
     Residuals of every budget's parabola are drawn anew within the budget and added to the fitted curve, scaled by sqrt(n / (n - 3)) for the three
-    numbers that were fitted: sizes stay as designed. A draw that has no minimum is left out and counted.
+    numbers that were fitted: sizes stay as designed.
     """
     random, fitted, spread = np.random.default_rng(seed), np.empty_like(runs.loss), np.empty_like(runs.loss)
     groups = [np.flatnonzero(runs.flops == budget) for budget in np.unique(runs.flops)]
@@ -107,15 +109,85 @@ def bootstrap(runs: Runs, statistic: Callable[[Fit], float], *, draws: int = 500
         fitted[here] = np.polyval(np.polyfit(x, runs.loss[here], 2), x)
         require(len(here) > 3, "an interval needs more than three runs a budget")
         spread[here] = (runs.loss[here] - fitted[here]) * np.sqrt(len(here) / (len(here) - 3))
-    values = []
+    found = []
     for _ in range(draws):
         loss = fitted.copy()
         for here in groups:
             loss[here] += random.choice(spread[here], len(here))
+        with contextlib.suppress(UsageError):
+            found.append(fit(runs._replace(loss=loss)))
+    require(len(found) > 1, "no resample of the sweep has a minimum: sweep more sizes")
+    return found
+
+
+def interval(values: Iterable[float]) -> tuple[float, float]:
+    """The 95 % interval of resampled numbers."""
+    low, high = np.quantile(list(values), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def read(comparison: Mapping[str, Any]) -> dict[str, Runs]:
+    """The runs of every objective of a comparison's record (`comparison.record`): the compute that was meant, all parameters, excess bits.
+
+    Raises:
+      UsageError: the data have no known entropy, so that nothing is known of the floor of the loss.
+    """
+    rules, reference = comparison["rules"], comparison["config"]["comparison"]["reference"]
+    values: dict[str, dict[str, list[float]]] = {}
+    for row in comparison["metrics"]:
+        values.setdefault(row["metric"], {}).setdefault(row["arm"], []).append(row["value"])
+    require("excess_bits" in values, "laws are fitted to bits above a known entropy, and of these data it is not known: compare on shapes")
+    (budget,) = values["train_flops"][reference]
+    swept: dict[str, list[tuple[float, float, float]]] = {}
+    for arm, config in comparison["config"]["arms"].items():
+        here = budget * rules["budget"].get(arm, 1.0), values["parameters"][arm][0]
+        swept.setdefault(config["objective"], []).extend((*here, loss) for loss in values["excess_bits"][arm])
+    return {objective: Runs(*map(np.array, zip(*runs, strict=True))) for objective, runs in swept.items()}
+
+
+def record(swept: Mapping[str, Runs], draws: int = 500) -> dict[str, Any]:
+    """Equations (2) and (3) of every objective and pair, as numbers; a sentence where a sweep cannot be fitted or two have no loss in common."""
+    fits: dict[str, tuple[Fit, list[Fit]]] = {}
+    written: dict[str, Any] = {"laws": {}, "compute_ratios": [], "not_fitted": {}}
+    for objective, runs in swept.items():
         try:
-            values.append(statistic(fit(runs._replace(loss=loss))))
-        except UsageError:
+            fits[objective] = found, drawn = fit(runs), resamples(runs, draws=draws)
+        except UsageError as error:
+            written["not_fitted"][objective] = str(error)
             continue
-    require(len(values) > 1, "no resample of the sweep has a minimum: sweep more sizes")
-    low, high = np.quantile(values, [0.025, 0.975])
-    return float(low), float(high), len(values) / draws
+        written["laws"][objective] = {"fitted": len(drawn) / draws} | {
+            name: law._asdict() | {"interval": interval(getattr(each, name).exponent for each in drawn)} for name, law in found._asdict().items()
+        }
+    for first, second in itertools.combinations(fits, 2):
+        (one, ones), (other, others) = fits[first], fits[second]
+        budgets = [(law(swept[name].flops.max()), law(swept[name].flops.min())) for name, law in ((first, one.loss), (second, other.loss))]
+        low, high = max(least for least, _ in budgets), min(most for _, most in budgets)
+        row: dict[str, Any] = {"first": first, "second": second}
+        if low < high:  # equation (3) at the middle of what both have reached; further out it would be extrapolated
+            loss = float(np.sqrt(low * high))
+            ratios = [compute_ratio(a.loss, b.loss, loss) for a, b in zip(ones, others, strict=False)]
+            row |= {"excess_bits": loss, "ratio": compute_ratio(one.loss, other.loss, loss), "interval": interval(ratios)}
+        written["compute_ratios"].append(row)
+    return written
+
+
+def text(written: Mapping[str, Any]) -> list[str]:
+    """The record for a terminal."""
+    lines = []
+    for objective, laws in written["laws"].items():
+        for name, what in (("size", "best size ~ FLOPs^"), ("loss", "excess bits ~ FLOPs^")):
+            low, high = laws[name]["interval"]
+            lines.append(
+                f"{objective:<20} {what}{laws[name]['exponent']:.3f}  95 % [{low:.3f}, {high:.3f}]  ({laws['fitted']:.0%} of resamples fitted)"
+            )
+    lines += [f"{objective:<20} {why}" for objective, why in written["not_fitted"].items()]
+    for each in written["compute_ratios"]:
+        if "ratio" in each:
+            low, high = each["interval"]
+            times = (
+                f"needs {each['ratio']:.3g} times [{low:.3g}, {high:.3g}] the compute of {each['second']} for {each['excess_bits']:.3g} excess bits"
+            )
+        else:
+            times = f"and {each['second']} have no excess bits in common at these budgets: a ratio of compute would be extrapolated"
+        lines.append(f"{each['first']} {times}")
+    return lines
