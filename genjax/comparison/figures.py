@@ -40,7 +40,7 @@ def bits_figure(arms: Sequence[Arm], floor: Sequence[Baseline]) -> bytes:
             axes.plot([cell.bits.value for cell in arm.cells], [position + 0.22] * len(arm.cells), "|", color=colour, markersize=8, alpha=0.8)
         text = f"{value:.3f}"
         if arm.kind == "upper_bound":
-            axes.annotate("", xy=(low - 0.2, position), xytext=(low - 0.01, position), arrowprops={"arrowstyle": "->", "color": colour})
+            axes.annotate("", xy=(low, position), xytext=(-18, 0), textcoords="offset points", arrowprops={"arrowstyle": "<-", "color": colour})
             text = "≤ " + text
         axes.annotate(text, (value, position), xytext=(0, 9), textcoords="offset points", ha="center", fontsize=9, color=colour)
     for position, baseline in enumerate(floor, len(arms)):
@@ -52,7 +52,7 @@ def bits_figure(arms: Sequence[Arm], floor: Sequence[Baseline]) -> bytes:
     axes.set_yticks(range(rows), labels)
     axes.set_ylim(rows - 0.5, -0.7)
     over = "examples" if len(arms[0].cells) == 1 else f"{len(arms[0].cells)} seeds (ticks) and examples"
-    axes.set_xlabel(f"held-out bits a {arms[0].unit}, 95 % over {over}")
+    axes.set_xlabel(f"held-out bits/{arms[0].unit}, 95 % over {over}")
     return finish(figure, axes)
 
 
@@ -69,7 +69,7 @@ def curves_figure(arms: Sequence[Arm]) -> bytes:
             left.plot([row["step"] * step for row in held_out], bits, "o-", color=colour, markersize=4, label=label)
             rows = [row for row in cell.history if row["split"] == "train"]
             right.plot([row["step"] * step for row in rows], [row["loss"] / np.log(2) for row in rows], color=colour)
-    left.set(xlabel="training FLOPs", ylabel=f"bits a {arms[0].unit}", title="held-out split")
+    left.set(xlabel="training FLOPs", ylabel=f"bits/{arms[0].unit}", title="held-out split")
     right.set(xlabel="training FLOPs", ylabel="loss / ln 2", title="training loss (each objective's own)")
     left.legend(frameon=False)
     return finish(figure, left, right)

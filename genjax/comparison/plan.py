@@ -17,8 +17,10 @@ from genjax.config import require
 
 # Arms may differ in what they declare, but never in these: then they see the same examples in the same order.
 SHARED = ("seed", "data.source", "data.batch_size", "conditioning.label")
-# Kinds of sources that show the examples of another kind, row by row, in another form, and options that say what is told or asked of each.
-FORMS = {"shapes_codes": "shapes", "shapes_answers": "shapes"}
+# Kinds of sources that show the examples of another kind, row by row, in another form: what they are worth is the same.
+FORMS = {"shapes_codes": "shapes"}
+# Kinds and options that say something else of the same examples, or ask it.
+SAYING = {"shapes_answers": "shapes"}
 SAID = ("told", "task")
 
 
@@ -34,6 +36,11 @@ class Plan:
     arms: dict[str, ml_collections.FrozenConfigDict]
     rules: Rules
     frontier: dict[str, tuple[str, ...]]
+
+    @property
+    def one_form(self) -> bool:
+        """Whether all arms see the data in the same form, so that they count bits by the same unit."""
+        return len({arm.data.source for arm in self.arms.values()}) == 1
 
     @property
     def seeds(self) -> range:
@@ -80,8 +87,14 @@ def _examples(path: str, value: Any) -> Any:
     """The value of a shared field without the form that examples are shown in, and what is said of them."""
     if path != "data.source":
         return value
-    kind, colon, argument = value.partition(":")
-    return FORMS.get(kind, kind) + colon + "/".join(part for part in argument.split("/") if part.partition("=")[0] not in SAID)
+    kind, colon, argument = content(value).partition(":")
+    return SAYING.get(kind, kind) + colon + "/".join(part for part in argument.split("/") if part.partition("=")[0] not in SAID)
+
+
+def content(source: str) -> str:
+    """A data source without the form that it shows its examples in: where this is the same, an example is worth the same bits."""
+    kind, colon, argument = source.partition(":")
+    return FORMS.get(kind, kind) + colon + argument
 
 
 def load_arm(name: str, line: str, overrides: Mapping[str, str]) -> ml_collections.FrozenConfigDict:

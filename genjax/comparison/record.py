@@ -12,7 +12,7 @@ import numpy as np
 
 from genjax import config as configs
 from genjax.comparison import ledger
-from genjax.comparison.plan import Plan
+from genjax.comparison.plan import Plan, content
 from genjax.comparison.verdict import order
 from genjax.evaluation.baselines import Baseline
 from genjax.evaluation.provenance import PACKAGES, commit, hardware, metric, provenance
@@ -67,12 +67,12 @@ def write(path: Path, plan: Plan, command: str, arms: Sequence[Arm], floor: Sequ
 def differences(arms: Sequence[Arm]) -> list[tuple[str, str, Effect]]:
     """Every pair of arms, in their order, with the paired difference in bits a unit.
 
-    Arms that see the data in another form count in other units: no difference is taken of them.
+    Arms that are told of something else, or asked, have other bits to tell: no difference is taken of them.
     """
     return [
         (first.name, second.name, two_level(first.values - second.values, may_be_lower=first.kind != "exact", may_be_higher=second.kind != "exact"))
         for first, second in itertools.combinations(arms, 2)
-        if first.config.data.source == second.config.data.source
+        if content(first.config.data.source) == content(second.config.data.source)
     ]
 
 

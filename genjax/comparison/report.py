@@ -14,7 +14,7 @@ import numpy as np
 from genjax.comparison import fairness, frontier, ledger
 from genjax.comparison.figures import bits_figure, curves_figure, frontier_figure, png
 from genjax.comparison.ledger import Row
-from genjax.comparison.plan import Plan
+from genjax.comparison.plan import Plan, content
 from genjax.evaluation import media
 from genjax.evaluation.baselines import Baseline
 from genjax.training.setup import Run
@@ -30,24 +30,25 @@ READING = {
         "bound is better in bits. If it lies above, bits alone cannot tell how much of the gap is the model and how much the bound."
     ),
 }
+OTHERS = "Arms that are told of something else, or asked, have other bits to tell: of those no difference is taken, and the axis ranks nothing."
 TWO_BOUNDS = "Two upper bounds are not ranked either: the smaller may be the tighter bound of the worse model."
 
 
 def write_report(folder: Path, plan: Plan, record: dict[str, Any], arms: Sequence[Arm], floor: Sequence[Baseline], run: Run) -> Path:
     """Writes report.html and the PNGs it shows into `folder`, prints the table, and returns the report's path."""
-    sheets = []
-    if run.source.shown is not None:
-        sheets = sample_sheets(plan, arms, run)
-        for sheet in sheets:
-            replace(folder / f"{sheet['name']}.png", sheet["bytes"])
+    sheets = sample_sheets(plan, arms, run)
+    for sheet in sheets:
+        replace(folder / f"{sheet['name']}.png", sheet["bytes"])
     figures = {"bits": bits_figure(arms, floor), "curves": curves_figure(arms)}
-    for name, content in figures.items():
-        replace(folder / f"{name}.png", content)
+    for name, drawn in figures.items():
+        replace(folder / f"{name}.png", drawn)
 
     swept = Workdir(folder).read_json("frontier.json") if (folder / "frontier.json").exists() else None
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined)
     bits, table = bits_rows(arms, floor), ledger.table(arms, plan.rules)
-    kinds = [arm.kind for arm in arms]
+    kinds, contents = [arm.kind for arm in arms], {content(arm.config.data.source) for arm in arms}
+    notes = [READING[pair] for pair in READING if set(pair) <= set(kinds)] + [TWO_BOUNDS] * (kinds.count("upper_bound") > 1)
+    originality = {name: found for name, found in record["originality"].items() if found}
     page = environment.get_template("report.html.j2").render(
         record=record,
         question=plan.config.question,
@@ -61,7 +62,9 @@ def write_report(folder: Path, plan: Plan, record: dict[str, Any], arms: Sequenc
         examples=arms[0].items,
         unit=arms[0].unit,
         bits=bits,
-        reading=[READING[pair] for pair in READING if set(pair) <= set(kinds)] + [TWO_BOUNDS] * (kinds.count("upper_bound") > 1),
+        reading=notes + [OTHERS] * (len(contents) > 1),
+        originality=originality,
+        any_original=next(iter(originality.values()), None),
         matched=[people(name) for name in plan.rules.match],
         tolerance=f"{plan.rules.tolerance:.0%}",
         varies=[people(name) for name in plan.rules.varies],
@@ -79,22 +82,33 @@ def write_report(folder: Path, plan: Plan, record: dict[str, Any], arms: Sequenc
 
 
 def sample_sheets(plan: Plan, arms: Sequence[Arm], run: Run) -> list[dict[str, Any]]:
-    """Real examples and the samples of every arm, in the same layout: one column a class."""
-    spec, per_class, columns = run.source.spec, plan.config.samples_per_class, run.classes or 10
+    """Real examples and the samples of every arm that can be looked at, in the same layout: one column a class.
+
+    Arms may see the data in other forms.
+    """
+    per_class, columns = plan.config.samples_per_class, run.classes or 10
+    sheets = [("real", "real, held-out", run.source, real_examples(run, per_class, columns))]
+    for arm in arms:
+        unit = f"{arm.drawn.nfe:g} network evaluations each"
+        sheets.append((arm.name, f"{arm.name}: {unit}", arm.source, arm.drawn.data[: per_class * columns]))
+    return [
+        {"name": f"samples_{name}", "caption": caption, "bytes": png(media.sheet(source, images, columns))}
+        for name, caption, source, images in sheets
+        if source.shown is not None
+    ]
+
+
+def real_examples(run: Run, per_class: int, columns: int) -> np.ndarray:
+    """Held-out rows [per_class * columns, ...], one column a class."""
+    spec = run.source.spec
     held_out = run.source.splits["eval"]
     rows = held_out.rows(np.arange(min(len(held_out), 200 * columns)))
-    real = np.full((per_class, columns, *spec.shape), spec.levels - 1, np.uint8)  # white where a class has too few examples
+    real = np.full((per_class, columns, *spec.shape), spec.levels - 1, rows[spec.key].dtype)  # white where a class has too few examples
     for column in range(columns):
         of_class = rows["label"] == column if run.classes else slice(column, None, columns)
         found = rows[spec.key][of_class]
         real[: len(found[:per_class]), column] = found[:per_class]
-    sheets = [("real", "real, held-out", real.reshape(-1, *spec.shape))]
-    for arm in arms:
-        unit = f"{arm.drawn.nfe:g} network evaluations each"
-        sheets.append((arm.name, f"{arm.name}: {unit}", arm.drawn.data[: per_class * columns]))
-    return [
-        {"name": f"samples_{name}", "caption": caption, "bytes": png(media.sheet(run.source, images, columns))} for name, caption, images in sheets
-    ]
+    return real.reshape(-1, *spec.shape)
 
 
 def bits_rows(arms: Sequence[Arm], floor: Sequence[Baseline]) -> list[dict[str, Any]]:

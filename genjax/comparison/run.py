@@ -27,12 +27,27 @@ _REFERENCE = 10_000  # examples of each split that samples are held against
 
 
 class Trained(NamedTuple):
-    """A trained and measured cell: its seed, the seconds spent in training steps, the rows of its metrics, and its held-out likelihoods."""
+    """A trained and measured cell.
+
+    Attributes:
+      seed: of the training.
+      seconds: spent in training steps.
+      history: the rows of its metrics.
+      likelihoods: of the held-out examples.
+      units: how many of the data's own units are one of those that bits are counted by.
+    """
 
     seed: int
     seconds: float
     history: list[dict[str, Any]]
     likelihoods: PerExample
+    units: float = 1.0
+
+    def by_example(self) -> Trained:
+        """The same with bits counted by the example: so they can stand beside those of a model that sees it in another form, with other units."""
+        name, units = f"bits_per_{self.likelihoods.unit}", float(np.mean(self.likelihoods.units))
+        history = [row | {"bits_per_example": units * row[name]} if name in row else row for row in self.history]
+        return self._replace(history=history, likelihoods=self.likelihoods.by_example(), units=units)
 
     @property
     def bits(self) -> Bits:
@@ -46,6 +61,7 @@ class Arm:
         self.name, self.config, self.account, self.cells = name, config, account, cells
         self.drawn, self.samples_per_second = drawn, samples_per_second
         run = Run.build(config)
+        self.source = run.source
         self.flops_per_sample = ledger.sample_flops(run)
         self.evaluation_set = ledger.evaluation_set(run.source, config.evaluate.examples)
 
@@ -68,7 +84,7 @@ class Arm:
         """How varied the samples are and how near they come to the training examples (`evaluation.diversity`, `evaluation.memorisation`); empty where
         the data have no distances.
         """
-        source = Run.build(self.config).source
+        source = self.source
         if not source.spec.ordered:
             return {}
         key, data = source.spec.key, self.drawn.data
@@ -110,7 +126,8 @@ def compare(plan: Plan, path: str | Path, command: str, *, workers: int = 1) -> 
     train(arms, cells, workers)
     measured = [measure(plan, name, config, account, cells[name]) for name, (config, account) in arms.items()]
     run = Run.build(measured[0].config)
-    floor = baselines.table(run.source)
+    units = measured[0].cells[0].units
+    floor = [each._replace(value=units * each.value, stderr=units * each.stderr) for each in baselines.table(run.source)]
     record = write(folder / "results.json", plan, command, measured, floor, time.monotonic() - started)
     return write_report(folder, plan, record, measured, floor, run)
 
@@ -122,7 +139,8 @@ def measure(plan: Plan, name: str, config: Any, account: Account, cells: list[Ce
     for cell in cells:
         run, params, _ = load(cell.path, {})
         likelihoods = Evaluator(run).likelihoods(params, config.evaluate.examples)
-        trained.append(Trained(cell.seed, cell.seconds, cell.history(), likelihoods))
+        found = Trained(cell.seed, cell.seconds, cell.history(), likelihoods)
+        trained.append(found if plan.one_form else found.by_example())
     run, params, _ = load(cells[0].path, {})
     evaluator = Evaluator(run)
     count = plan.config.samples_per_class * (run.classes or 10)

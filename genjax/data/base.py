@@ -134,6 +134,12 @@ class Pictures(NamedTuple):
     """Rows [H, W, C] that are looked at as they are."""
 
 
+class Coded(NamedTuple):
+    """Rows of codes that stand for the parts of pictures; `picture` makes uint8 [n, H, W, C] of them."""
+
+    picture: Callable[[np.ndarray], np.ndarray]
+
+
 class Cloud(NamedTuple):
     """Rows [N, 2] or [N, 3] that are the coordinates of points."""
 
@@ -151,7 +157,7 @@ class Sound(NamedTuple):
     wave: Callable[[np.ndarray], np.ndarray]
 
 
-Medium = Pictures | Cloud | Frames | Sound
+Medium = Pictures | Coded | Cloud | Frames | Sound
 
 
 @dataclasses.dataclass(frozen=True)

@@ -88,11 +88,7 @@ def sample(
             f"{count} samples of step {trained.step} ({weights} weights) in {seconds:.1f} s with compilation; {drawn.nfe:g} network evaluations each"
         )
         columns = trained.run.classes if trained.run.classes and label is None else 10
-        if prompts is not None:
-            picture = target.with_name(target.name + ".png")
-            Image.fromarray(pictures.sheet(prompts.pictures(drawn.data), dataclasses.replace(spec, levels=256), columns)).save(picture)
-            print(f"  picture  {picture}")
-        elif trained.run.source.shown is not None:
+        if trained.run.source.shown is not None:
             for written in media.write(trained.run.source, drawn.data, columns, target):
                 print(f"  {_CALLED[written.suffix]:<8} {written}")
         planned = trained.run.source.prompts
@@ -144,7 +140,7 @@ def film(path: str, overrides: Mapping[str, str], *, out: str | None, step: int 
     trained = load(path, overrides, weights=weights, step=step)
     source, written = trained.run.source, []
     of = dataclasses.replace(source.spec, levels=256)
-    require(trained.run.source.shown is not None and trained.run.objective.generates, f"--film: the model of {path} makes no images")
+    require(source.spec.ordered and source.shown is not None and trained.run.objective.generates, f"--film: the model of {path} makes no images")
     target = _named(out) if out else Workdir(path).samples / f"film_step{trained.step}"
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from genjax.data.base import Cloud, Frames, Pictures, Sound, Source
+from genjax.data.base import Cloud, Coded, Frames, Pictures, Sound, Source
 from genjax.evaluation import pictures
 from genjax.types import DataSpec
 
@@ -30,7 +30,7 @@ _RANGE = 60.0  # decibels from white to black in a spectrogram
 def sheet(source: Source, data: np.ndarray, columns: int, *, height: int = 40) -> np.ndarray:
     """Rows [n, ...] as one picture, as in `pictures.sheet`; fewer columns where the pictures of a medium are wide."""
     stills = still(source, data)
-    if not isinstance(source.shown, Pictures):
+    if not isinstance(source.shown, Pictures | Coded):
         height = height if len(stills) > 1 else _ALONE
         factor = max(1, height // stills.shape[1])
         columns = max(1, min(columns, len(stills), _WIDEST // (factor * stills.shape[2])))
@@ -105,6 +105,7 @@ def _strips(medium: Frames, data: np.ndarray, spec: DataSpec) -> np.ndarray:
 
 STILLS: dict[type, Callable[[Any, np.ndarray, DataSpec], np.ndarray]] = {
     Pictures: lambda medium, data, spec: pictures.to_uint8(data, spec.levels),
+    Coded: lambda medium, data, spec: medium.picture(data),
     Cloud: _clouds,
     Frames: _strips,
     Sound: _sounds,

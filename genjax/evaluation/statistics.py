@@ -117,6 +117,10 @@ class PerExample(NamedTuple):
         parts = {name: excess(self.terms[name], exact) for name, exact in self.exact_terms.items()}
         return bits if self.exact is None else bits._replace(excess=excess(self.nats, self.exact), excess_terms=parts)
 
+    def by_example(self) -> PerExample:
+        """The same likelihoods with the example as their unit."""
+        return self._replace(units=np.ones_like(self.units), unit="example")
+
     @property
     def bits(self) -> np.ndarray:
         """[n] with the mean total bits over total units; where units differ, the residuals of the ratio, so that the scatter is its error too."""

@@ -89,8 +89,10 @@ def test_what_cannot_be_compared_is_refused_with_a_sentence(tmp_path, arms, fiel
 def test_what_is_told_of_the_same_scenes_may_differ_where_that_is_declared():
     """One model plans, another draws, a third does both: the same scenes row by row, and the same captions where there are captions."""
     loaded = plan.load("configs/compare/planning.py", {})
+    assert not loaded.one_form and plan.load(RECIPE, {}).one_form
     names = [loaded.arms[name].data.source for name in ("drawer", "planner", "noise_prediction", "next_token")]
     assert names == ["shapes:s8/told=plan", "shapes_answers:s8/task=plan", "shapes:s8", "shapes_codes:s8"]
+    assert [plan.content(name) for name in names] == ["shapes:s8/told=plan", "shapes_answers:s8/task=plan", "shapes:s8", "shapes:s8"]
     for split in ("train", "eval"):
         drawn, planned, alone, coded = (open_source(name).splits[split] for name in names)
         indices = np.arange(40)

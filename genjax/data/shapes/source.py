@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from genjax.data.base import Arrays, Source
+from genjax.data.base import Arrays, Coded, Source
 from genjax.data.shapes import answers, captions, counter, language, oracle, plans, posterior, references, scenes, splits
 from genjax.data.shapes.answers import Layout, SceneQuestions, Task
 from genjax.data.shapes.captions import Speaker
@@ -210,7 +210,8 @@ def open_shapes_codes(argument: str, data_dir: str | None = None) -> Source:
     train, held_out = _splits(_options("shapes_codes", argument, told="caption"))
     spec = DataSpec("shapes_codes:" + argument, "tokens", (train.tier.patches,) * 2, CODES, **_of_captions(train))
     rows: dict[str, Any] = {"train": CodeRows(train), "eval": CodeRows(held_out)}
-    return Source(spec, rows, prompts=TOLD[held_out.told].prompts(held_out.tier, True), **_worth(held_out, "tokens"))
+    prompts = TOLD[held_out.told].prompts(held_out.tier, True)
+    return Source(spec, rows, prompts=prompts, medium=Coded(prompts.pictures), **_worth(held_out, "tokens"))
 
 
 def open_shapes_captions(argument: str, data_dir: str | None = None) -> Source:
