@@ -39,6 +39,12 @@ class CheckpointError(GenjaxError):
     exit_code = 65
 
 
+class PeerError(GenjaxError):
+    """Another process of the job is gone, or cannot be reached."""
+
+    exit_code = 69
+
+
 class NonFiniteError(GenjaxError):
     """The loss or a gradient is not a finite number."""
 

@@ -19,7 +19,7 @@ FLAGS = [
     cli.Flag("name", "the claim, a file of configs/claims"),
     cli.Flag("all", "every claim, one after the other", kind=bool),
     cli.Flag("list", "print what is registered and what was found", kind=bool),
-    cli.Flag("tier", "how large the models are: cpu as registered, gpu for one GPU", default="cpu"),
+    cli.Flag("tier", "how large the models are: cpu as registered, gpu for one GPU", default="cpu", choices=("cpu", "gpu")),
     cli.Flag("again", "run although there is a record", kind=bool),
     cli.Flag("workdir", "where trainings lie", default="runs/claims"),
     cli.Flag("workers", "trainings at a time, each in a process of its own", default=1, kind=int),
@@ -31,17 +31,16 @@ def main(args):
     from genjax.config import REPOSITORY, require
 
     require(args.list + args.all + bool(args.name) == 1, "give one of --name=CLAIM, --all and --list")
-    require(args.tier in claims.TIERS, f"there is no tier '{args.tier}': there are {', '.join(claims.TIERS)}")
-    overrides = claims.TIERS[args.tier] | args.overrides
     chosen = [claims.load(name) for name in (claims.names() if args.all else [args.name] if args.name else [])]
     for claim in chosen:
         if claims.record_of(claim.name, tier=args.tier) and not args.again and not args.overrides:
             print(f"{claim.name} is recorded as registered; --again runs it anew")
             continue
         print(f"\n{claim.name}: {claim.config.hypothesis}")
-        folder = claims.workdir(claim, Path(args.workdir), overrides)
-        command = f"python scripts/claims.py --name={claim.name}" if not overrides else shlex.join(["python", *sys.argv])
-        record = claims.run(claim, folder, command, overrides, workers=args.workers)
+        folder = claims.workdir(claim, Path(args.workdir), args.overrides, args.tier)
+        usual = f"python scripts/claims.py --name={claim.name}" + f" --tier={args.tier}" * (args.tier != "cpu")
+        command = shlex.join(["python", *sys.argv]) if args.overrides else usual
+        record = claims.run(claim, folder, command, args.overrides, tier=args.tier, workers=args.workers)
         claims.keep(record, folder if args.overrides else REPOSITORY / claims.results(args.tier))
         low, high = claims.effect_of(record).interval()
         print(f"  {claims.effect_of(record).value:.4g}, 95 % interval [{low:.4g}, {high:.4g}] {record['unit']}")

@@ -62,6 +62,13 @@ def run(args):
     )
 
     require(args.interpolate is None or (args.image is None and not args.film), "--interpolate is a picture of its own: give no --image or --film")
+    require(args.planner is None or bool(args.planner), "--planner is empty: give the directory of a run")
+    others = (args.prompt, args.prompt_file, args.planner, args.interpolate)
+    require(
+        args.question is None or not (args.chat or args.film or any(other is not None for other in others)),
+        "--question is of --image, or of a model that plans: give no --prompt, --planner, --chat, --film or --interpolate",
+    )
+    require(args.question is None or args.image != "held_out", "--image=held_out is for edits: give a picture file with --question")
 
     from genjax.evaluation import commands, texts
 

@@ -113,6 +113,13 @@ MISTAKES = [
     (("sample", "--workdir=run", "--config.noise_prediction.solver=dpmpp2m"), "did you mean 'dpmpp_2m'?"),
     (("sample", "--workdir=run", "--config.noise_prediction.solver=ddim(eta)"), "config field 'noise_prediction.solver' cannot be 'ddim(eta)'"),
     (("sample", "--workdir=run", "--redraw=0,0,2,2"), "--redraw is a part of --image: give both"),
+    (
+        ("sample", "--workdir=run", "--question=how many hearts", "--prompt=a heart"),
+        "--question is of --image, or of a model that plans: give no --prompt",
+    ),
+    (("sample", "--workdir=run", "--question=how many hearts", "--film"), "--question is of --image, or of a model that plans: give no --prompt"),
+    (("sample", "--workdir=run", "--question=how many hearts", "--image=held_out"), "--image=held_out is for edits: give a picture file"),
+    (("sample", "--workdir=run", "--planner="), "--planner is empty: give the directory of a run"),
     (("sample", "--workdir=run", "--film", "--label=1"), "--film shows the model at work on held-out data: give no --image or --label"),
     (("sample", "--workdir=run", "--config.model.width=32"), "'model.width' is part of what was trained and cannot be changed now; these can: "),
     (("evaluate",), "--workdir is required"),

@@ -2,7 +2,7 @@
 
 python scripts/compare.py --config=configs/compare/questions.py --workdir=runs/questions
 
-Hardware: 2 CPU cores, 10 minutes an arm.
+Hardware: 2 CPU cores, 3 to 7 minutes an arm.
 """
 
 

@@ -15,9 +15,9 @@ _FIELDS = {
     "noise end nearer": "noise_prediction.logsnr_min=-8",
     "important levels": "noise_prediction.time_sampler='logit_normal(mean=-0.6,std=0.8)'",
     "learned schedule": "noise_prediction.curve=learned",
-    "x0, noise end nearer": "noise_prediction.prediction=x0 --config.noise_prediction.logsnr_min=-8",
-    "x0, noise end nearer, learned schedule": "noise_prediction.prediction=x0 --config.noise_prediction.logsnr_min=-8 --config.noise_prediction.curve=learned",
 }
+_NEARER = f"{_FIELDS['x0']} --config.{_FIELDS['noise end nearer']}"
+_FIELDS |= {"x0, noise end nearer": _NEARER, "x0, noise end nearer, learned schedule": f"{_NEARER} --config.{_FIELDS['learned schedule']}"}
 
 
 def get_config(config, variant):

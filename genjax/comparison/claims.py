@@ -28,10 +28,18 @@ from genjax.evaluation.statistics import Effect, holm, two_level
 FOLDER = REPOSITORY / "configs" / "claims"
 RESULTS = Path("results") / "claims"
 
-# Training fields that make a claim larger than it is registered, and what they need; verdicts are told of the first.
-TIERS: dict[str, dict[str, str]] = {
-    "cpu": {},  # 2 cores and 2 GiB; an hour at most
-    "gpu": {"model.width": "384", "model.depth": "8", "model.heads": "6", "model.dtype": "bfloat16", "data.batch_size": "256"},  # docs/claims.md
+
+class Tier(NamedTuple):
+    """How much larger than it is registered a claim is run: field -> how many times an arm's own value, and field -> the value of all arms."""
+
+    times: dict[str, int]
+    fields: dict[str, str]
+
+
+# Verdicts are told of the first; what the others need is told in docs/claims.md.
+TIERS = {
+    "cpu": Tier({}, {}),
+    "gpu": Tier({"model.width": 6, "model.depth": 3, "model.heads": 2, "unet.channels": 4, "data.batch_size": 4}, {"model.dtype": "bfloat16"}),
 }
 
 
@@ -59,10 +67,11 @@ class Claim(NamedTuple):
         """What is held against what."""
         return [_side(self.name, line) for line in (self.config.first, self.config.second)]
 
-    def plan(self, overrides: Mapping[str, str]) -> plan.Plan:
+    def plan(self, overrides: Mapping[str, str], tier: str = "cpu") -> plan.Plan:
         """The comparison that the claim is measured on; its arms are those of the two sides and the reference."""
         flags = dict(flag.split("=", 1) for flag in shlex.split(self.config.training))
-        loaded = plan.load(self.config.compare, flags | dict(overrides), self.config.seeds)
+        larger = TIERS[tier]
+        loaded = plan.load(self.config.compare, flags | larger.fields | dict(overrides), self.config.seeds, larger.times)
         for arm in [arm for side in self.sides for arm in side.arms]:
             require(arm in loaded.arms, f"claim {self.name} is about arm '{arm}', and {self.config.compare} has {', '.join(loaded.arms)}")
         return loaded
@@ -106,7 +115,7 @@ def record_of(name: str, root: Path = REPOSITORY, tier: str = "cpu") -> dict[str
     return record if record["registered"] == configs.to_json(load(name).config) else None
 
 
-def run(claim: Claim, folder: Path, command: str, overrides: Mapping[str, str], *, workers: int = 1) -> dict[str, Any]:
+def run(claim: Claim, folder: Path, command: str, overrides: Mapping[str, str], *, tier: str = "cpu", workers: int = 1) -> dict[str, Any]:
     """Trains what is missing, measures both sides for every seed, and returns the record."""
     import jax
 
@@ -115,7 +124,7 @@ def run(claim: Claim, folder: Path, command: str, overrides: Mapping[str, str], 
     from genjax.evaluation.planner import Planner
     from genjax.evaluation.trained import load as load_trained
 
-    loaded = claim.plan(overrides)
+    loaded = claim.plan(overrides, tier)
     arms = matching.match(loaded, folder)
     wanted = {arm: arms[arm] for side in claim.sides for arm in side.arms}
     trainings = {arm: cells.lay_out(loaded, arm, config, folder) for arm, (config, _) in wanted.items()}
@@ -142,9 +151,10 @@ def run(claim: Claim, folder: Path, command: str, overrides: Mapping[str, str], 
         "command": command,
         **record.provenance(),
         "seeds": list(loaded.seeds),
+        "tier": tier,
         "overrides": dict(overrides),
-        "rules": {**loaded.rules._asdict(), "budget": dict(loaded.rules.budget)},
-        "budget": {arm: {"steps": account.steps, **account.quantities} for arm, (_, account) in wanted.items()},
+        "rules": loaded.rules.record(),
+        "trained": {arm: {"steps": account.steps, **account.quantities} for arm, (_, account) in wanted.items()},
         "unit": metric.unit,
         "kinds": kinds,
         "attack_repeats": list(repeats.values()) if name.startswith("membership") else None,
@@ -163,9 +173,9 @@ def keep(record: Mapping[str, Any], folder: Path) -> Path:
     return folder / f"{record['name']}.json"
 
 
-def workdir(claim: Claim, root: Path, overrides: Mapping[str, str]) -> Path:
+def workdir(claim: Claim, root: Path, overrides: Mapping[str, str], tier: str = "cpu") -> Path:
     """Where the trainings lie: one folder for all claims that train the same comparison in the same way."""
-    how = json.dumps([claim.config.compare, claim.config.training, dict(overrides)], sort_keys=True)
+    how = json.dumps([claim.config.compare, claim.config.training, dict(overrides), *([] if tier == "cpu" else [tier])], sort_keys=True)
     return root / f"{Path(claim.config.compare.partition(':')[0]).stem}_{hashlib.sha256(how.encode()).hexdigest()[:8]}"
 
 

@@ -43,6 +43,10 @@ class Rules(NamedTuple):
         reasons = [reason for waived, reason in self.waive.items() if _covered(name, (waived,))]
         return f"waived: {reasons[0]}" if reasons else ""
 
+    def record(self) -> dict[str, Any]:
+        """The rules as JSON."""
+        return {**self._asdict(), "waive": dict(self.waive), "budget": dict(self.budget)}
+
     def matched(self, name: str) -> str:
         """What the ledger says where `name` is to match: "matched", and which arms are given more of it; else nothing."""
         more = self.budget if name in LENGTHS else {}
@@ -91,7 +95,10 @@ def check_quantities(arms: Mapping[str, Mapping[str, float]], rules: Rules, slac
       arms: name of the arm -> {quantity: value}; the first is what the others are measured against.
       slack: quantity -> difference that whole steps make unavoidable.
     """
-    each = lambda arm, name: arms[arm][name] / (rules.budget.get(arm, 1.0) if name in LENGTHS else 1.0)
+
+    def each(arm: str, name: str) -> float:
+        return arms[arm][name] / (rules.budget.get(arm, 1.0) if name in LENGTHS else 1.0)
+
     unequal = [name for name in next(iter(arms.values())) if not _equal([each(arm, name) for arm in arms], rules, slack.get(name, 0.0))]
     missed = [name for name in unequal if name in rules.match]
     if missed:

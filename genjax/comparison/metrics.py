@@ -14,7 +14,7 @@ import numpy as np
 from genjax.comparison import ledger
 from genjax.config import require
 from genjax.data.shapes import oracle, scenes
-from genjax.data.shapes.prompts import SEVERAL, SceneData
+from genjax.data.shapes.prompts import EMPTY, SEVERAL, SceneData
 from genjax.evaluation import choice, diversity, following, frechet, hidden_cell, memorisation, negation, questions, timing, two_sample
 from genjax.evaluation.evaluator import Drawn, Evaluator
 from genjax.evaluation.planner import Planner
@@ -140,6 +140,7 @@ def _verdict(subject: Subject, what: str, samples: float, several: float = 0) ->
     prompts = subject.planner.prompts if subject.planner is not None else subject.run.source.prompts
     assert prompts is not None
     kept = [not several or prompts.category(caption) == SEVERAL for caption in asked["caption"]]
+    require(any(kept), f"none of {len(kept)} captions makes several statements: ask for more samples")
     return getattr(verdicts, what)[kept].astype(np.float64)
 
 
@@ -163,12 +164,14 @@ def _colours(subject: Subject, samples: float = 500) -> np.ndarray:
 
 
 def _clauses(subject: Subject, samples: float = 500) -> np.ndarray:
-    """How much more often a picture follows one statement than several together."""
+    """How much more often a picture follows one statement than several together; "no shapes", which asks for one scene, is neither."""
     asked, verdicts = following.judged(Evaluator(subject.run), subject.params, int(samples))
     prompts = subject.run.source.prompts
     assert prompts is not None
-    several = np.array([prompts.category(caption) == SEVERAL for caption in asked["caption"]])
-    return np.array([verdicts.follow[~several].mean() - verdicts.follow[several].mean()])
+    kinds = np.array([prompts.category(caption) for caption in asked["caption"]])
+    several, one = kinds == SEVERAL, ~np.isin(kinds, (SEVERAL, EMPTY))
+    require(bool(several.any() and one.any()), f"of {len(kinds)} captions none makes one statement, or none several: ask for more samples")
+    return np.array([verdicts.follow[one].mean() - verdicts.follow[several].mean()])
 
 
 def _told_apart(subject: Subject, samples: float = 500) -> np.ndarray:

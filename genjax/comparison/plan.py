@@ -6,6 +6,7 @@ import dataclasses
 import math
 import shlex
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import ml_collections
@@ -49,8 +50,12 @@ class Plan:
         return range(first, first + self.config.seeds)
 
 
-def load(recipe: str, overrides: Mapping[str, str], seeds: int | None = None) -> Plan:
-    """The comparison `file.py[:variant]`, with overrides {training field: text} that hold for every arm, and another number of seeds."""
+def load(recipe: str, overrides: Mapping[str, str], seeds: int | None = None, times: Mapping[str, int] | None = None) -> Plan:
+    """The comparison `file.py[:variant]`, with overrides {training field: text} that hold for every arm, another number of seeds, and fields that
+    are so many `times` what they are in each arm.
+
+    UsageError for an override of a field in which arms differ: it would make them alike in what is compared.
+    """
     fields = configs.base_fields("COMPARISON")
     tree = configs.recipe(recipe, "COMPARISON")
     arms = {name: str(line) for name, line in (tree.get("arms") or {}).items()}
@@ -59,7 +64,7 @@ def load(recipe: str, overrides: Mapping[str, str], seeds: int | None = None) ->
         config = configs.check(configs.apply(config, fields, {"seeds": str(seeds)}), fields)
     require(len(arms) >= 1, f"the comparison '{recipe}' has no arms: set config.arms = {{name: 'configs/digits.py:next_token'}}")
     require(config.reference in arms, f"the comparison '{recipe}' has no arm '{config.reference}' to be its reference: it has {', '.join(arms)}")
-    checked = {name: load_arm(name, line, overrides) for name, line in arms.items()}
+    checked = {name: load_arm(name, line, overrides, times or {}) for name, line in arms.items()}
     flat = {name: dict(configs.leaves(arm)) for name, arm in checked.items()}
     for name, values in flat.items():
         for path in SHARED:
@@ -72,6 +77,12 @@ def load(recipe: str, overrides: Mapping[str, str], seeds: int | None = None) ->
     wrong = [name for name, times in budget.items() if not isinstance(times, (int, float)) or not 0 < times < math.inf]
     require(not wrong, f"the comparison '{recipe}' gives {', '.join(wrong)} no number of times the reference's budget: write {{'arm': 2.0}}")
     rules = Rules(config.match.parts, config.varies.parts, fairness.read_waivers(tree.get("waive") or ()), config.tolerance, budget)
+    apart = fairness.differing({name: dict(configs.leaves(load_arm(name, line, {}))) for name, line in arms.items()}) if overrides else []
+    for name in overrides:
+        require(
+            name not in apart or (name == "train.duration" and rules.sets_length is not None),
+            f"--config.{name}: the arms of {recipe} differ in it, and with one value for all something else would be compared; change the file",
+        )
     fairness.check_names(rules, configs.base_fields())
     fairness.check_fields(flat, rules)
     frontier = {name: tuple(map(str, lines)) for name, lines in (tree.get("frontier") or {}).items()}
@@ -97,13 +108,17 @@ def content(source: str) -> str:
     return FORMS.get(kind, kind) + colon + argument
 
 
-def load_arm(name: str, line: str, overrides: Mapping[str, str]) -> ml_collections.FrozenConfigDict:
-    """The config that a command line "recipe.py:variant --config.field=value ..." stands for."""
+def load_arm(name: str, line: str, overrides: Mapping[str, str], times: Mapping[str, int] = MappingProxyType({})) -> ml_collections.FrozenConfigDict:
+    """The config that a command line "recipe.py:variant --config.field=value ..." stands for, with fields that are so many `times` as large."""
     recipe, *flags = shlex.split(line)
     require(
         all(flag.startswith("--config.") and "=" in flag for flag in flags), f"arm '{name}': after the recipe come --config.field=value, not '{line}'"
     )
     own = dict(flag.removeprefix("--config.").split("=", 1) for flag in flags)
-    config = configs.load(recipe, configs.base_fields(), own | dict(overrides))
+    fields = configs.base_fields()
+    config = configs.load(recipe, fields, own | dict(overrides))
+    if times:
+        values = dict(configs.leaves(config))
+        config = configs.check(configs.apply(config, fields, {field: str(factor * values[field]) for field, factor in times.items()}), fields)
     configs.validate(config)
     return config

@@ -45,7 +45,7 @@ def write(path: Path, plan: Plan, command: str, arms: Sequence[Arm], floor: Sequ
             for first, second, effect in differences(arms)
         ],
         "originality": {arm.name: arm.originality for arm in arms},
-        "rules": {**plan.rules._asdict(), "budget": dict(plan.rules.budget)},
+        "rules": plan.rules.record(),
         "ledger": [row._asdict() for row in ledger.table(arms, plan.rules)],
         "evaluation_set": arms[0].evaluation_set,
         "notes": [

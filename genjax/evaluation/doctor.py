@@ -19,6 +19,7 @@ from jax.sharding import PartitionSpec as P
 from genjax import config as configs
 from genjax.config import require
 from genjax.data.loader import train_batches
+from genjax.errors import GenjaxError
 from genjax.training.parallel import ROWS
 from genjax.training.setup import Run, use_compilation_cache
 
@@ -36,7 +37,8 @@ def check(folder: str | None) -> list[str]:
             found = examine(folder)
         except Exception as error:  # whatever is wrong with a machine is what is asked for
             failed.append(name)
-            found = f"FAILED: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            kind = "" if isinstance(error, GenjaxError) else f"{type(error).__name__}: "
+            found = f"FAILED: {kind}{' '.join(str(error).split())[:300]}"
         seconds = time.monotonic() - started
         print(f"{name:<17} {found}" + (f"  ({seconds:.1f} s)" if seconds >= 1 else ""), flush=True)
     return failed
@@ -77,6 +79,8 @@ def _collectives(folder: str | None) -> str:
 
 def _writing(folder: str | None) -> str:
     parent = Path(folder).expanduser().resolve() if folder else Path(tempfile.gettempdir())
+    while not parent.exists():  # a training makes the folders that are not there yet
+        parent = parent.parent
     require(parent.is_dir(), f"{parent} is no folder")
     with tempfile.NamedTemporaryFile(dir=parent, prefix=".genjax-doctor-") as file:
         started = time.monotonic()

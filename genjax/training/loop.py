@@ -24,7 +24,7 @@ from genjax.errors import DriftError, GenjaxError, HangError, NonFiniteError, Pr
 from genjax.training import planning, snapshots
 from genjax.training.checkpoint import Checkpoints, digest
 from genjax.training.logging import Logger
-from genjax.training.processes import agree, each, slowest
+from genjax.training.processes import agree, each, peers_named, slowest
 from genjax.training.setup import Run
 from genjax.training.signals import Stopper, Watchdog
 from genjax.training.state import TrainState
@@ -64,6 +64,7 @@ def train(config: Any, path: Path, monitors: Callable[[Run], Sequence[Monitor]],
     Raises:
       UsageError: the directory holds a run of another config.
       Preempted: a signal asked for a stop; everything is saved.
+      PeerError: another process of the job is gone.
       NonFiniteError: the loss is not a number.
       DriftError: devices differ in what they should hold alike.
     """
@@ -81,7 +82,11 @@ def train(config: Any, path: Path, monitors: Callable[[Run], Sequence[Monitor]],
     with Stopper() as stopper, workdir:
         hung = lambda reason: workdir.status("failed", exit_code=HangError.exit_code, reason=reason)
         try:
-            with Watchdog(config.train.hang_minutes, hang, hung) as watchdog, Checkpoints(workdir.checkpoints, keep=config.checkpoint.keep) as saved:
+            with (
+                Watchdog(config.train.hang_minutes, hang, hung) as watchdog,
+                Checkpoints(workdir.checkpoints, keep=config.checkpoint.keep) as saved,
+                peers_named(),
+            ):
                 return _train(run, workdir, saved, stopper, watchdog, [*monitors(run), *_snapshots(run, workdir)])
         except BaseException as error:
             ended = "preempted" if isinstance(error, Preempted) else "failed"

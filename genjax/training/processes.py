@@ -16,10 +16,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from genjax.config import require
-from genjax.errors import Preempted, UsageError, report
+from genjax.errors import PeerError, Preempted, UsageError, report
 
 HEARTBEAT_SECONDS = 30  # after so long without a sign of life a process is taken for dead, and the job ends
 CLUSTERS = {"auto": None, "slurm": "slurm", "mpi": "ompi", "kubernetes": "k8s"}  # as JAX calls them; auto finds TPU pods too
+_BROKEN = re.compile(r"Gloo|NCCL|UNAVAILABLE|[Cc]onnection (reset|closed|refused)|[Hh]eartbeat")  # as the libraries of XLA put it
 _JOB = re.compile(r"(.+:[0-9]{1,5}),([0-9]{1,9}),([0-9]{1,9})")
 HELP = "one (no others), auto (TPU pod or any cluster below), slurm, mpi, kubernetes, or HOST:PORT,INDEX,COUNT of this process"
 
@@ -53,7 +54,8 @@ def joined(processes: str) -> Iterator[None]:
     except (ValueError, RuntimeError) as error:
         require(False, f"--processes={processes}: the processes did not find each other ({' '.join(str(error).split())})")
     try:
-        with contextlib.nullcontext() if jax.process_index() == 0 else contextlib.redirect_stdout(io.StringIO()):  # process 0 speaks
+        silent = contextlib.nullcontext() if jax.process_index() == 0 else contextlib.redirect_stdout(io.StringIO())  # process 0 speaks
+        with silent, peers_named():
             yield
     except Preempted:
         jax.distributed.shutdown()  # all of them have stopped here: they part in peace
@@ -64,6 +66,22 @@ def joined(processes: str) -> Iterator[None]:
         sys.stderr.flush()
         os._exit(code)  # without the barrier at exit, in which this process would wait for others that wait for it
     jax.distributed.shutdown()
+
+
+@contextlib.contextmanager
+def peers_named() -> Iterator[None]:
+    """A context in which what XLA says of a connection that broke is a sentence, PeerError. What the others were doing is in their own logs."""
+    import jax
+
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if jax.process_count() > 1 and _BROKEN.search(str(error)):
+            first = str(error).splitlines()[0][:200]
+            raise PeerError(
+                f"another process of this job is gone or cannot be reached ({first}): its own log says why; start the job again with the same command"
+            ) from error
+        raise
 
 
 def parse(processes: str) -> tuple[str, int, int] | None:

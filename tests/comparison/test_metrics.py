@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from genjax.comparison.metrics import Subject, measure, pixel_frechet
-from genjax.data.base import ArrayRows, Source
+from genjax.data.base import ArrayRows, Source, Verdicts
 from genjax.data.shapes import scenes
 from genjax.data.sources import open_source
-from genjax.evaluation import timing
+from genjax.errors import UsageError
+from genjax.evaluation import following, timing
+from genjax.evaluation.evaluator import Evaluator
 from genjax.training.parallel import Parallel
 from genjax.training.setup import Run
 from genjax.types import Cost, Likelihood, Samples
@@ -88,14 +90,58 @@ class Scenes(Toy):
         return Samples(jnp.asarray(codes), Cost(nfe=1, sequential_depth=1))
 
 
-@pytest.mark.parametrize(("by", "valid", "low", "high"), [("true", 1.0, 0.0, 0.1), ("red", 1.0, 6 / 7, 6 / 7), ("noise", 0.0, 0.0, 1.0)])
+@pytest.mark.parametrize(("by", "valid", "low", "high"), [("true", 1.0, 0.0, 0.1), ("red", 1.0, 6 / 7, 6 / 7), ("noise", 0.0, None, None)])
 def test_the_oracle_reads_samples(by, valid, low, high):
     made = config("next_token", data__source="shapes_codes:s16")
     found = Subject(Run(made, open_source("shapes_codes:s16"), Scenes(by), Parallel.build(made.parallel, made.data.batch_size, 1)), {}, 1)
     read = measure("valid", {"samples": 400}, found)
     assert len(read) == 400 and (read == valid).all()
     (distance,) = measure("colours", {"samples": 400}, found)
-    assert low - 1e-9 <= distance <= high + 1e-9
+    assert low is None or low - 1e-9 <= distance <= high + 1e-9
+
+
+SAID = {"a red circle": True, "a heart": False, "no shapes": True, "a circle and no square": True, "a heart but no cross": False, "two hearts": True}
+
+
+def test_captions_are_counted_by_what_they_say(monkeypatch):
+    """Verdicts that are made up: of one statement two of three are followed, of several one of two; "no shapes" is neither."""
+    made, source = config("next_token", data__source="shapes_codes:s16"), open_source("shapes_codes:s16")
+    assert source.prompts is not None
+    captions = [source.prompts.encode(text) for text in SAID]
+    asked = np.stack([np.pad(caption, (0, 24 - len(caption))) for caption in captions])
+    found = Subject(Run(made, source, Toy("id"), Parallel.build(made.parallel, made.data.batch_size, 1)), {}, 1)
+
+    def judged(evaluator, params, count, planner=None):
+        follow = np.array(list(SAID.values()))[:count]
+        return {"caption": asked[:count]}, Verdicts(follow, follow, ["none"] * count)
+
+    monkeypatch.setattr(following, "judged", judged)
+    np.testing.assert_array_equal(measure("follow", {"samples": 6}, found), list(SAID.values()))
+    np.testing.assert_array_equal(measure("strict", {"samples": 6, "several": 1}, found), [True, False])
+    assert measure("clauses", {"samples": 6}, found) == pytest.approx(2 / 3 - 1 / 2)
+    for name, numbers in (("follow", {"samples": 3, "several": 1}), ("clauses", {"samples": 3})):
+        with pytest.raises(UsageError, match="ask for more samples"):
+            measure(name, numbers, found)
+    with pytest.raises(UsageError, match="valid is not measured of two models together: only follow, strict are"):
+        measure("valid", {}, found._replace(planner=object()))
+
+
+class Repeats(Toy):
+    """Draws held-out scenes themselves, or the empty scene."""
+
+    def sample(self, params, request, key):
+        rows = open_source("shapes_codes:s16").splits["eval"].rows(np.arange(10_000))["tokens"]
+        tokens = rows[np.asarray(request["id"]) + 400] if self.by == "data" else np.broadcast_to(rows[0], (len(request["id"]), *rows[0].shape))
+        return Samples(jnp.asarray(tokens), Cost(nfe=1, sequential_depth=1))
+
+
+@pytest.mark.parametrize(("by", "low", "high"), [("data", 0.35, 0.65), ("one", 0.95, 1.0)])
+def test_held_out_scenes_cannot_be_told_from_others_and_one_scene_can(by, low, high, monkeypatch):
+    made = config("next_token", data__source="shapes_codes:s16")
+    found = Subject(Run(made, open_source("shapes_codes:s16"), Repeats(by), Parallel.build(made.parallel, made.data.batch_size, 1)), {}, 1)
+    monkeypatch.setattr(Evaluator, "draw", lambda self, params, count: self.run.objective.sample(params, {"id": np.arange(count)}, None))
+    (told,) = measure("told_apart", {"samples": 200}, found)
+    assert low <= told <= high
 
 
 def test_times_are_of_whole_batches(monkeypatch):

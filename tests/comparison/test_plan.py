@@ -46,12 +46,24 @@ def test_the_same_examples_may_be_shown_in_two_forms_where_that_is_declared(tmp_
         plan.load(write(tmp_path, arms, varies="objective"), {})
 
 
-def test_overrides_hold_for_every_arm_and_beat_an_arms_own(tmp_path):
+def test_overrides_hold_for_every_arm_but_not_of_what_is_compared(tmp_path):
     path = write(
         tmp_path, {"a": "configs/digits.py:next_token --config.model.width=24", "b": "configs/digits.py:next_token"}, varies="model.width, parameters"
     )
     assert [arm.model.width for arm in plan.load(path, {}).arms.values()] == [24, 64]
-    assert [arm.model.width for arm in plan.load(path, {"model.width": "32"}).arms.values()] == [32, 32]
+    assert [arm.model.depth for arm in plan.load(path, {"model.depth": "1"}).arms.values()] == [1, 1]
+    with pytest.raises(UsageError, match=r"--config\.model\.width: the arms of .* differ in it"):
+        plan.load(path, {"model.width": "32"})
+    larger = plan.load(path, {}, times={"model.width": 2, "data.batch_size": 4}).arms
+    assert [(arm.model.width, arm.data.batch_size) for arm in larger.values()] == [(48, 256), (128, 256)]
+
+
+def test_a_length_that_is_matched_may_be_given_although_arms_differ_in_it(tmp_path):
+    arms = {"a": "configs/digits.py:next_token", "b": "configs/digits.py:next_token --config.train.duration='3 steps'"}
+    assert {str(arm.train.duration) for arm in plan.load(write(tmp_path, arms), {"train.duration": "7 steps"}).arms.values()} == {"7 steps"}
+    path = write(tmp_path, arms, match="parameters", varies="train.duration, train_flops, examples, supervised_targets")
+    with pytest.raises(UsageError, match=r"train\.duration: the arms of .* differ in it"):
+        plan.load(path, {"train.duration": "7 steps"})
 
 
 @pytest.mark.parametrize(

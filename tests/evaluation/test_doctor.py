@@ -16,11 +16,15 @@ def test_this_machine_is_well(tmp_path, capsys):
     assert list(tmp_path.iterdir()) == [], "it leaves nothing"
 
 
-def test_a_folder_without_locks_and_one_that_is_not_there_are_found(tmp_path, monkeypatch, capsys):
+def test_a_folder_without_locks_and_what_is_none_are_found(tmp_path, monkeypatch, capsys):
+    """One that is not there yet is made by a training: the one above it is examined."""
     monkeypatch.setattr(doctor, "CHECKS", {"writing": doctor.CHECKS["writing"]})
-    assert doctor.check(str(tmp_path / "nowhere")) == ["writing"]
+    assert doctor.check(str(tmp_path / "not" / "yet")) == []
+    assert f"{tmp_path}: writes" in capsys.readouterr().out
+    (tmp_path / "file").touch()
+    assert doctor.check(str(tmp_path / "file")) == ["writing"]
     monkeypatch.setattr(fcntl, "flock", lambda *args: None)
     assert doctor.check(str(tmp_path)) == ["writing"]
     shown = capsys.readouterr().out
-    assert "nowhere is no folder" in shown
+    assert f"FAILED: {tmp_path}/file is no folder" in shown
     assert "gives the same lock twice" in shown

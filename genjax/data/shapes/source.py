@@ -311,14 +311,17 @@ def _options(kind: str, argument: str, **more: str) -> Options:
     """The parts of an argument; `more` are options that only this kind has, with their defaults."""
     name, *options = argument.split("/")
     what, held_out = f"data source '{kind}:{argument}'", ""
-    values = {"p_neg": str(Speaker.p_neg), "clauses": ""} | more
+    values, given = {"p_neg": str(Speaker.p_neg), "clauses": ""} | more, set()
     if name not in TIERS:
         raise UsageError(f"{what}: the tiers are {', '.join(TIERS)}{did_you_mean(name, TIERS)}")
     for option in options:
         key, equals, value = option.partition("=")
+        if key in given:
+            raise UsageError(f"{what}: {key} is there twice: give it once")
         if equals and key in values:
             values[key] = value
-        elif option in HELD_OUT and not held_out:
+            given.add(key)
+        elif option and option in HELD_OUT and not held_out:
             held_out = option
         else:
             known = ", ".join(f"{key}=..." for key in values)
