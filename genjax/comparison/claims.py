@@ -175,7 +175,7 @@ def keep(record: Mapping[str, Any], folder: Path) -> Path:
 
 def workdir(claim: Claim, root: Path, overrides: Mapping[str, str], tier: str = "cpu") -> Path:
     """Where the trainings lie: one folder for all claims that train the same comparison in the same way."""
-    how = json.dumps([claim.config.compare, claim.config.training, dict(overrides), *([] if tier == "cpu" else [tier])], sort_keys=True)
+    how = json.dumps([claim.config.compare, claim.config.training, TIERS[tier].times | TIERS[tier].fields | dict(overrides)], sort_keys=True)
     return root / f"{Path(claim.config.compare.partition(':')[0]).stem}_{hashlib.sha256(how.encode()).hexdigest()[:8]}"
 
 

@@ -4,6 +4,7 @@ import io
 import json
 import math
 import re
+import runpy
 
 import numpy as np
 import pytest
@@ -45,6 +46,13 @@ def test_every_claim_is_registered_whole(name):
 
 def test_the_metrics_are_the_choices():
     assert tuple(metrics.METRICS) == FIELDS["metric"].choices
+
+
+def test_the_tiers_are_the_choices_and_train_in_folders_of_their_own():
+    (tier,) = [flag for flag in runpy.run_path(str(REPOSITORY / "scripts" / "claims.py"))["FLAGS"] if flag.name == "tier"]
+    assert tier.choices == tuple(claims.TIERS)
+    claim = claims.load("c02_order")
+    assert len({claims.workdir(claim, REPOSITORY, {}, name) for name in claims.TIERS}) == len(claims.TIERS)
 
 
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "results" / "claims").glob("*.json")), ids=lambda path: path.stem)

@@ -135,8 +135,9 @@ class Repeats(Toy):
         return Samples(jnp.asarray(tokens), Cost(nfe=1, sequential_depth=1))
 
 
-@pytest.mark.parametrize(("by", "low", "high"), [("data", 0.35, 0.65), ("one", 0.95, 1.0)])
+@pytest.mark.parametrize(("by", "low", "high"), [("data", 0.4, 0.6), ("one", 0.95, 1.0)])
 def test_held_out_scenes_cannot_be_told_from_others_and_one_scene_can(by, low, high, monkeypatch):
+    """Guessing 400 times is right in half of them, give or take four standard errors."""
     made = config("next_token", data__source="shapes_codes:s16")
     found = Subject(Run(made, open_source("shapes_codes:s16"), Repeats(by), Parallel.build(made.parallel, made.data.batch_size, 1)), {}, 1)
     monkeypatch.setattr(Evaluator, "draw", lambda self, params, count: self.run.objective.sample(params, {"id": np.arange(count)}, None))
