@@ -18,7 +18,7 @@ def get_config(config, variant):
     config.first = "masked_diffusion"
     config.second = "noise_prediction"
     config.metric = "excess_bits"
-    config.seeds = 3
+    config.seeds = 5
     config.direction = "less"
     config.margin = 5.0
     config.family = "shapes"

@@ -17,7 +17,7 @@ def get_config(config, variant):
     config.first = "noise_prediction"
     config.second = "next_token"
     config.metric = "valid(samples=500)"
-    config.seeds = 3
+    config.seeds = 5
     config.direction = "greater"
     config.margin = 0.05
     config.family = "extensions"

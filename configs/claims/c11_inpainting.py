@@ -20,7 +20,7 @@ def get_config(config, variant):
     config.first = "masked_diffusion"
     config.second = "next_token"
     config.metric = "hidden_cell(cell=0,samples=1000)"
-    config.seeds = 3
+    config.seeds = 5
     config.direction = "less"
     config.margin = 0.2
     config.family = "shapes"

@@ -20,7 +20,7 @@ def get_config(config, variant):
     config.first = "masked_diffusion_tokens"
     config.second = "masked_diffusion_pooled"
     config.metric = "follow(samples=500)"
-    config.seeds = 3
+    config.seeds = 5
     config.direction = "greater"
     config.margin = 0.05
     config.family = "shapes"

@@ -22,6 +22,6 @@ def get_config(config, variant):
     config.margin = 0.2
     config.compare = "configs/compare/camel.py"
     config.metric = "negation_efficacy(samples=600)"
-    config.seeds = 3
+    config.seeds = 5
     config.family = "shapes"
     return config

@@ -19,7 +19,7 @@ def get_config(config, variant):
     config.first = "next_token_cross"
     config.second = "next_token_pooled"
     config.metric = "negation_efficacy(samples=600)"
-    config.seeds = 3
+    config.seeds = 5
     config.direction = "greater"
     config.margin = 0.2
     config.family = "extensions"

@@ -21,7 +21,7 @@ def get_config(config, variant):
     config.first = "masked_diffusion_tokens"
     config.second = "next_token_tokens"
     config.metric = "caption_choice(samples=300,captions=4)"
-    config.seeds = 3
+    config.seeds = 5
     config.direction = "equal"
     config.margin = 0.05
     config.family = "shapes"

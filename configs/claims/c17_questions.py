@@ -16,7 +16,7 @@ def get_config(config, variant):
     config.first = "next_token"
     config.second = "masked_diffusion"
     config.metric = "answers(samples=1000)"
-    config.seeds = 3
+    config.seeds = 5
     config.direction = "greater"
     config.margin = 0.05
     config.family = "shapes"

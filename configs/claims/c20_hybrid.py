@@ -17,7 +17,7 @@ def get_config(config, variant):
     config.first = "hybrid"
     config.second = "noise_prediction"
     config.metric = "follow(samples=500)"
-    config.seeds = 3
+    config.seeds = 5
     config.direction = "equal"
     config.margin = 0.05
     config.family = "extensions"

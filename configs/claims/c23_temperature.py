@@ -16,7 +16,7 @@ def get_config(config, variant):
     config.first = "next_token"
     config.second = "next_token --config.next_token.temperature=0.5"
     config.metric = "disagreement(pairs=100)"
-    config.seeds = 3
+    config.seeds = 5
     config.direction = "greater"
     config.margin = 0.02
     config.family = "extensions"

@@ -18,7 +18,7 @@ def get_config(config, variant):
     config.first = "next_token"
     config.second = "masked_diffusion"
     config.metric = "bits_per_dim"
-    config.seeds = 3
+    config.seeds = 5
     config.direction = "less"
     config.margin = 0.05
     config.family = "extensions"

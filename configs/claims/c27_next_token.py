@@ -14,7 +14,7 @@ def get_config(config, variant):
     config.first = "next_token_longer"
     config.second = "next_token"
     config.metric = "excess_bits"
-    config.seeds = 3
+    config.seeds = 5
     config.direction = "less"
     config.margin = 0.05
     config.family = "extensions"

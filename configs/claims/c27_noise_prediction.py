@@ -14,7 +14,7 @@ def get_config(config, variant):
     config.first = "noise_prediction_longer"
     config.second = "noise_prediction"
     config.metric = "excess_bits"
-    config.seeds = 3
+    config.seeds = 5
     config.direction = "less"
     config.margin = 10.0
     config.family = "extensions"

@@ -20,7 +20,7 @@ def get_config(config, variant):
     config.first = "drawer --planner=planner"
     config.second = "next_token"
     config.metric = "strict(samples=1000,several=1)"
-    config.seeds = 3
+    config.seeds = 5
     config.direction = "greater"
     config.margin = 0.05
     config.family = "shapes"

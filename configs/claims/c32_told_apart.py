@@ -14,7 +14,7 @@ def get_config(config, variant):
     config.first = "noise_prediction"
     config.second = "next_token"
     config.metric = "told_apart(samples=300)"
-    config.seeds = 3
+    config.seeds = 5
     config.direction = "equal"
     config.margin = 0.05
     config.family = "extensions"

@@ -17,7 +17,7 @@ def get_config(config, variant):
     config.first = "hybrid"
     config.second = "half"
     config.metric = "follow(samples=500)"
-    config.seeds = 3
+    config.seeds = 5
     config.direction = "greater"
     config.margin = 0.05
     config.family = "extensions"
