@@ -27,7 +27,7 @@ FIELDS = {
             Source("digits"),
             "digits (embedded) | shapes:<tier> | shapes_codes:<tier> | shapes_captions:<tier> | shapes_answers:<tier> | "
             "tfds:<name> | npz:<file> | text:<file or folder> | pairs:<files> | points:<distribution> | moving:<what> | spoken_digit | "
-            "audio:<folder> | emoji | python_stdlib (embedded) | "
+            "audio:<folder> | emoji | said:<sources> | python_stdlib (embedded) | "
             "tfds_text:<name> | markov (made up)",
             choices=(
                 "digits",
@@ -44,6 +44,7 @@ FIELDS = {
                 "spoken_digit",
                 "audio",
                 "emoji",
+                "said",
                 "python_stdlib",
                 "tfds_text",
                 "markov",
@@ -73,6 +74,12 @@ FIELDS = {
             "condition on the caption of an example, where the data has captions: as positions before those of the data, by cross-attention of every "
             "block, or by the mean of its words",
             choices=("none", "tokens", "cross", "pooled"),
+        ),
+        "shown_patches": field(
+            "8",
+            "of data that are about arrays (said:...): a position before them is a patch of this many values a side; one number, or one an axis; "
+            "of several kinds, with ; between them: 32; 1,4,4",
+            kind=str,
         ),
         "drop_rate": field(
             0.1, "how often class and caption are hidden in training, so that guidance has a model without them", at_least=0.0, at_most=1.0

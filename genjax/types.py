@@ -23,7 +23,7 @@ Batch = dict[str, Array]
 #   array   [B, *axes, C] the same of any number of axes: sound [T, 1], points [N, 2], frames of a film [F, H, W, C]
 #   tokens  [B, T]        integer ids in [0, spec.levels); [B, h, w] where they lie in a plane, read row by row
 #   codes   [B, h, w]     the picture of `image` as numbers of a lossless code book, beside it
-#   caption [B, T']       ids of words that describe the row, padded with 0
+#   caption [B, T']       ids of words that describe the row, padded with 0; or arrays that the row is about (`DataSpec.shown`)
 #   label   [B]           integer class in [0, spec.num_classes); spec.num_classes itself stands for "no class"
 #   id      [B] uint32    the row's position in the data stream: every random number of a row is keyed by it, so that a row meets the
 #                         same noise in any micro-batch, on any device and in any compile mode
@@ -37,6 +37,13 @@ Batch = dict[str, Array]
 # `tokens` are what is to be predicted. What a model is given to predict them is its objective's affair.
 
 LikelihoodKind = Literal["exact", "upper_bound", "estimate"]
+
+
+class Shown(NamedTuple):
+    """A kind of array that rows can be about: of a caption, int32 [B, T'], so many values, level + 1 of each, or 0 for all where it is not shown."""
+
+    shape: tuple[int, ...]  # (*axes, C)
+    levels: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +61,8 @@ class DataSpec:
       prompted: every segment of a row begins with a prompt, which is not supervised; the token that ends it is levels - 1, and the one that
         ends an answer is levels - 2.
       words: captions are of word numbers in [0, words), and 0 is padding; 0 when there are none.
-      caption_length: words of the longest caption.
+      caption_length: words of the longest caption, or values of all that is shown.
+      shown: the arrays that a caption shows, one after the other, where it is not of words.
       palette: the only colours that pixels of an image show, as tuples of C levels; empty when any can be.
     """
 
@@ -69,6 +77,7 @@ class DataSpec:
     prompted: bool = False
     words: int = 0
     caption_length: int = 0
+    shown: tuple[Shown, ...] = ()
     palette: tuple[tuple[int, ...], ...] = ()
 
     @property

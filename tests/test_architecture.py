@@ -196,6 +196,8 @@ def test_every_field_is_read(toy_run, tmp_path):
     read = set()
     runs = [(objective, {}) for objective in FIELDS["objective"].choices if objective != "hybrid"]
     runs.append(("noise_prediction", {"objective": "hybrid", "data.source": "shapes:s8", "conditioning.text": "tokens"}))
+    films = {"data.source": "said:moving:shapes/frames=2", "conditioning.text": "tokens", "conditioning.shown_patches": "1,4,4"}
+    runs.append(("next_token", films))
     runs.append(("noise_prediction", {"noise_prediction.network": "unet", "unet.channels": 8, "unet.multipliers": "1"}))
     runs.append(("next_token", {"optimizer.name": "muon"}))
     for objective, overrides in runs:
@@ -301,6 +303,8 @@ def small(recipe, tmp_path):
                 file.setparams((1, 2, 2000, 64, "NONE", ""))
                 file.writeframes(bytes(range(128)))
         elsewhere = {"data.source": f"audio:{tmp_path}@length=64"}
+    if kind == "said":
+        elsewhere = {"data.source": "said:moving:shapes/frames=2+moving:digits/frames=2", "conditioning.shown_patches": "1,4,4; 2,4,4"}
     if kind == "emoji":
         (tmp_path / "noto_emoji").mkdir()
         with zipfile.ZipFile(tmp_path / "noto_emoji" / "png72.zip", "w") as archive:

@@ -486,8 +486,8 @@ def test_choices_are_names_of_the_code():
 
 
 def test_kinds_of_data_sources_are_those_of_the_code_and_said_in_the_help():
-    from genjax.data.sources import CORPORA, DIALOGUES, OPENERS
+    from genjax.data.sources import COMPOSED, CORPORA, DIALOGUES, OPENERS
 
-    kinds = {*OPENERS, *CORPORA, *DIALOGUES}
+    kinds = {*OPENERS, *COMPOSED, *CORPORA, *DIALOGUES}
     assert set(FIELDS["data.source"].choices) == kinds
     assert all(kind in FIELDS["data.source"].help for kind in kinds)

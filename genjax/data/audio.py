@@ -14,6 +14,7 @@ of the amplitude a in [-1, 1] (ITU-T G.711, in its continuous form): even steps 
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 import re
@@ -24,13 +25,15 @@ from pathlib import Path
 
 import numpy as np
 
-from genjax.data.base import ArrayRows, Arrays, Sound, Source, Subset, hold_out
+from genjax.data.base import ArrayRows, Arrays, Sound, Source, Subset, fixed_permutation, hold_out
 from genjax.data.options import read_options
+from genjax.data.words import DIGITS, Words
 from genjax.errors import DataError, UsageError
 from genjax.types import DataSpec
 
 LEVELS = 256
 MU = LEVELS - 1
+_SEED = 20261122
 DEFAULTS = {"rate": 2000, "length": 1024}
 
 
@@ -47,7 +50,7 @@ def to_amplitude(levels: np.ndarray) -> np.ndarray:
 
 
 def open_spoken_digit(argument: str, data_dir: str | None = None) -> Source:
-    """Clips uint8 [n, T, 1] in 256 levels, `label` int32 [n], the digit.
+    """Clips uint8 [n, T, 1] in 256 levels, `label` int32 [n], the digit, and `caption` int32 [n, 2], the digit and who says it.
 
     Args:
       argument: "", or options as in the module's text.
@@ -66,9 +69,17 @@ def open_spoken_digit(argument: str, data_dir: str | None = None) -> Source:
             "data.dir or GENJAX_DATA_DIR"
         )
     names, rows = _clips(str(found[0]), options)
-    number = np.array([int(re.sub(r"\D", "", Path(name).stem.rsplit("_", 1)[-1]) or -1) for name in names])
-    splits = {"train": Subset(rows, np.flatnonzero(number > 4)), "eval": Subset(rows, np.flatnonzero(number <= 4))}
-    return _source("spoken_digit" + (":" + argument if argument else ""), rows, splits, options)
+    parts = [re.fullmatch(r"(\d)_([a-z]+)_(\d+)", Path(name).stem) for name in names]
+    if not all(parts):
+        raise DataError(f"{found[0]}: its files are not called as those of the Free Spoken Digit Dataset, 3_name_0.wav")
+    digits, speakers, numbers = zip(*(part.groups() for part in parts if part), strict=True)
+    words = Words.of((*DIGITS, *sorted({*speakers})), 2)
+    said = np.stack([words.number([DIGITS[int(digit)], speaker]) for digit, speaker in zip(digits, speakers, strict=True)])
+    rows, number = ArrayRows(rows.arrays | {"caption": said}), np.array(numbers, int)
+    held_out = np.flatnonzero(number <= 4)
+    mixed = held_out[fixed_permutation(len(held_out), _SEED)]  # the first are of all digits
+    splits = {"train": Subset(rows, np.flatnonzero(number > 4)), "eval": Subset(rows, mixed)}
+    return _source("spoken_digit" + (":" + argument if argument else ""), rows, splits, options, words)
 
 
 def open_audio(argument: str, data_dir: str | None = None) -> Source:
@@ -88,11 +99,13 @@ def open_audio(argument: str, data_dir: str | None = None) -> Source:
     return _source(f"audio:{argument}", rows, hold_out(rows), options)
 
 
-def _source(name: str, rows: ArrayRows, splits: dict, options: dict[str, int]) -> Source:
+def _source(name: str, rows: ArrayRows, splits: dict, options: dict[str, int], words: Words | None = None) -> Source:
     classes = int(rows.arrays["label"].max()) + 1 if "label" in rows.arrays else 0
     sizes = len(splits["train"]), len(splits["eval"])
     spec = DataSpec(name, "array", (options["length"], 1), LEVELS, classes, *sizes)
-    return Source(spec, splits, medium=Sound(options["rate"], to_amplitude))
+    if words is not None:
+        spec = dataclasses.replace(spec, words=len(words.known), caption_length=words.length)
+    return Source(spec, splits, medium=Sound(options["rate"], to_amplitude), words=words)
 
 
 def _clips(path: str, options: dict[str, int]) -> tuple[list[str], ArrayRows]:

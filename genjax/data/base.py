@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 
 from genjax.data import tokenizers
+from genjax.data.words import Words
 from genjax.errors import DataError
 from genjax.types import DataSpec
 
@@ -174,7 +175,7 @@ class Source:
       caption_nats, joint_nats: the same of the captions alone, and of the data and the captions together.
       prompts: the language of captions and the oracle of what they ask for; None without.
       questions: what is asked about images, where rows are that; else None.
-      words: the language of captions where there is no oracle; else None.
+      words: what captions are made of, where that is words and nothing but their numbers tells them apart; else None.
       medium: how people take in what is drawn; images are pictures, and None leaves anything else to its array.
       figures: data [n, ...], held out or drawn -> what can be told of them by one who knows what they are: name -> number; None where there is none.
     """
@@ -189,7 +190,7 @@ class Source:
     joint_nats: Callable[[Arrays], np.ndarray] | None = None
     prompts: Prompts | None = None
     questions: Questions | None = None
-    words: Language | None = None
+    words: Words | None = None
     medium: Medium | None = None
     figures: Callable[[np.ndarray], dict[str, float]] | None = None
 

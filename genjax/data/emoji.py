@@ -7,11 +7,9 @@ picture of the training split are all the same word, number 1. A fixed tenth of 
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import json
 import os
-import re
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -20,43 +18,12 @@ import numpy as np
 
 from genjax.data.base import ArrayRows, Source, hold_out
 from genjax.data.options import read_options
-from genjax.errors import DataError, UsageError, did_you_mean
+from genjax.data.words import Words, split
+from genjax.errors import DataError
 from genjax.types import DataSpec
 
 LENGTH = 8
 _RARE = "(rare)"
-
-
-@dataclasses.dataclass(frozen=True)
-class Names:
-    """Captions of words, whose numbers are their places in `words`; the first is padding, the second any rare word."""
-
-    words: tuple[str, ...]
-
-    def encode(self, text: str) -> np.ndarray:
-        """int32 [LENGTH]; UsageError for words that are not known, or too many."""
-        said = split(text)
-        for word in said:
-            if word not in self.words:
-                raise UsageError(f"--prompt: no emoji's name has the word '{word}' twice{did_you_mean(word, self.words[2:])}")
-        if not 1 <= len(said) <= LENGTH:
-            raise UsageError(f"--prompt: give 1 to {LENGTH} words, not {len(said)}")
-        return self.number(said)
-
-    def number(self, said: list[str]) -> np.ndarray:
-        """The caption int32 [LENGTH] of words, of which those that are not known are rare."""
-        at = {word: number for number, word in enumerate(self.words)}
-        numbers = [at.get(word, 1) for word in said[:LENGTH]]
-        return np.array(numbers + [0] * (LENGTH - len(numbers)), np.int32)
-
-    def decode(self, caption: np.ndarray) -> str:
-        """The words of a caption."""
-        return " ".join(self.words[number] for number in caption if number)
-
-
-def split(name: str) -> list[str]:
-    """The words of a name."""
-    return re.findall(r"[a-z0-9]+", name.lower())
 
 
 def open_emoji(argument: str, data_dir: str | None = None) -> Source:
@@ -86,11 +53,11 @@ def open_emoji(argument: str, data_dir: str | None = None) -> Source:
     texts = [split(said[name][0]) for name in names]
     train = hold_out(ArrayRows({"at": np.arange(len(names))}))["train"]
     seen = Counter(word for at in train.rows(np.arange(len(train)))["at"] for word in set(texts[at]))
-    language = Names(("", _RARE, *sorted(word for word, count in seen.items() if count > 1)))
+    language = Words(("", _RARE, *sorted(word for word, count in seen.items() if count > 1)), LENGTH, rare=1)
     splits = hold_out(ArrayRows({"image": images, "caption": np.stack([language.number(words) for words in texts])}))
     sizes = len(splits["train"]), len(splits["eval"])
     name = "emoji" + (":" + argument if argument else "")
-    spec = DataSpec(name, "image", images.shape[1:], 256, 0, *sizes, words=len(language.words), caption_length=LENGTH)
+    spec = DataSpec(name, "image", images.shape[1:], 256, 0, *sizes, words=len(language.known), caption_length=LENGTH)
     return Source(spec, splits, words=language)
 
 

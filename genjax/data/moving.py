@@ -4,26 +4,35 @@
              All films there are can be listed, and so whether one is among them can be told (`figures`).
     digits   6 frames of 12x12 in 17 levels: one of scikit-learn's handwritten digits; those of the held-out films are held out.
 
-The class of a film is what moves. `/frames=8` makes other lengths.
+The class of a film is what moves; its caption is of three words, "bright ring sideways", or "seven sideways" of digits. Whether a film of shapes is
+as its caption says can be told, since it is one of those there are or it is none. `/frames=8` makes other lengths.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import itertools
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
-from genjax.data.base import ArrayRows, Arrays, Frames, Source, hold_out
+from genjax.data.base import ArrayRows, Arrays, Frames, Source, Verdicts, fixed_permutation, hold_out
 from genjax.data.digits import open_digits
 from genjax.data.options import read_options
+from genjax.data.words import DIGITS, Words
 from genjax.errors import UsageError, did_you_mean
 from genjax.types import DataSpec
 
 TRAIN_SIZE, EVAL_SIZE = 2**14, 2**10
 _SEED = 20261123
 _RATE = 6  # frames a second
-_BRIGHTNESSES = 4
+BRIGHTNESSES = ("faint", "dim", "bright", "white")
+NAMES = ("block", "ring", "plus", "cross", "stairs")
+WAYS = ("sideways", "vertically", "diagonally")
+SAID = Words.of((*BRIGHTNESSES, *NAMES, *WAYS), 3)
+PARTS = {"brightness": {*BRIGHTNESSES}, "figure": {*NAMES}, "way": {*WAYS}}
 # Rows of bits.
 FIGURES = np.array(
     [
@@ -56,15 +65,68 @@ def films(sprites: np.ndarray, start: np.ndarray, velocity: np.ndarray, frames: 
     return out
 
 
-def every_film(frames: int) -> tuple[np.ndarray, np.ndarray]:
-    """All films of shapes, each once: uint8 [n, frames, 8, 8, 1], and the number of the figure in each."""
+def way(velocity: np.ndarray) -> np.ndarray:
+    """The number in WAYS of velocities [n, 2], none of them (0, 0)."""
+    return np.abs(velocity) @ (2, 1) - 1
+
+
+class Films(NamedTuple):
+    """Films uint8 [n, frames, 8, 8, 1], the number of the figure in each int32 [n], and what is said of it int32 [n, 3]."""
+
+    array: np.ndarray
+    label: np.ndarray
+    caption: np.ndarray
+
+
+@functools.cache
+def every_film(frames: int) -> Films:
+    """All films of shapes, each once, mixed: the first are as any."""
     room = range(6)
-    which = np.array(list(itertools.product(range(len(FIGURES)), range(1, 1 + _BRIGHTNESSES), room, room, range(len(VELOCITIES)))))
+    which = np.array(list(itertools.product(range(len(FIGURES)), range(1, 1 + len(BRIGHTNESSES)), room, room, range(len(VELOCITIES)))))
     sprites = FIGURES[which[:, 0]] * which[:, 1, None, None].astype(np.uint8)
     made = films(sprites, which[:, 2:4], np.array(VELOCITIES)[which[:, 4]], frames, 8)
     _, first = np.unique(made.reshape(len(made), -1), axis=0, return_index=True)
-    first = np.sort(first)
-    return made[first], which[first, 0].astype(np.int32)
+    first = np.sort(first)[fixed_permutation(len(first), _SEED)]
+    figure, bright = which[first, 0], which[first, 1]
+    said = np.stack([bright, 1 + len(BRIGHTNESSES) + figure, 1 + len(BRIGHTNESSES) + len(NAMES) + way(np.array(VELOCITIES)[which[first, 4]])], axis=1)
+    return Films(made[first], figure.astype(np.int32), said.astype(np.int32))
+
+
+@dataclasses.dataclass(frozen=True)
+class FilmPrompts:
+    """See `data.base.Prompts`: what is asked for is a film of shapes, by its caption or a part of it ("ring sideways")."""
+
+    frames: int
+
+    def encode(self, text: str) -> np.ndarray:
+        return SAID.encode(text)
+
+    def decode(self, caption: np.ndarray) -> str:
+        return SAID.decode(caption)
+
+    def category(self, caption: np.ndarray) -> str:
+        return next((word for word in self.decode(caption).split() if word in WAYS), "any way")
+
+    def judge(self, asked: np.ndarray, data: np.ndarray) -> Verdicts:
+        """Its errors: no film of these, or what of the caption is not so."""
+        found = [_told(self.frames).get(film.tobytes()) for film in np.ascontiguousarray(data, np.uint8)]
+        missing = [{*self.decode(caption).split()} - (told or set()) for caption, told in zip(asked, found, strict=True)]
+        wrong = [next((part for part, words in PARTS.items() if words & missed), "none") for missed in missing]
+        valid = np.array([told is not None for told in found])
+        errors = [part if right else "no such film" for part, right in zip(wrong, valid, strict=True)]
+        return Verdicts(valid, valid & ~np.array(list(map(bool, missing)), bool), errors)
+
+    def pictures(self, data: np.ndarray) -> np.ndarray:
+        """The frames from left to right, in grey."""
+        strips = np.moveaxis(np.asarray(data, np.uint8)[..., 0], 1, 2).reshape(len(data), data.shape[2], -1)
+        return np.repeat((strips * (255 // len(BRIGHTNESSES)))[..., None], 3, axis=-1)
+
+
+@functools.cache
+def _told(frames: int) -> dict[bytes, set[str]]:
+    """What is said of every film, by its bytes."""
+    films = every_film(frames)
+    return {film.tobytes(): {*SAID.decode(said).split()} for film, said in zip(films.array, films.caption, strict=True)}
 
 
 def figures(frames: int, known: np.ndarray) -> Callable[[np.ndarray], dict[str, float]]:
@@ -109,24 +171,31 @@ def open_moving(argument: str, data_dir: str | None = None) -> Source:
 
 def _shapes(argument: str, frames: int) -> Source:
     """A tenth of all films is held out."""
-    known, label = every_film(frames)
-    splits = hold_out(ArrayRows({"array": known, "label": label}))
+    known = every_film(frames)
+    splits = hold_out(ArrayRows(known._asdict()))
     sizes = len(splits["train"]), len(splits["eval"])
-    spec = DataSpec(f"moving:{argument}", "array", known.shape[1:], 1 + _BRIGHTNESSES, len(FIGURES), *sizes)
-    return Source(spec, splits, medium=Frames(_RATE), figures=figures(frames, known))
+    spec = DataSpec(f"moving:{argument}", "array", known.array.shape[1:], 1 + len(BRIGHTNESSES), len(FIGURES), *sizes, **_of(SAID))
+    return Source(spec, splits, medium=Frames(_RATE), figures=figures(frames, known.array), prompts=FilmPrompts(frames), words=SAID)
 
 
 def _digits(argument: str, frames: int) -> Source:
-    digits, side = open_digits(), 12
+    digits, side, words = open_digits(), 12, Words.of((*DIGITS, *WAYS), 2)
 
     def rows(split: str, size: int, seed: int) -> ArrayRows:
         random, still = np.random.RandomState([_SEED, seed]), digits.splits[split]
         found: Arrays = still.rows(random.randint(len(still), size=size))
         start, velocity = random.randint(side - 7, size=(size, 2)), np.array(VELOCITIES)[random.randint(len(VELOCITIES), size=size)]
-        return ArrayRows({"array": films(found["image"][..., 0], start, velocity, frames, side), "label": found["label"]})
+        made = films(found["image"][..., 0], start, velocity, frames, side)
+        said = np.stack([1 + found["label"], 1 + len(DIGITS) + way(velocity)], axis=1).astype(np.int32)
+        return ArrayRows({"array": made, "label": found["label"], "caption": said})
 
-    spec = DataSpec(f"moving:{argument}", "array", (frames, side, side, 1), digits.spec.levels, 10, TRAIN_SIZE, EVAL_SIZE)
-    return Source(spec, {"train": rows("train", TRAIN_SIZE, 0), "eval": rows("eval", EVAL_SIZE, 1)}, medium=Frames(_RATE))
+    spec = DataSpec(f"moving:{argument}", "array", (frames, side, side, 1), digits.spec.levels, 10, TRAIN_SIZE, EVAL_SIZE, **_of(words))
+    return Source(spec, {"train": rows("train", TRAIN_SIZE, 0), "eval": rows("eval", EVAL_SIZE, 1)}, medium=Frames(_RATE), words=words)
+
+
+def _of(words: Words) -> dict[str, int]:
+    """What a spec says of captions."""
+    return {"words": len(words.known), "caption_length": words.length}
 
 
 KINDS: dict[str, Callable[[str, int], Source]] = {"shapes": _shapes, "digits": _digits}

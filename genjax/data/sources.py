@@ -2,6 +2,7 @@
 
 A new kind is one function `(argument, data_dir) -> Source` and one line in `OPENERS`; a new kind of text is one function `(argument, data_dir) ->
 Corpus` and one line in `CORPORA`, and becomes rows as the config says (`data.text.TextFormat`); prompts with answers are the same in `DIALOGUES`.
+What is made of other sources is one function `(name, sources) -> Source` in `COMPOSED`.
 The names stand in configs/base.py too, so that a wrong one is refused before anything is loaded.
 A file format's libraries are imported when a source of that kind is opened and not before.
 """
@@ -20,12 +21,13 @@ from genjax.data.moving import open_moving
 from genjax.data.npz import open_npz
 from genjax.data.pairs import Dialogues, pairs_source, read_pairs
 from genjax.data.points import open_points
+from genjax.data.said import said_source
 from genjax.data.shapes.source import open_shapes, open_shapes_answers, open_shapes_captions, open_shapes_codes
 from genjax.data.text import Corpus, TextFormat, read_stdlib, read_text, text_source
 from genjax.data.tfds import open_tfds, read_tfds_text
 from genjax.errors import UsageError, did_you_mean
 
-__all__ = ["CORPORA", "DIALOGUES", "OPENERS", "Rows", "Source", "TextFormat", "open_source"]
+__all__ = ["COMPOSED", "CORPORA", "DIALOGUES", "OPENERS", "Rows", "Source", "TextFormat", "open_source"]
 
 OPENERS: dict[str, Callable[[str, str | None], Source]] = {
     "digits": open_digits,  # digits                 scikit-learn's 8x8 handwritten digits, always at hand
@@ -54,6 +56,10 @@ DIALOGUES: dict[str, Callable[[str, str | None], Dialogues]] = {
     "pairs": read_pairs,  #   pairs:a.en,a.de or pairs:qa.jsonl              prompts and their answers: translation, questions, dialogues
 }
 
+COMPOSED: dict[str, Callable[[str, list[Source]], Source]] = {
+    "said": said_source,  #   said:emoji+spoken_digit                        what is said of pictures, sounds and films, to be found out
+}
+
 
 def open_source(name: str, data_dir: str | None = None, text: TextFormat | None = None, folder: Path | None = None) -> Source:
     """Opens the data set that a config names.
@@ -76,9 +82,11 @@ def open_source(name: str, data_dir: str | None = None, text: TextFormat | None 
         raise UsageError(
             f"data.held_out names files of {', '.join(DIALOGUES)}, and data.source='{name}' has a held-out split of its own: leave it out"
         )
+    if kind in COMPOSED:
+        return COMPOSED[kind](name, [open_source(part, data_dir, text, folder) for part in argument.split("+")])
     if kind in CORPORA:
         return text_source(name, CORPORA[kind](argument, data_dir), text, folder)
     if kind not in OPENERS:
-        kinds = [*OPENERS, *CORPORA, *DIALOGUES]
+        kinds = [*OPENERS, *COMPOSED, *CORPORA, *DIALOGUES]
         raise UsageError(f"data source '{name}': the kinds are {', '.join(kinds)}{did_you_mean(kind, kinds)}")
     return OPENERS[kind](argument, data_dir)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import time
 from collections import Counter
@@ -180,11 +181,19 @@ def look(
         assert image is not None
         return edit(path, overrides, image=image, redraw=redraw, out=out, label=label, step=step, weights=weights)
     require(redraw is None and label is None and out is None, f"the model of {path} speaks about images: give no --redraw, --label or --out")
-    shown = dataclasses.replace(source.spec, key="image", shape=source.questions.shape, levels=256)
-    row = source.questions.ask(None if image is None else edits.read_image(image, shown), question or "")
-    said = source.questions.decode(questions.answer(Evaluator(trained.run), trained.params, row)[0])
-    print(said)
-    return said
+    asks, count = source.questions, trained.run.config.sample.count
+    if image == "held_out":
+        require(question is None, "--image=held_out has its questions with it: give a picture file with --question")
+        rows = source.splits["eval"].rows(np.arange(min(count, len(source.splits["eval"]))))
+        expected = questions.said(rows["tokens"], rows["loss_mask"] > 0, source.spec.levels - 2)
+    else:
+        size = asks.shape if image is not None else ()
+        looked = None if image is None else edits.read_image(image, dataclasses.replace(source.spec, key="image", shape=size, levels=256))
+        rows, expected = asks.ask(looked, question or ""), []
+    said = [asks.decode(answer) for answer in questions.answer(Evaluator(trained.run), trained.params, rows)]
+    for mine, theirs in itertools.zip_longest(said, [f"   (expected: {asks.decode(answer)})" for answer in expected], fillvalue=""):
+        print(mine + theirs)
+    return "\n".join(said)
 
 
 def edit(

@@ -48,7 +48,7 @@ def measure(evaluator: Evaluator, params: Params, count: int) -> dict[str, Row]:
 
 def answer(evaluator: Evaluator, params: Params, rows: Arrays) -> list[np.ndarray]:
     """What a model answers to the questions of rows: tokens, without those that end an answer."""
-    given = {name: rows[name] for name in ("tokens", "segment_ids", "positions")} | {"mask": rows["loss_mask"] == 0}
+    given = {name: rows[name] for name in ("tokens", "segment_ids", "positions", "caption") if name in rows} | {"mask": rows["loss_mask"] == 0}
     drawn = evaluator.draw(params, len(rows["tokens"]), given=given).data
     return said(drawn, rows["loss_mask"] > 0, evaluator.run.source.spec.levels - 2)
 

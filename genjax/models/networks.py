@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from genjax.models import adapters, masks
 from genjax.models.cache import Cache
-from genjax.models.captions import Captions
+from genjax.models.captions import Before
 from genjax.models.trunk import Context, Trunk
 from genjax.types import Array, Key
 
@@ -52,7 +52,7 @@ class TokenNetwork(nn.Module):
       tied_head: the head shares the table of the input.
       logit_softcap: a bound on the logits, or None.
       encoder: the trunk that makes a context of other tokens (`encode`), through the same table; None where there is no context.
-      captions: what becomes of a row's caption; None where the model knows none.
+      captions: what becomes of a row's caption, words or arrays; None where the model knows none.
     """
 
     trunk: Trunk
@@ -62,7 +62,7 @@ class TokenNetwork(nn.Module):
     tied_head: bool = False
     logit_softcap: float | None = None
     encoder: Trunk | None = None
-    captions: Captions | None = None
+    captions: Before | None = None
 
     def setup(self) -> None:
         width = self.trunk.width
@@ -138,7 +138,7 @@ class TokenNetwork(nn.Module):
         if self.label is not None:
             assert label is not None, "a model with classes needs a label for every row"
             vectors.append(self.label(label))
-        if self.captions is not None and self.captions.way == "pooled":
+        if self.captions is not None and self.captions.modulates:
             vectors.append(self.captions.vector(caption))
         return jax.nn.silu(sum(vectors)) if vectors else None
 
@@ -162,7 +162,7 @@ class PatchNetwork(nn.Module):
     shape: tuple[int, ...]
     patch_size: adapters.Sizes
     num_classes: int
-    captions: Captions | None = None
+    captions: Before | None = None
 
     @property
     def grid(self) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from genjax import rng
 from genjax.config import require
 from genjax.models.adapters import patch_grid
-from genjax.models.captions import Captions
+from genjax.models.captions import Captions, Sights
 from genjax.models.trunk import Trunk
 from genjax.types import Array, Batch, DataSpec, Key, Likelihood, LossSums, Params, PyTree, Samples, Work
 
@@ -103,7 +103,7 @@ def classes_from(config: Any, spec: DataSpec) -> int:
 NO_TEXT, TOKENS = "none", "tokens"
 
 
-def captions_from(config: Any, spec: DataSpec, *, causal: bool) -> Captions | None:
+def captions_from(config: Any, spec: DataSpec, *, causal: bool) -> Captions | Sights | None:
     """What becomes of captions, whose words see only those before them or all of each other; None without `conditioning.text`.
 
     UsageError where there are no captions, or a window would hide them.
@@ -111,12 +111,30 @@ def captions_from(config: Any, spec: DataSpec, *, causal: bool) -> Captions | No
     text = config.conditioning.text
     if text == NO_TEXT:
         return None
-    require(spec.words > 0, f"conditioning.text={text}, but {spec.name} has no captions: set it to {NO_TEXT}")
+    require(spec.words > 0 or bool(spec.shown), f"conditioning.text={text}, but {spec.name} has no captions: set it to {NO_TEXT}")
     require(
         text != TOKENS or config.model.positions == "rotary", f"conditioning.text={text}: words have no learned positions; set model.positions=rotary"
     )
     require(text != TOKENS or config.model.window is None, "model.window hides a prefix from what is far from it: set it to None, or text=cross")
-    return Captions(spec.words, config.model.width, text, causal, parent=None)
+    if not spec.shown:
+        return Captions(spec.words, config.model.width, text, causal, parent=None)
+    require(text == TOKENS, f"conditioning.text={text}, but what {spec.name} is about are no words: set it to {TOKENS}")
+    return Sights(spec.shown, _sights(config.conditioning.shown_patches, spec), config.model.width, parent=None)
+
+
+def _sights(written: str, spec: DataSpec) -> tuple[tuple[int, ...], ...]:
+    """The sizes of patches of every kind of array that is shown, written "32; 1,4,4"; UsageError where there are none such."""
+    field = "conditioning.shown_patches"
+    each = [[part.strip() for part in kind.split(",")] for kind in written.split(";")]
+    numbers = all(part.isdecimal() and int(part) > 0 for kind in each for part in kind)
+    require(numbers, f"{field}='{written}': write one number or one for each axis, and ; between kinds of arrays, as in 32; 1,4,4")
+    require(len(each) == len(spec.shown), f"{field}='{written}' is of {len(each)} kinds of arrays, and {spec.name} shows {len(spec.shown)}")
+    return tuple(patches_from(tuple(map(int, sizes)), kind.shape, field) for sizes, kind in zip(each, spec.shown, strict=True))
+
+
+def no_caption(spec: DataSpec) -> Array:
+    """The caption int32 [1, S] of a row that has none."""
+    return jnp.zeros((1, max(1, spec.caption_length)), jnp.int32)
 
 
 def refuse_captions(config: Any) -> None:

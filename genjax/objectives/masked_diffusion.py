@@ -33,7 +33,7 @@ from genjax.diffusion import absorbing, likelihood, time_sampling
 from genjax.models import masks
 from genjax.models.networks import TokenNetwork
 from genjax.models.trunk import by_layer
-from genjax.objectives.base import Given, base_label, classes_from, hide, request_of
+from genjax.objectives.base import Given, base_label, classes_from, hide, no_caption, request_of
 from genjax.objectives.sequences import Sequence, cache_of, network_from, sequence
 from genjax.registry import bind
 from genjax.types import Array, Batch, Cost, DataSpec, Key, Likelihood, LossSums, Params, Samples, Work
@@ -94,7 +94,7 @@ class MaskedDiffusion:
     def init(self, key: Key) -> Params:
         rows, one = sequence({self.spec.key: jnp.zeros((1, *self.spec.shape), jnp.int32)}, self.spec), jnp.zeros((1,), jnp.int32)
         seen = masks.bidirectional(*rows.tokens.shape)
-        return self.network.init(key, rows.tokens, rows.coordinates, seen, one, caption=one[:, None])["params"]
+        return self.network.init(key, rows.tokens, rows.coordinates, seen, one, caption=no_caption(self.spec))["params"]
 
     def loss(self, params: Params, batch: Batch, key: Key, *, train: bool) -> LossSums:
         def keys(name: str) -> Key:

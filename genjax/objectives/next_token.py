@@ -36,7 +36,7 @@ from genjax.models import cache as caches
 from genjax.models.networks import TokenNetwork
 from genjax.models.trunk import Trunk, by_layer
 from genjax.objectives import cross_entropy, scans
-from genjax.objectives.base import NO_TEXT, Given, base_label, classes_from, hide, request_of, trunk_from
+from genjax.objectives.base import NO_TEXT, Given, base_label, classes_from, hide, no_caption, request_of, trunk_from
 from genjax.objectives.sequences import Sequence, cache_of, network_from, sequence
 from genjax.registry import Count, bind
 from genjax.types import Array, Batch, Cost, DataSpec, Key, Likelihood, LossSums, Params, PyTree, Samples, Work
@@ -107,7 +107,7 @@ class NextToken:
         rows, one = self._rows({self.spec.key: jnp.zeros((1, *self.spec.shape), jnp.int32)}), jnp.zeros((1,), jnp.int32)
 
         def logits(network: TokenNetwork) -> Array:
-            return network.logits(_features(network, rows, self.prefix, Given(one, one[:, None]), (None, None)))
+            return network.logits(_features(network, rows, self.prefix, Given(one, no_caption(self.spec)), (None, None)))
 
         return self.network.init(key, method=logits)["params"]
 

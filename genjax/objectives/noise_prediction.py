@@ -55,6 +55,7 @@ from genjax.objectives.base import (
     captions_from,
     classes_from,
     hide,
+    no_caption,
     patches_from,
     request_of,
     trunk_from,
@@ -157,7 +158,7 @@ class NoisePrediction:
 
     def init(self, key: Key) -> Params:
         one = jnp.zeros((1,), jnp.int32)
-        params = dict(self.network.init(key, jnp.zeros((1, *self.space.shape)), jnp.zeros((1,)), one, caption=one[:, None])["params"])
+        params = dict(self.network.init(key, jnp.zeros((1, *self.space.shape)), jnp.zeros((1,)), one, caption=no_caption(self.spec))["params"])
         if self.learns_curve:
             params["curve"] = boxed(learned_curve.init(rng.fold_name(key, "curve")), "curve")
         if Choice(self.weighting).parts[0] == UNCERTAINTY:

@@ -90,8 +90,22 @@ def test_spoken_digits_hold_out_the_first_five_recordings(tmp_path):
                 archive.addfile(member, io.BytesIO(content))
     source = open_source("spoken_digit:length=256", str(tmp_path))
     assert (source.spec.train_size, source.spec.eval_size, source.spec.num_classes, source.spec.shape) == (6, 10, 8, (256, 1))
+    rows = source.splits["eval"].rows(np.arange(10))
+    said = [source.language.decode(caption) for caption in rows["caption"]]
+    assert said == [f"{ {3: 'three', 7: 'seven'}[label] } ann" for label in rows["label"].tolist()]
     lengths = [len(np.trim_zeros(row[:, 0].astype(int) - 128, "b")) for row in source.splits["eval"].rows(np.arange(10))["array"]]
     assert max(lengths) <= 104 < min(len(np.trim_zeros(r[:, 0].astype(int) - 128, "b")) for r in source.splits["train"].rows(np.arange(6))["array"])
+
+
+def test_spoken_digits_that_are_called_otherwise(tmp_path):
+    (tmp_path / "spoken_digit").mkdir()
+    with tarfile.open(tmp_path / "spoken_digit" / "digits.tar.gz", "w:gz") as archive:
+        content = wav(tone(100, 2000, 300))
+        member = tarfile.TarInfo("set/three.wav")
+        member.size = len(content)
+        archive.addfile(member, io.BytesIO(content))
+    with pytest.raises(DataError, match="not called as those"):
+        open_source("spoken_digit:length=256", str(tmp_path))
 
 
 def test_an_archive_is_read_where_it_lies_and_its_links_are_not_followed(tmp_path):

@@ -5,6 +5,7 @@ import pytest
 
 from genjax.data import moving
 from genjax.data.sources import open_source
+from genjax.data.words import DIGITS
 from genjax.errors import UsageError
 
 
@@ -44,7 +45,7 @@ def test_a_film_is_its_sprite_where_it_is():
 
 
 def test_shapes_are_all_films_once(shapes):
-    known, label = moving.every_film(6)
+    known, label, _ = moving.every_film(6)
     assert len({film.tobytes() for film in known}) == len(known) == shapes.spec.train_size + shapes.spec.eval_size
     assert (shapes.spec.shape, shapes.spec.levels, shapes.spec.num_classes) == ((6, 8, 8, 1), 5, 5)
     assert known.max() == 4
@@ -53,6 +54,40 @@ def test_shapes_are_all_films_once(shapes):
     for number, figure in enumerate(moving.FIGURES):
         assert {tuple(np.unique(film)[1:]) for film in known[label == number]} == {(1,), (2,), (3,), (4,)}
         assert (np.count_nonzero(known[label == number], axis=(2, 3, 4)) == figure.sum()).all()
+
+
+def test_a_caption_says_what_can_be_seen(shapes, held_out):
+    """Brightness is the highest level, the figure its pixels, and the way what becomes of the centre."""
+    for film, said in zip(held_out["array"][..., 0], held_out["caption"], strict=True):
+        bright, figure, way = shapes.language.decode(said).split()
+        assert bright == moving.BRIGHTNESSES[film.max() - 1]
+        pixels = film[0][film[0].any(axis=1)][:, film[0].any(axis=0)] > 0
+        np.testing.assert_array_equal(pixels, moving.FIGURES[moving.NAMES.index(figure)])
+        places = [np.argwhere(frame).mean(axis=0) for frame in film]
+        down, across = (len({place[axis] for place in places}) > 1 for axis in (0, 1))
+        assert way == {(False, True): "sideways", (True, False): "vertically", (True, True): "diagonally"}[down, across]
+
+
+def test_films_are_judged_by_what_is_said_of_them(shapes, held_out):
+    found = shapes.prompts.judge(held_out["caption"], held_out["array"])
+    assert found.valid.all() and found.follow.all() and set(found.error) == {"none"}
+    others = shapes.prompts.judge(np.roll(held_out["caption"], 1, axis=0), held_out["array"])
+    same = (held_out["caption"] == np.roll(held_out["caption"], 1, axis=0)).all(axis=1)
+    np.testing.assert_array_equal(others.follow, same)
+    spoilt = held_out["array"].copy()
+    spoilt[0, 2] = 0
+    found = shapes.prompts.judge(held_out["caption"], spoilt)
+    assert not found.valid[0] and not found.follow[0] and found.error[0] == "no such film" and found.follow[1:].all()
+
+
+def test_a_part_of_a_caption_can_be_asked_for(shapes, held_out):
+    asked = shapes.prompts.encode("ring")
+    found = shapes.prompts.judge(np.tile(asked, (40, 1)), held_out["array"])
+    np.testing.assert_array_equal(found.follow, held_out["label"] == moving.NAMES.index("ring"))
+    assert set(found.error) == {"none", "figure"} and shapes.prompts.category(asked) == "any way"
+    assert shapes.prompts.category(held_out["caption"][0]) in moving.WAYS
+    strip = shapes.prompts.pictures(held_out["array"][:1])
+    np.testing.assert_array_equal(strip[0, :, 8:16, 0], 63 * held_out["array"][0, 1, :, :, 0])
 
 
 def test_figures_find_nothing_wrong_with_films_of_the_data(shapes, held_out):
@@ -79,7 +114,8 @@ def test_digits_are_those_of_their_split():
             digit.tobytes(): label for digit, label in zip(*digits.splits[split].rows(np.arange(len(digits.splits[split]))).values(), strict=True)
         }
         rows = source.splits[split].rows(np.arange(20))
-        for film, label in zip(rows["array"], rows["label"], strict=True):
+        for film, label, said in zip(rows["array"], rows["label"], rows["caption"], strict=True):
+            assert source.language.decode(said).split()[0] == DIGITS[label]
             for frame in film:
                 windows = [np.ascontiguousarray(frame[y : y + 8, x : x + 8]).tobytes() for y, x in np.ndindex(5, 5)]
                 assert any(known.get(window) == label for window in windows)
