@@ -174,7 +174,16 @@ def _shapes(argument: str, frames: int) -> Source:
     known = every_film(frames)
     splits = hold_out(ArrayRows(known._asdict()))
     sizes = len(splits["train"]), len(splits["eval"])
-    spec = DataSpec(f"moving:{argument}", "array", known.array.shape[1:], 1 + len(BRIGHTNESSES), len(FIGURES), *sizes, **_of(SAID))
+    spec = DataSpec(
+        f"moving:{argument}",
+        "array",
+        known.array.shape[1:],
+        1 + len(BRIGHTNESSES),
+        len(FIGURES),
+        *sizes,
+        words=len(SAID.known),
+        caption_length=SAID.length,
+    )
     return Source(spec, splits, medium=Frames(_RATE), figures=figures(frames, known.array), prompts=FilmPrompts(frames), words=SAID)
 
 
@@ -189,13 +198,18 @@ def _digits(argument: str, frames: int) -> Source:
         said = np.stack([1 + found["label"], 1 + len(DIGITS) + way(velocity)], axis=1).astype(np.int32)
         return ArrayRows({"array": made, "label": found["label"], "caption": said})
 
-    spec = DataSpec(f"moving:{argument}", "array", (frames, side, side, 1), digits.spec.levels, 10, TRAIN_SIZE, EVAL_SIZE, **_of(words))
+    spec = DataSpec(
+        f"moving:{argument}",
+        "array",
+        (frames, side, side, 1),
+        digits.spec.levels,
+        10,
+        TRAIN_SIZE,
+        EVAL_SIZE,
+        words=len(words.known),
+        caption_length=words.length,
+    )
     return Source(spec, {"train": rows("train", TRAIN_SIZE, 0), "eval": rows("eval", EVAL_SIZE, 1)}, medium=Frames(_RATE), words=words)
-
-
-def _of(words: Words) -> dict[str, int]:
-    """What a spec says of captions."""
-    return {"words": len(words.known), "caption_length": words.length}
 
 
 KINDS: dict[str, Callable[[str, int], Source]] = {"shapes": _shapes, "digits": _digits}
