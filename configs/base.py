@@ -183,6 +183,9 @@ FIELDS = {
     },
     "hybrid": {
         "words_weight": field(1.0, "weight of the caption's nats in the loss; 1 makes it a bound of caption and picture together", at_least=0.0),
+        "describes": field(
+            0.0, "how often a caption is learned behind its picture; 0: never, and pictures are not described", at_least=0.0, at_most=1.0
+        ),
     },
     "unet": {
         "channels": field(32, "features at the image's own resolution", at_least=4, at_most=100_000),

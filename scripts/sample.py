@@ -14,6 +14,8 @@
   python scripts/sample.py --workdir=runs/drawer --planner=runs/planner --prompt='more hearts than circles'   (one plans, the other draws)
   python scripts/sample.py --workdir=runs/shapes_questions --image=x.png --question='how many hearts?'
   python scripts/sample.py --workdir=runs/shapes_captions --image=x.png                  (described, by a model that does so)
+  python scripts/sample.py --workdir=runs/said --image=held_out                           (sounds, films and pictures, put into words)
+  python scripts/sample.py --workdir=runs/hybrid --image=held_out --describe               (by a model that draws as well)
   python scripts/sample.py --workdir=runs/shakespeare --prompt='ROMEO:' --config.sample.length=500 --config.sample.count=2
   python scripts/sample.py --workdir=runs/translation --prompt='A man sits on a bench.' --config.sample.count=1
   python scripts/sample.py --workdir=runs/chat --chat                                     (a line is a prompt, its answer is written below)
@@ -38,6 +40,7 @@ FLAGS = [
     cli.Flag("chat", "answer the lines of the terminal, one after the other, for a model of prompts with answers", kind=bool),
     cli.Flag("image", "edit or describe instead of draw: held_out, or a PNG of the size of the data"),
     cli.Flag("question", "of --image, what to answer about it; of a model that plans, the caption"),
+    cli.Flag("describe", "of --image, put it into words, by a model that draws as well", kind=bool),
     cli.Flag("redraw", "of --image, the part to draw anew: top,left,bottom,right in pixels, or a PNG that is white there"),
     cli.Flag("interpolate", "draw the way between two images: 3,17 (rows of the held-out split) or a.png,b.png"),
     cli.Flag("film", "show how the model works: strips and GIFs of noising and denoising, or of writing", kind=bool),
@@ -69,6 +72,9 @@ def run(args):
         "--question is of --image, or of a model that plans: give no --prompt, --planner, --chat, --film or --interpolate",
     )
     require(args.question is None or args.image != "held_out", "--image=held_out is for edits: give a picture file with --question")
+    require(
+        not args.describe or (args.image is not None and args.question is None), "--describe puts --image into words: give --image, and no --question"
+    )
 
     from genjax.evaluation import commands, texts
 
@@ -95,7 +101,8 @@ def run(args):
     elif args.interpolate is not None:
         commands.interpolate(args.workdir, args.overrides, ends=args.interpolate, label=args.label, **options)
     elif args.image is not None or args.question is not None:
-        commands.look(args.workdir, args.overrides, image=args.image, question=args.question, redraw=args.redraw, label=args.label, **options)
+        options |= {"redraw": args.redraw, "describe": bool(args.describe), "label": args.label}
+        commands.look(args.workdir, args.overrides, image=args.image, question=args.question, **options)
     else:
         commands.sample(args.workdir, args.overrides, label=args.label, prompt=prompt, planner=args.planner, **options)
 

@@ -99,18 +99,18 @@ class Prompts(Language, Protocol):
 
 
 class Questions(Protocol):
-    """What can be asked about images, or said of them, and what is right to answer. Rows are those of text in `types.Batch`, one segment each:
-    a prompt, the token levels - 1 that asks, and an answer that the token levels - 2 fills up.
+    """What can be asked about images or other arrays, or said of them, and what is right to answer. Rows are those of text in `types.Batch`, one
+    segment each: a prompt, the token levels - 1 that asks, and an answer that the token levels - 2 fills up.
 
     Attributes:
-      shape: of the images, (H, W, 3).
+      shape: of the images, (H, W, 3), or of other arrays.
     """
 
     @property
-    def shape(self) -> tuple[int, int, int]: ...
+    def shape(self) -> tuple[int, ...]: ...
 
     def ask(self, image: np.ndarray | None, text: str) -> Arrays:
-        """The row [1, ...] of an image uint8 [H, W, 3], if one is looked at, and a question, yet without an answer.
+        """The row [1, ...] of an image uint8 of that shape, if one is looked at, and a question, yet without an answer.
 
         Raises:
           UsageError: the text is no question.

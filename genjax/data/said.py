@@ -65,18 +65,15 @@ class SaidQuestions:
     sources: tuple[Source, ...]
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        (number,) = self._pictures
-        height, width, channels = self.sources[number].spec.shape
-        return height, width, channels
+    def shape(self) -> tuple[int, ...]:
+        return self.sources[self._asked_of].spec.shape
 
     def ask(self, image: np.ndarray | None, text: str) -> Arrays:
         if text:
             raise UsageError(f"--question='{text}': this model says what it is shown and answers no questions; leave it out")
         if image is None:
             raise UsageError("this model speaks of what it is shown: give --image")
-        (number,) = self._pictures
-        at = sum(source.spec.num_dims for source in self.sources[:number])
+        at = sum(source.spec.num_dims for source in self.sources[: self._asked_of])
         caption = np.zeros((1, sum(source.spec.num_dims for source in self.sources)), np.int32)
         caption[0, at : at + image.size] = 1 + image.reshape(-1).astype(np.int32)
         return unsaid(self.vocabulary, 1) | {"caption": caption}
@@ -98,12 +95,12 @@ class SaidQuestions:
         return {"right": (right, np.ones(len(right))), "words": (said, np.array(list(map(len, expected))))}
 
     @property
-    def _pictures(self) -> list[int]:
-        """The number of the source of pictures; UsageError where there is not one."""
-        found = [number for number, source in enumerate(self.sources) if source.spec.key == "image"]
+    def _asked_of(self) -> int:
+        """The number of the source of which a single array is: that of pictures, or the only one; UsageError where it is not clear."""
+        found = [number for number, source in enumerate(self.sources) if source.spec.key == "image" or len(self.sources) == 1]
         if len(found) != 1:
             raise UsageError("the files that this model could be shown are not pictures of one kind: give --image=held_out")
-        return found
+        return found[0]
 
 
 def unsaid(vocabulary: Words, count: int) -> Arrays:

@@ -19,8 +19,9 @@ from genjax.config import require, to_json
 from genjax.data import pairs
 from genjax.data.base import Dialogue, Turn
 from genjax.errors import visible
-from genjax.evaluation import answers, baselines, edits, following, hidden_cell, levels, media, negation, pictures, questions, texts
+from genjax.evaluation import answers, baselines, describing, edits, following, hidden_cell, levels, media, negation, pictures, questions, texts
 from genjax.evaluation.answers import Answers
+from genjax.evaluation.describing import Describer
 from genjax.evaluation.evaluator import Evaluator
 from genjax.evaluation.judge import Judge
 from genjax.evaluation.planner import Planner
@@ -165,6 +166,7 @@ def look(
     image: str | None,
     question: str | None,
     redraw: str | None,
+    describe: bool,
     out: str | None,
     label: int | None,
     step: int | None,
@@ -172,10 +174,22 @@ def look(
 ) -> str | Path:
     """Answers a question about an image, or describes it, with the model of a run that does so, and returns what it says; or edits it (`edit`).
 
-    question: in the language of the data; None has the image described. Without an image, a caption that is planned. (The others as in `edit`.)
+    question: in the language of the data; None has the image described. Without an image, a caption that is planned.
+    describe: has the image put into words by a model that draws as well. (The others as in `edit`.)
     """
     trained = load(path, overrides, weights=weights, step=step)
     source = trained.run.source
+    if describe:
+        require(describing.describes(trained.run), f"--describe: the model of {path} was not trained to put what it draws into words")
+        require(
+            source.language is not None and redraw is None and label is None and out is None, "--describe speaks: give no --redraw, --label or --out"
+        )
+        assert source.language is not None and image is not None
+        data = _images(trained, image)
+        captions = describing.describe(Evaluator(trained.run), trained.params, data)
+        said = [source.language.decode(caption) for caption in captions]
+        print(*said, sep="\n")
+        return "\n".join(said)
     if source.questions is None:
         require(question is None, f"--question: the model of {path} was not trained on questions about images")
         assert image is not None
@@ -188,6 +202,7 @@ def look(
         expected = questions.said(rows["tokens"], rows["loss_mask"] > 0, source.spec.levels - 2)
     else:
         size = asks.shape if image is not None else ()
+        require(len(size) in (0, 3), f"--image={image}: the model of {path} looks at no pictures from files, give --image=held_out")
         looked = None if image is None else edits.read_image(image, dataclasses.replace(source.spec, key="image", shape=size, levels=256))
         rows, expected = asks.ask(looked, question or ""), []
     said = [asks.decode(answer) for answer in questions.answer(Evaluator(trained.run), trained.params, rows)]
@@ -210,13 +225,10 @@ def edit(
     spec = trained.run.source.spec
     require(spec.ordered, f"--image: the model of {path} knows no images")
     _check_label(trained, path, label)
+    before, labels = _images(trained, image), None
     if image == "held_out":
-        held_out = trained.run.source.splits["eval"]
-        rows = held_out.rows(np.arange(min(trained.run.config.sample.count, len(held_out))))
-        before, labels = rows[spec.key], rows.get("label")
+        labels = trained.run.source.splits["eval"].rows(np.arange(len(before))).get("label")
     else:
-        require(spec.key == "image", f"--image={image}: the model of {path} knows no pictures from files, give --image=held_out")
-        before, labels = edits.read_image(image, spec)[None], None
         require(label is not None or trained.run.classes == 0, "--image=FILE needs --label, its class")
     given: dict[str, np.ndarray] = {spec.key: before}
     keep = None
@@ -286,6 +298,7 @@ def evaluate(
     forbid: bool = False,
     by_level: bool = False,
     planner: str | None = None,
+    describer: str | None = None,
     command: str = "",
 ) -> dict[str, Any]:
     """Measures a run on the held-out split, prints a table and writes it as JSON; returns what it wrote.
@@ -295,11 +308,13 @@ def evaluate(
 
     Of scenes of shapes, `cell` is drawn anew in `sample.count` held-out ones and compared with its exact posterior; with `forbid`, as many are
     asked for without something; with `by_level`, `evaluate.examples` of them are denoised, beside the ideal denoiser.
-    With the run of a planner, prompts are judged of what is drawn from its plans of them.
+    With the run of a planner, prompts are judged of what is drawn from its plans of them; with that of a describer, held-out examples are put into
+    words by it and drawn again.
     """
     trained = load(path, overrides, weights=weights, step=step)
     run = trained.run
     plans = None if planner is None else Planner.load(planner, run)
+    words = None if describer is None else Describer.load(describer, run)
     judge = None if classifier is None else Judge(load(classifier, {}))
     require(
         judge is None or judge.spec == run.source.spec,
@@ -365,6 +380,14 @@ def evaluate(
         answered = questions.measure(Evaluator(run), trained.params, run.config.sample.count)
         record["questions"] = questions.record(answered)
         print(*questions.lines(answered), sep="\n")
+    if describing.describes(run):
+        described = describing.measure(Evaluator(run), trained.params, run.config.sample.count)
+        record["described"] = describing.record(described)
+        print("  held-out examples", *describing.lines(described), sep="\n")
+    if words is not None:
+        trip = describing.round_trip(Evaluator(run), trained.params, words, run.config.sample.count)
+        record["round_trip"] = describing.record(trip)
+        print("  held-out examples, put into words and drawn again", *describing.lines(trip), sep="\n")
     if judge is not None:
         drawn = Evaluator(run).draw(trained.params, run.config.sample.count)
         record["judged"] = {
@@ -382,7 +405,14 @@ def evaluate(
         print(f"  {len(drawn.data):,} samples ({drawn.nfe:g} network evaluations each), beside {len(real):,} held-out examples")
         record["figures"] = _tell(run.source.figures, {"samples": drawn.data, "held_out": real})
     # Another measurement of the same step is another file, the same one the same.
-    given = [classifier and str(Path(classifier).resolve()), planner and str(Path(planner).resolve()), cell, forbid, by_level]
+    given = [
+        classifier and str(Path(classifier).resolve()),
+        planner and str(Path(planner).resolve()),
+        describer and str(Path(describer).resolve()),
+        cell,
+        forbid,
+        by_level,
+    ]
     asked = json.dumps([record["config"], str(weights), *given], sort_keys=True)
     workdir, name = Workdir(path), f"evaluation_step{trained.step}_{hashlib.sha256(asked.encode()).hexdigest()[:8]}.json"
     workdir.write_json(name, record)
@@ -402,6 +432,15 @@ def export(path: str, overrides: Mapping[str, str], *, out: str, layout: str, st
     written = write(folder, trained.run.config, trained.params, trained.step)
     print(f"parameters of step {trained.step} ({weights} weights), {written.stat().st_size:,} bytes\n  written  {written}")
     return written
+
+
+def _images(trained: Trained, image: str) -> np.ndarray:
+    """Data [n, ...] of the first held-out examples, or of a file."""
+    run = trained.run
+    if image == "held_out":
+        return following.held_out(run.source, run.config.sample.count)[run.source.spec.key]
+    require(run.source.spec.key == "image", f"--image={image}: this model knows no pictures from files, give --image=held_out")
+    return edits.read_image(image, run.source.spec)[None]
 
 
 def _named(out: str) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -51,6 +51,12 @@ class Evaluator:
     def sampler(self):
         """(params, request, key) -> Samples, compiled."""
         return self.run.parallel.compile(self.run.objective.sample)
+
+    @cached_property
+    def describer(self):
+        """The same of captions, by an objective that `Describes`."""
+        objective: Any = self.run.objective
+        return self.run.parallel.compile(objective.describe)
 
     def bits(self, params: Params, examples: int | None = None) -> Bits:
         """Bits a unit on the first `examples` of the held-out split, or on all of it. Equal parameters give equal numbers."""
@@ -104,15 +110,17 @@ class Evaluator:
         first: int = 0,
         given: Mapping[str, np.ndarray] | None = None,
         turn: int = 0,
+        describe: bool = False,
     ) -> Drawn:
         """`count` samples with ids first, first + 1, ...; sample i is the same whatever the count and the batch size.
 
         With classes, the class of sample i is `label` (one, or one a sample), or i modulo the number of classes when it is None.
         A model that is told of captions draws those of the held-out split, in turn.
         `given` [count, ...] goes into the request: a caption, the data to edit, the mask of what to keep. Another `turn` draws with other numbers.
+        With `describe`, captions of the data that are given are drawn, by an objective that `Describes`.
         """
         given = dict(given or {})
-        if self.run.captioned and "caption" not in given:
+        if self.run.captioned and "caption" not in given and not describe:
             held_out = self.run.source.splits["eval"]
             given["caption"] = held_out.rows(np.arange(first, first + count) % len(held_out))["caption"]
         classes = self.run.classes
@@ -127,7 +135,7 @@ class Evaluator:
             here = np.where(here < count, here, start)
             request = {"id": ids[here]} | ({"label": labels[here]} if labels is not None else {})
             request |= {name: rows[here] for name, rows in given.items()}
-            samples = self.sampler(params, self.run.parallel.put_whole(request), key)
+            samples = (self.describer if describe else self.sampler)(params, self.run.parallel.put_whole(request), key)
             rows.append(np.asarray(samples.data)[: count - start])
             nfe, depth = float(np.mean(samples.cost.nfe)), float(np.mean(samples.cost.sequential_depth))
         return Drawn(np.concatenate(rows), labels, nfe, depth)

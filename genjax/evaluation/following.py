@@ -39,7 +39,7 @@ def judged(evaluator: Evaluator, params: Params, count: int, planner: Planner | 
     """The first `count` held-out examples, and the verdicts on one sample for the caption of each; with a planner, for its plan of the caption."""
     source = evaluator.run.source
     assert source.prompts is not None, "these data cannot be asked for"
-    asked = _held_out(source, count)
+    asked = held_out(source, count)
     if planner is None:
         return asked, source.prompts.judge(asked["caption"], evaluator.draw(params, len(asked["caption"])).data)
     captions = planner.held_out(count)
@@ -76,6 +76,7 @@ def record(found: Following) -> dict:
     return {"rows": rows, "errors": found.errors}
 
 
-def _held_out(source: Source, count: int) -> Arrays:
-    held_out = source.splits["eval"]
-    return held_out.rows(np.arange(min(count, len(held_out))))
+def held_out(source: Source, count: int) -> Arrays:
+    """The first `count` held-out rows, or all."""
+    rows = source.splits["eval"]
+    return rows.rows(np.arange(min(count, len(rows))))

@@ -76,6 +76,20 @@ class Says(Protocol):
         """Captions int32 [B, S] that are drawn for the rows of a request, padded, and what each costs."""
 
 
+@runtime_checkable
+class Describes(Protocol):
+    """An objective that may have learned to say what there is to say of data."""
+
+    @property
+    def describes(self) -> bool:
+        """Whether it has."""
+        ...
+
+    def describe(self, params: Params, request: Batch, key: Key) -> Samples:
+        """Captions int32 [B, S] of the data in a request, padded."""
+        ...
+
+
 def trunk_from(config: Any) -> Trunk:
     """The shared trunk of a config, whose fields have the trunk's names."""
     names = [field.name for field in dataclasses.fields(Trunk) if field.name not in ("parent", "name")]

@@ -41,7 +41,7 @@ from genjax.diffusion import (
 from genjax.diffusion.likelihood import Codes
 from genjax.diffusion.process import Denoise, Process, alpha_sigma, bcast, inner, perturb
 from genjax.diffusion.quantizer import Continuous, Quantizer
-from genjax.models.captions import Captions
+from genjax.models.captions import Before
 from genjax.models.networks import PatchNetwork
 from genjax.models.unet import UNet
 from genjax.objectives import spaces
@@ -310,12 +310,12 @@ class NoisePrediction:
         return jnp.asarray(self.network.apply({"params": params}, bcast(c_in, x) * x, logsnr, given.label, dropout_keys, caption=given.caption))
 
 
-def _trunk(config: Any, shape: tuple[int, ...], classes: int, captions: Captions | None) -> PatchNetwork:
+def _trunk(config: Any, shape: tuple[int, ...], classes: int, captions: Before | None) -> PatchNetwork:
     sizes = patches_from(config.noise_prediction.patch_size, shape, "noise_prediction.patch_size")
     return PatchNetwork(trunk_from(config), shape, sizes, classes, captions, parent=None)
 
 
-def _unet(config: Any, shape: tuple[int, ...], classes: int, captions: Captions | None) -> UNet:
+def _unet(config: Any, shape: tuple[int, ...], classes: int, captions: Before | None) -> UNet:
     require(len(shape) == 3, f"the U-Net is for images, not for arrays {list(shape)}: set noise_prediction.network=trunk")
     height, width, channels = shape
     model = config.model
@@ -323,7 +323,7 @@ def _unet(config: Any, shape: tuple[int, ...], classes: int, captions: Captions 
     return UNet((height, width, channels), **config.unet, dropout=model.dropout, dtype=model.dtype, num_classes=classes, parent=None)
 
 
-NETWORKS: dict[str, Callable[[Any, tuple[int, ...], int, Captions | None], PatchNetwork | UNet]] = {"trunk": _trunk, "unet": _unet}
+NETWORKS: dict[str, Callable[[Any, tuple[int, ...], int, Before | None], PatchNetwork | UNet]] = {"trunk": _trunk, "unet": _unet}
 
 
 LEARNED = "learned"  # the curve that is

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from genjax.errors import UsageError
+from genjax.objectives.base import Given
 from genjax.objectives.hybrid import sentences
 from tests.helpers import IMAGES, assert_trees_close, build, make_batch, random_params
 
@@ -176,3 +177,51 @@ def test_work_is_that_of_two_passes():
 def test_what_cannot_be_learned_is_refused(spec, overrides, told):
     with pytest.raises(UsageError, match=told):
         build("hybrid", spec, **overrides)
+
+
+@pytest.fixture(scope="module")
+def speaker():
+    """A model of both orders, and its parameters."""
+    overrides = {"hybrid__describes": 0.5, "next_token__temperature": 0.0, "noise_prediction__patch_size": (2,)}
+    objective = build("hybrid", PICTURES, conditioning__text="tokens", **overrides)
+    return objective, random_params(objective.init)
+
+
+def test_words_are_learned_behind_their_picture_and_by_themselves(speaker):
+    """With a weight of 100 the words are all of the loss that changes; how likely they are by themselves is told of no picture."""
+    objective, params = speaker
+    words = lambda batch: jax.jit(lambda: objective.words.loss(objective.of_words(params), batch, KEY, train=False).loss)()
+    shown = sentences(BATCH) | {"caption": 1 + BATCH["image"].reshape(ROWS, -1).astype(np.int32)}
+    whole = lambda weight: jax.jit(lambda: dataclasses.replace(objective, words_weight=weight).loss(params, BATCH, KEY, train=False).loss)()
+    np.testing.assert_allclose(whole(101.0) - whole(1.0), 100 * words(shown), rtol=1e-4)
+    alone = jax.jit(objective.likelihood)(params, BATCH, KEY).terms["words"]
+    np.testing.assert_allclose(jnp.sum(alone), words(sentences(BATCH) | {"caption": 0 * shown["caption"]}), rtol=1e-5)
+    other = jax.jit(objective.likelihood)(params, BATCH | {"image": (BATCH["image"] + 1) % 5}, KEY).terms["words"]
+    np.testing.assert_array_equal(alone, other)
+
+
+def test_a_description_is_the_likeliest_words_behind_the_picture(speaker):
+    objective, params = speaker
+    request = {"id": BATCH["id"], "image": BATCH["image"]}
+    describe = jax.jit(objective.describe)
+    said = np.asarray(describe(params, request, KEY).data)
+    raw = objective.words.sample(
+        objective.of_words(params), {"id": BATCH["id"], "caption": 1 + BATCH["image"].reshape(ROWS, -1).astype(np.int32)}, KEY
+    ).data
+    for mine, tokens in zip(said, np.asarray(raw), strict=True):
+        end = int(np.argmax(tokens == 0)) if (tokens == 0).any() else len(tokens)
+        np.testing.assert_array_equal(mine[:end], tokens[:end])
+        assert (mine[end:] == 0).all()
+    nats = jax.jit(
+        lambda caption: (
+            objective.words._terms(
+                objective.of_words(params), _rows(caption), Given(None, 1 + BATCH["image"].reshape(ROWS, -1).astype(np.int32)), (None, None)
+            ).hit
+        )
+    )
+    assert np.asarray(nats(np.asarray(raw))).all(), "every word is the likeliest after those before it"
+
+
+def test_a_model_that_does_not_describe_says_so():
+    with pytest.raises(UsageError, match=r"hybrid\.describes"):
+        OBJECTIVE.describe(PARAMS, {"id": BATCH["id"], "image": BATCH["image"]}, KEY)

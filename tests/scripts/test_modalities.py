@@ -76,3 +76,44 @@ def test_sound_is_drawn_as_a_spectrogram_and_a_wav(toy_run, tmp_path, run_script
 def test_files_are_no_films(films, run_script):
     ended = run_script("sample", f"--workdir={films.path}", "--image=mine.png", "--label=0")
     assert ended.code == 2 and "give --image=held_out" in ended.err
+
+
+BOTH = {"conditioning.text": "tokens", "conditioning.label": False, "hybrid.describes": 0.5, "next_token.temperature": 0}
+
+
+@pytest.fixture(scope="module")
+def speaker(toy_run, tmp_path_factory):
+    run = toy_run("noise_prediction", tmp_path_factory.mktemp("speaker") / "run", FILMS | BOTH | {"objective": "hybrid"})
+    train(run.config, run.path, lambda run: [])
+    return run
+
+
+def test_one_model_draws_films_and_puts_films_into_words(speaker, run_script):
+    assert run_script("sample", f"--workdir={speaker.path}", "--prompt=bright ring sideways").code == 0
+    said = run_script("sample", f"--workdir={speaker.path}", "--image=held_out", "--describe")
+    assert (said.code, said.err) == (0, "") and len(said.out.strip("\n").split("\n")) == 6
+    ended = run_script("evaluate", f"--workdir={speaker.path}", f"--describer={speaker.path}")
+    assert (ended.code, ended.err) == (0, "")
+    (written,) = speaker.path.glob("evaluation_step8_*.json")
+    record = json.loads(written.read_text())
+    assert record["described"]["words"]["count"] == 3 * 6 and record["round_trip"]["by_chance"]["count"] == 6
+    assert set(record["following"]["rows"]["all"]) == {"follow", "strict", "by_chance"}
+
+
+def test_what_is_said_of_films_is_learned_and_told(toy_run, tmp_path, run_script, speaker):
+    said = {"data.source": "said:moving:shapes/frames=2", "conditioning.text": "tokens", "conditioning.shown_patches": "1,4,4"}
+    run = toy_run("next_token", tmp_path / "run", FILMS | said)
+    train(run.config, run.path, lambda run: [])
+    told = run_script("sample", f"--workdir={run.path}", "--image=held_out")
+    assert (told.code, told.err) == (0, "") and told.out.count("(expected: ") == 6
+    ended = run_script("evaluate", f"--workdir={run.path}")
+    assert ended.code == 0 and "the commonest answer" in ended.out
+    trip = run_script("evaluate", f"--workdir={speaker.path}", f"--describer={run.path}")
+    assert (trip.code, trip.err) == (0, "") and "drawn again as their caption says" in trip.out
+    ended = run_script("sample", f"--workdir={run.path}", "--image=mine.png")
+    assert ended.code == 2 and "give --image=held_out" in ended.err
+
+
+def test_a_describer_must_say_something(films, speaker, run_script):
+    ended = run_script("evaluate", f"--workdir={speaker.path}", f"--describer={films.path}")
+    assert ended.code == 2 and "puts nothing into words" in ended.err

@@ -1,0 +1,152 @@
+"""Data that are put into words by a model, and drawn again from these words by one that is told of captions: the round trip.
+
+Words are right where they are those of the held-out caption, to the letter, or true by the oracle of the data, which knows more true captions than
+one. What comes back is right where the caption that the data had is true of it, whatever words it went through.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from genjax.config import require
+from genjax.data.base import Arrays, Language, Source
+from genjax.errors import UsageError
+from genjax.evaluation import questions
+from genjax.evaluation.evaluator import Evaluator
+from genjax.evaluation.following import held_out
+from genjax.evaluation.statistics import Share, share
+from genjax.evaluation.trained import load
+from genjax.objectives.base import Describes
+from genjax.training.setup import Run
+from genjax.types import Params
+
+
+class Described(NamedTuple):
+    """Of held-out data: how often the words are those of the caption, and, over all words of captions, how often a word is said, wherever."""
+
+    right: Share
+    words: Share
+
+
+class RoundTrip(NamedTuple):
+    """Of held-out data and what is drawn from what was said of them.
+
+    Attributes:
+      said: how often what was said is true of the data.
+      back: how often their own caption is true of what was drawn.
+      strict: how often it is, and what was drawn shows nothing but what there is.
+      by_chance: how often their own caption is true of the next held-out example.
+    """
+
+    said: Share
+    back: Share
+    strict: Share
+    by_chance: Share
+
+
+def describes(run: Run) -> bool:
+    """Whether a run's objective has learned to put its data into words."""
+    return isinstance(run.objective, Describes) and run.objective.describes
+
+
+def describe(evaluator: Evaluator, params: Params, data: np.ndarray) -> np.ndarray:
+    """Captions int32 [n, S] of data [n, ...], by a model that has learned both."""
+    return evaluator.draw(params, len(data), given={evaluator.run.source.spec.key: data}, describe=True).data
+
+
+def measure(evaluator: Evaluator, params: Params, count: int) -> Described:
+    """The words for the first `count` held-out examples, against their captions."""
+    rows = held_out(evaluator.run.source, count)
+    said, expected = describe(evaluator, params, rows[evaluator.run.source.spec.key]), rows["caption"]
+    found = np.concatenate([np.isin(theirs[theirs != 0], mine) for mine, theirs in zip(said, expected, strict=True)])
+    return Described(share((said == expected).all(axis=1)), share(found))
+
+
+@dataclasses.dataclass(frozen=True)
+class Describer:
+    """A trained model that puts the data of another into words: data [n, ...] -> n texts."""
+
+    say: Callable[[np.ndarray], list[str]]
+
+    @classmethod
+    def load(cls, path: str | Path, drawer: Run) -> Describer:
+        """That of a run's directory; UsageError where it says nothing, or not of these data."""
+        trained = load(path, {})
+        run, evaluator, asks = trained.run, Evaluator(trained.run), trained.run.source.questions
+        if describes(run):
+            language = _language(run.source)
+            same = run.source.spec.shape == drawer.source.spec.shape and run.source.spec.levels == drawer.source.spec.levels
+            require(same, f"--describer: the model of {path} is of {run.source.spec.name}, and this one of {drawer.source.spec.name}")
+            return cls(lambda data: [language.decode(caption) for caption in describe(evaluator, trained.params, data)])
+        if asks is None:
+            raise UsageError(f"--describer: the model of {path} puts nothing into words: train one on said:... or shapes_answers:<tier>/task=caption")
+        pictures = drawer.source.spec.shape != asks.shape
+        require(not pictures or drawer.source.prompts is not None, f"--describer: the model of {path} knows no data of {drawer.source.spec.name}")
+
+        def say(data: np.ndarray) -> list[str]:
+            assert asks is not None
+            looked = drawer.source.prompts.pictures(data) if pictures and drawer.source.prompts is not None else data
+            asked = [asks.ask(one, "") for one in looked]
+            rows: Arrays = {name: np.concatenate([row[name] for row in asked]) for name in asked[0]}
+            return [asks.decode(answer) for answer in questions.answer(evaluator, trained.params, rows)]
+
+        return cls(say)
+
+
+def round_trip(evaluator: Evaluator, params: Params, describer: Describer, count: int) -> RoundTrip:
+    """The first `count` held-out examples, put into words and drawn again."""
+    source = evaluator.run.source
+    require(
+        evaluator.run.captioned and source.prompts is not None, "--describer is for data whose captions can be judged, shapes:... or moving:shapes"
+    )
+    assert source.prompts is not None
+    rows = held_out(source, count)
+    data, captions = rows[source.spec.key], rows["caption"]
+    asked = np.stack([_encoded(source.prompts, text, captions.shape[1]) for text in describer.say(data)])
+    understood = asked.any(axis=1)
+    drawn = evaluator.draw(params, len(data), given={"caption": asked}).data
+    back = source.prompts.judge(captions, drawn)
+    said = np.zeros(len(data), bool)
+    if understood.any():
+        said[understood] = source.prompts.judge(asked[understood], data[understood]).follow
+    others = source.prompts.judge(captions, np.roll(data, -1, axis=0)).follow
+    return RoundTrip(share(said), share(back.follow), share(back.strict), share(others))
+
+
+def lines(found: Described | RoundTrip) -> list[str]:
+    """A measurement for people."""
+    called = {
+        "right": "described by the words of their caption",
+        "words": "words of captions that are said",
+        "said": "put into words that are true",
+        "back": "drawn again as their caption says",
+        "strict": "and showing nothing but what there is",
+        "by_chance": "another example is as their caption says",
+    }
+    rows = found._asdict().items()
+    return [
+        f"    {called[name]:<42} {100 * part.value:5.1f} % [{100 * part.low:5.1f}, {100 * part.high:5.1f}] of {part.count}" for name, part in rows
+    ]
+
+
+def record(found: Described | RoundTrip) -> dict[str, dict[str, float]]:
+    """A measurement as JSON."""
+    return {name: part._asdict() for name, part in found._asdict().items()}
+
+
+def _language(source: Source) -> Language:
+    assert source.language is not None, "what has words has a language"
+    return source.language
+
+
+def _encoded(language: Language, text: str, length: int) -> np.ndarray:
+    """The caption of a text, or none where it is none."""
+    try:
+        return language.encode(text)
+    except UsageError:
+        return np.zeros(length, np.int32)

@@ -1,0 +1,73 @@
+"""The round trip of data through words. Oracles: a describer that knows, one that talks nonsense, and a drawer that knows all films."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from genjax.data.moving import every_film
+from genjax.data.sources import open_source
+from genjax.evaluation import describing
+from genjax.evaluation.describing import Describer
+from genjax.evaluation.following import held_out
+
+COUNT = 40
+
+
+@pytest.fixture(scope="module")
+def source():
+    return open_source("moving:shapes/frames=2")
+
+
+@pytest.fixture(scope="module")
+def drawer(source):
+    """Draws another film of the caption that it is told, and noise where it is told nothing."""
+    known = every_film(2)
+
+    def draw(params, count, given):
+        films = []
+        for caption in given["caption"]:
+            same = (known.caption == caption).all(axis=1)
+            films.append(known.array[same][-1] if same.any() else np.full(source.spec.shape, 3, np.uint8))
+        return SimpleNamespace(data=np.stack(films))
+
+    return SimpleNamespace(run=SimpleNamespace(source=source, captioned=True), draw=draw)
+
+
+def knows(source):
+    captions = {film.tobytes(): said for film, said in zip(*every_film(2)[::2], strict=True)}
+    return Describer(lambda data: [source.language.decode(captions[film.tobytes()]) for film in data])
+
+
+def test_who_knows_the_words_and_the_films_loses_nothing(source, drawer):
+    trip = describing.round_trip(drawer, None, knows(source), COUNT)
+    assert (trip.said.value, trip.back.value, trip.strict.value) == (1.0, 1.0, 1.0)
+    rows = held_out(source, COUNT)
+    same = (rows["caption"] == np.roll(rows["caption"], 1, axis=0)).all(axis=1).mean()
+    assert trip.by_chance.value == pytest.approx(same)
+
+
+def test_true_words_that_say_less_are_true_and_what_comes_back_is_not(source, drawer):
+    """Told "plus" only, the drawer draws nothing of the data."""
+    trip = describing.round_trip(drawer, None, Describer(lambda data: ["plus"] * len(data)), COUNT)
+    share = (held_out(source, COUNT)["label"] == 2).mean()
+    assert (trip.said.value, trip.back.value) == (pytest.approx(share), 0.0)
+
+
+def test_what_is_no_caption_is_wrong_and_stops_nothing(source, drawer):
+    right = knows(source)
+    trip = describing.round_trip(drawer, None, Describer(lambda data: ["blah", *right.say(data[1:])]), COUNT)
+    assert (trip.said.value, trip.back.value) == (pytest.approx(1 - 1 / COUNT),) * 2
+
+
+def test_words_are_counted_wherever_they_are_said(source):
+    rows = held_out(source, COUNT)
+
+    def draw(params, count, given, describe):
+        turned = rows["caption"][:count, ::-1].copy()
+        turned[0] = rows["caption"][0]
+        return SimpleNamespace(data=turned)
+
+    found = describing.measure(SimpleNamespace(run=SimpleNamespace(source=source), draw=draw), None, COUNT)
+    assert (found.right.value, found.words.value, found.words.count) == (1 / COUNT, 1.0, 3 * COUNT)
+    assert "described by the words" in "\n".join(describing.lines(found)) and describing.record(found)["words"]["value"] == 1.0
