@@ -419,6 +419,7 @@ CLAIM = {
             "negation_efficacy",
             "hidden_cell",
             "answers",
+            "round_trip",
             "caption_choice",
             "network_evaluations",
             "sequential_depth",

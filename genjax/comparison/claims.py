@@ -44,16 +44,24 @@ TIERS = {
 
 
 class Side(NamedTuple):
-    """One side of a claim: an arm, the arm that plans what it draws, if one does, and {field of use: text}."""
+    """One side of a claim: an arm, those that help it by what they do (a name in HELPERS), and {field of use: text}."""
 
     arm: str
-    planner: str | None
+    helpers: dict[str, str]
     use: dict[str, str]
 
     @property
     def arms(self) -> list[str]:
         """All that have to be trained."""
-        return [self.arm] if self.planner is None else [self.arm, self.planner]
+        return [self.arm, *self.helpers.values()]
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return ", ".join([self.arm, *(f"{what} {arm}" for what, arm in self.helpers.items())])
+
+
+HELPERS = ("planner", "describer")
 
 
 class Claim(NamedTuple):
@@ -96,9 +104,11 @@ def _side(name: str, line: str) -> Side:
     arm, *flags = shlex.split(line)
     given = dict(flag.split("=", 1) for flag in flags if "=" in flag)
     use = {flag.removeprefix("--config."): value for flag, value in given.items() if flag.startswith("--config.")}
-    understood = len(given) == len(flags) and len(use) + ("--planner" in given) == len(given)
-    require(understood, f"claim {name}: after the arm come --config.field=value and --planner=arm, not '{line}'")
-    return Side(arm, given.get("--planner"), use)
+    helpers = {what: given[f"--{what}"] for what in HELPERS if f"--{what}" in given}
+    understood = len(given) == len(flags) and len(use) + len(helpers) == len(given)
+    known = ", ".join(f"--{what}=arm" for what in HELPERS)
+    require(understood, f"claim {name}: after the arm come --config.field=value, {known}, not '{line}'")
+    return Side(arm, helpers, use)
 
 
 def results(tier: str) -> Path:
@@ -121,6 +131,7 @@ def run(claim: Claim, folder: Path, command: str, overrides: Mapping[str, str], 
 
     from genjax.comparison import cells, ledger, matching, metrics, record
     from genjax.evaluation import memorisation
+    from genjax.evaluation.describing import Describer
     from genjax.evaluation.planner import Planner
     from genjax.evaluation.trained import load as load_trained
 
@@ -130,18 +141,19 @@ def run(claim: Claim, folder: Path, command: str, overrides: Mapping[str, str], 
     trainings = {arm: cells.lay_out(loaded, arm, config, folder) for arm, (config, _) in wanted.items()}
     cells.train(wanted, trainings, workers)
 
+    loads: dict[str, Any] = {"planner": Planner.load, "describer": Describer.load}
     name, numbers = Choice(claim.config.metric).parts
     metric = metrics.METRICS[name]
     values, kinds = [], []
     costs = {str(number): ledger.likelihood_flops(load_trained(trainings[side.arm][0].path, side.use).run) for number, side in enumerate(claim.sides)}
     repeats = memorisation.repeats(costs)
     for number, side in enumerate(claim.sides):
-        print(f"  measuring {claim.config.metric} of {' planned by '.join(side.arms)} {side.use or ''}", flush=True)
+        print(f"  measuring {claim.config.metric} of {side.name} {side.use or ''}", flush=True)
         rows = []
         for seed, cell in enumerate(trainings[side.arm]):
             trained = load_trained(cell.path, side.use)
-            planner = None if side.planner is None else Planner.load(trainings[side.planner][seed].path, trained.run)
-            rows.append(metrics.measure(name, numbers, metrics.Subject(trained.run, trained.params, repeats[str(number)], planner)))
+            helpers = {what: loads[what](trainings[arm][seed].path, trained.run) for what, arm in side.helpers.items()}
+            rows.append(metrics.measure(name, numbers, metrics.Subject(trained.run, trained.params, repeats[str(number)], **helpers)))
         values.append(np.stack(rows))
         batch = trained.run.abstract_batch
         kinds.append(jax.eval_shape(trained.run.objective.likelihood, trained.params, batch, jax.eval_shape(lambda: jax.random.key(0))).kind)

@@ -15,7 +15,8 @@ from genjax.comparison import ledger
 from genjax.config import require
 from genjax.data.shapes import oracle, scenes
 from genjax.data.shapes.prompts import EMPTY, SEVERAL, SceneData
-from genjax.evaluation import choice, diversity, following, frechet, hidden_cell, memorisation, negation, questions, timing, two_sample
+from genjax.evaluation import choice, describing, diversity, following, frechet, hidden_cell, memorisation, negation, questions, timing, two_sample
+from genjax.evaluation.describing import Describer
 from genjax.evaluation.evaluator import Drawn, Evaluator
 from genjax.evaluation.planner import Planner
 from genjax.training.setup import Run
@@ -26,13 +27,14 @@ _TRAIN = 10_000  # training examples that samples are held against
 
 class Subject(NamedTuple):
     """A trained model as it is used: its run with the settings of use, parameters, how often an attack may ask for its likelihood, and what plans for
-    it, if anything does.
+    it, or puts into words what it draws again, if anything does.
     """
 
     run: Run
     params: Params
     repeats: int
     planner: Planner | None = None
+    describer: Describer | None = None
 
     def samples(self, count: float) -> Drawn:
         """The first samples of the seed; one column a class."""
@@ -201,6 +203,12 @@ def _chosen(subject: Subject, samples: float = 200, captions: float = 4) -> np.n
     return choice.right(Evaluator(subject.run), subject.params, int(samples), int(captions)).astype(np.float64)
 
 
+def _round_trip(subject: Subject, samples: float = 500) -> np.ndarray:
+    require(subject.describer is not None, "round_trip is of what was put into words: name the arm that does, --describer=ARM")
+    assert subject.describer is not None
+    return describing.returned(Evaluator(subject.run), subject.params, subject.describer, int(samples)).back.follow.astype(np.float64)
+
+
 METRICS: dict[str, Metric] = {
     "bits_per_dim": Metric(_bits, "bits/dim", bounded=True),
     "bound_per_dim": Metric(_bits, "bits/dim"),  # the figure itself: for claims about a bound, not about the likelihood behind it
@@ -214,6 +222,7 @@ METRICS: dict[str, Metric] = {
     "negation_efficacy": Metric(_efficacy, "efficacy"),
     "hidden_cell": Metric(_filled, "bits"),
     "answers": Metric(_right, "share"),
+    "round_trip": Metric(_round_trip, "share"),
     "caption_choice": Metric(_chosen, "share"),
     "network_evaluations": Metric(_evaluations, "evaluations"),
     "sequential_depth": Metric(_depth, "evaluations"),
@@ -235,4 +244,5 @@ PLANNED = ("follow", "strict")  # of what is drawn from plans, where something p
 def measure(metric: str, numbers: dict[str, Any], subject: Subject) -> np.ndarray:
     """The values [n] of a metric for one trained model."""
     require(subject.planner is None or metric in PLANNED, f"{metric} is not measured of two models together: only {', '.join(PLANNED)} are")
+    require(subject.describer is None or metric == "round_trip", f"{metric} is not measured of what was put into words: only round_trip is")
     return np.asarray(METRICS[metric].measure(subject, **numbers), np.float64)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from genjax.config import require
-from genjax.data.base import Arrays, Language, Source
+from genjax.data.base import Arrays, Language, Source, Verdicts
 from genjax.errors import UsageError
 from genjax.evaluation import questions
 from genjax.evaluation.evaluator import Evaluator
@@ -98,7 +98,21 @@ class Describer:
         return cls(say)
 
 
-def round_trip(evaluator: Evaluator, params: Params, describer: Describer, count: int) -> RoundTrip:
+class Returned(NamedTuple):
+    """Of each of n held-out examples.
+
+    Attributes:
+      said: bool [n], whether what was said is true of it.
+      back: the verdicts on what was drawn from what was said, by its own caption.
+      by_chance: bool [n], whether its own caption is true of the next.
+    """
+
+    said: np.ndarray
+    back: Verdicts
+    by_chance: np.ndarray
+
+
+def returned(evaluator: Evaluator, params: Params, describer: Describer, count: int) -> Returned:
     """The first `count` held-out examples, put into words and drawn again."""
     source = evaluator.run.source
     require(
@@ -110,12 +124,16 @@ def round_trip(evaluator: Evaluator, params: Params, describer: Describer, count
     asked = np.stack([_encoded(source.prompts, text, captions.shape[1]) for text in describer.say(data)])
     understood = asked.any(axis=1)
     drawn = evaluator.draw(params, len(data), given={"caption": asked}).data
-    back = source.prompts.judge(captions, drawn)
     said = np.zeros(len(data), bool)
     if understood.any():
         said[understood] = source.prompts.judge(asked[understood], data[understood]).follow
-    others = source.prompts.judge(captions, np.roll(data, -1, axis=0)).follow
-    return RoundTrip(share(said), share(back.follow), share(back.strict), share(others))
+    return Returned(said, source.prompts.judge(captions, drawn), source.prompts.judge(captions, np.roll(data, -1, axis=0)).follow)
+
+
+def round_trip(evaluator: Evaluator, params: Params, describer: Describer, count: int) -> RoundTrip:
+    """How often that goes well."""
+    found = returned(evaluator, params, describer, count)
+    return RoundTrip(share(found.said), share(found.back.follow), share(found.back.strict), share(found.by_chance))
 
 
 def lines(found: Described | RoundTrip) -> list[str]:

@@ -124,6 +124,10 @@ def test_captions_are_counted_by_what_they_say(monkeypatch):
             measure(name, numbers, found)
     with pytest.raises(UsageError, match="valid is not measured of two models together: only follow, strict are"):
         measure("valid", {}, found._replace(planner=object()))
+    with pytest.raises(UsageError, match="follow is not measured of what was put into words: only round_trip is"):
+        measure("follow", {}, found._replace(describer=object()))
+    with pytest.raises(UsageError, match="name the arm that does, --describer=ARM"):
+        measure("round_trip", {}, found)
 
 
 class Repeats(Toy):
