@@ -11,6 +11,8 @@ def get_config(config, variant):
     config.hypothesis = (
         "What is predicted is a choice of units: with the noise or with the velocity as target, the same bound is reached at equal compute."
     )
+    config.if_supported = "Half so: noise is one target among several that come to the same."
+    config.if_refuted = "So: what is predicted matters."
     config.compare = "configs/compare/predictions.py"
     config.training = "model.width=32 model.depth=2 train.duration='1000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"
     config.first = "eps"

@@ -9,6 +9,8 @@ def get_config(config, variant):
     config.aspect = "along a curve instead of row by row"
     config.statement = "A language model learns by predicting the next token."
     config.hypothesis = "What is next is a choice: along a Hilbert curve a value costs as many bits as row by row, within 0.05."
+    config.if_supported = "Half so: what is next is a choice."
+    config.if_refuted = "So, and the order matters: along a curve it is not the same."
     config.compare = "configs/compare/digits_orders.py"
     config.training = "model.width=32 model.depth=2 train.duration='200 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"
     config.first = "hilbert"

@@ -11,6 +11,8 @@ def get_config(config, variant):
     config.hypothesis = (
         "On small images of 17 levels, which are discrete, the next-token model needs at least 0.1 bit a value less at equal training compute."
     )
+    config.if_supported = "So for discrete values: the next-token model needs fewer bits."
+    config.if_refuted = "Not so for discrete values: diffusion needs hardly more bits."
     config.confounds = "Whether data are discrete and whether they are text are two things; here the data are discrete images."
     config.compare = "configs/compare/digits.py"
     config.training = "model.width=32 model.depth=2 train.duration='200 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"

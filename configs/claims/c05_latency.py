@@ -9,6 +9,8 @@ def get_config(config, variant):
     config.aspect = "waiting time for one sample"
     config.statement = "A language model needs one forward pass for each token, which makes it faster than diffusion with its many steps."
     config.hypothesis = "One sample of the next-token model is ready in less time than one of diffusion in sixteen steps (by a factor above 1.19)."
+    config.if_supported = "So for one sample."
+    config.if_refuted = "Not so for one sample."
     config.confounds = "The steps of both wait for one another: 64 tokens against 16 steps. Quality is not equal; the frontier shows it."
     config.compare = "configs/compare/digits.py"
     config.training = "model.width=32 model.depth=2 train.duration='200 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"

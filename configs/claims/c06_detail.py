@@ -11,6 +11,8 @@ def get_config(config, variant):
     config.hypothesis = (
         "At equal training compute noise prediction draws more scenes without a flaw than a next-token model does, by at least 5 points."
     )
+    config.if_supported = "So: more scenes without a flaw."
+    config.if_refuted = "Not so: no more scenes without a flaw."
     config.confounds = "Pixels against codes: the form of the data differs as well as the objective. C3 on scenes sets the two apart."
     config.compare = "configs/compare/shapes.py"
     config.training = "train.duration='1000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' evaluate.examples=512"

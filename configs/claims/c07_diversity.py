@@ -9,6 +9,8 @@ def get_config(config, variant):
     config.aspect = "effective number of different samples"
     config.statement = "Diffusion is more creative: its results vary far more than those of a language model."
     config.hypothesis = "Of 200 samples, evenly over the classes, those of diffusion are effectively more, by at least 0.25 (Vendi score of pixels)."
+    config.if_supported = "So."
+    config.if_refuted = "Not so: its samples are no more varied."
     config.confounds = (
         "Variety can come from errors: a model whose samples are noise is the most varied. The frontier sets it against distance to the data."
     )

@@ -12,6 +12,8 @@ def get_config(config, variant):
         "After as many passes over the data, the likelihood of the next-token model tells training examples from held-out "
         "ones better (area under the curve larger by 0.05), for attacks of equal cost."
     )
+    config.if_supported = "So: it gives away more of what it was trained on."
+    config.if_refuted = "Not so: it gives away no more."
     config.confounds = "Being bound to seen patterns is generalisation; what is measured here is what the likelihood reveals."
     config.compare = "configs/compare/digits_epochs.py"
     config.training = "model.width=32 model.depth=2 train.duration='200 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"

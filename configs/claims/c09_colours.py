@@ -12,6 +12,8 @@ def get_config(config, variant):
         "The colours of what noise prediction draws are nearer to those of the scenes than the colours of a next-token model, by a total "
         "variation of 0.05."
     )
+    config.if_supported = "So of colours."
+    config.if_refuted = "Not so of colours."
     config.confounds = "What a product's pictures look like follows from what it was trained on and tuned for, not from its objective."
     config.compare = "configs/compare/shapes.py"
     config.training = "train.duration='1000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' evaluate.examples=512"

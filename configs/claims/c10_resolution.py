@@ -11,6 +11,8 @@ def get_config(config, variant):
     config.hypothesis = (
         "On scenes of nine cells noise prediction draws more without a flaw than a next-token model of equal training compute, by at least 5 points."
     )
+    config.if_supported = "So on larger scenes."
+    config.if_refuted = "Not so on larger scenes."
     config.confounds = "Resolution and the number of objects grow together here."
     config.compare = "configs/compare/shapes.py:s24"
     config.training = "train.duration='1000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' evaluate.examples=512"

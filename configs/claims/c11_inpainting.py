@@ -12,6 +12,8 @@ def get_config(config, variant):
         "In the first cell of a scene, all others known, masked diffusion is nearer to the exact posterior than next-token prediction, "
         "by at least 0.2 bits."
     )
+    config.if_supported = "So for what comes first."
+    config.if_refuted = "Not so: what comes first is no nearer to its posterior."
     config.confounds = (
         "A next-token model writes in one order: of a cell that comes first it has seen nothing else, of one that comes last everything."
     )

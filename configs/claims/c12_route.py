@@ -12,9 +12,11 @@ def get_config(config, variant):
         "The way of the words matters: with words in the sequence masked diffusion follows its prompts more often than with their "
         "mean, by at least 5 points."
     )
+    config.if_supported = "In part: how the words come in matters, and diffusion can read them as a sequence."
+    config.if_refuted = "So in this: words in a sequence help diffusion no more than their mean."
     config.compare = "configs/compare/camel.py"
     config.training = (
-        "train.duration='1000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' evaluate.examples=512 "
+        "train.duration='4000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' evaluate.examples=512 "
         "data.source=shapes_codes:s8/p_neg=0.1"
     )
     config.first = "masked_diffusion_tokens"

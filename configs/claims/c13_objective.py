@@ -12,10 +12,12 @@ def get_config(config, variant):
         "It is the transformer and not the objective: on the same trunk masked diffusion follows as many prompts as next-token "
         "prediction, within 5 points."
     )
+    config.if_supported = "Not so: on the same transformer both understand as much."
+    config.if_refuted = "So or the contrary: on the same transformer the two differ."
     config.confounds = "Diffusion models have transformers, too: the statement compares a network with an objective."
     config.compare = "configs/compare/camel.py"
     config.training = (
-        "train.duration='1000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' evaluate.examples=512 "
+        "train.duration='4000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' evaluate.examples=512 "
         "data.source=shapes_codes:s8/p_neg=0.1"
     )
     config.first = "masked_diffusion_tokens"

@@ -9,19 +9,20 @@ def get_config(config, variant):
     config.aspect = "the way of the words, next-token prediction"
     config.statement = "Diffusion draws the camel that it is told to leave out; a model with a transformer that reads the prompt leaves it out."
     config.hypothesis = (
-        "It is how the prompt is read: words in the sequence leave out a forbidden shape better than their mean vector does, by an "
-        "efficacy of at least 0.2."
+        "It is how the prompt is read: words in the sequence leave out a forbidden shape better than their mean vector does, by at least 5 points."
     )
+    config.if_supported = "In part: it is how the prompt is read, whatever the family."
+    config.if_refuted = "Not so: how the prompt is read makes no such difference."
     config.training = (
-        "train.duration='1000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' evaluate.examples=512 "
+        "train.duration='4000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' evaluate.examples=512 "
         "data.source=shapes_codes:s8/p_neg=0.1"
     )
     config.first = "next_token_tokens"
     config.second = "next_token_pooled"
     config.direction = "greater"
-    config.margin = 0.2
+    config.margin = 0.05
     config.compare = "configs/compare/camel.py"
-    config.metric = "negation_efficacy(samples=600)"
+    config.metric = "leaves_out(samples=600)"
     config.seeds = 5
     config.family = "shapes"
     return config

@@ -11,20 +11,22 @@ def get_config(config, variant):
     config.hypothesis = (
         "It is not the objective: told by words in the sequence, masked diffusion leaves out a forbidden shape as well as next-token prediction does."
     )
+    config.if_supported = "Not so: told in the same way, both leave it out as often."
+    config.if_refuted = "The objective makes a difference (the sign says which way)."
     config.confounds = (
         "The products that were compared differ in their objective, in how the prompt is read and in how often captions say 'no': one "
         "factor at a time here."
     )
     config.training = (
-        "train.duration='1000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' evaluate.examples=512 "
+        "train.duration='4000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' evaluate.examples=512 "
         "data.source=shapes_codes:s8/p_neg=0.1"
     )
     config.first = "masked_diffusion_tokens"
     config.second = "next_token_tokens"
     config.direction = "equal"
-    config.margin = 0.2
+    config.margin = 0.05
     config.compare = "configs/compare/camel.py"
-    config.metric = "negation_efficacy(samples=600)"
+    config.metric = "leaves_out(samples=600)"
     config.seeds = 5
     config.family = "shapes"
     return config

@@ -11,9 +11,11 @@ def get_config(config, variant):
     config.hypothesis = (
         "What is lost from one statement to several is the same for both objectives, within 5 points: it is no matter of the objective."
     )
+    config.if_supported = "Not so as a matter of families: both lose as much."
+    config.if_refuted = "The families differ (the sign says which way)."
     config.compare = "configs/compare/camel.py"
     config.training = (
-        "train.duration='1000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' evaluate.examples=512 "
+        "train.duration='4000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' evaluate.examples=512 "
         "data.source=shapes_codes:s8/p_neg=0.1"
     )
     config.first = "masked_diffusion_tokens"

@@ -12,10 +12,12 @@ def get_config(config, variant):
         "A model that draws can be asked which caption a picture belongs to: masked diffusion finds it among four as often as "
         "next-token prediction does."
     )
+    config.if_supported = "Not so: a model that draws knows as well what a picture shows."
+    config.if_refuted = "The families differ in what they understand (the sign says which way)."
     config.confounds = "Understanding by likelihood costs a pass for every caption, and for diffusion one for every noise level as well."
     config.compare = "configs/compare/camel.py"
     config.training = (
-        "train.duration='1000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' evaluate.examples=512 "
+        "train.duration='4000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' evaluate.examples=512 "
         "data.source=shapes_codes:s8/p_neg=0.1"
     )
     config.first = "masked_diffusion_tokens"

@@ -11,6 +11,8 @@ def get_config(config, variant):
     config.hypothesis = (
         "On the same pictures and questions, next-token prediction is right more often than masked diffusion of the answer, by at least 5 points."
     )
+    config.if_supported = "So by degree: next-token prediction answers better."
+    config.if_refuted = "Not so: diffusion answers as well."
     config.compare = "configs/compare/questions.py"
     config.training = "train.duration='1000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"
     config.first = "next_token"

@@ -9,6 +9,8 @@ def get_config(config, variant):
     config.aspect = "the objects of a reference picture, drawn elsewhere"
     config.statement = "A diffusion model cannot be given a picture as a reference; a multimodal language model can."
     config.hypothesis = "Told of a reference as of words, masked diffusion draws its objects as often as next-token prediction does, within 5 points."
+    config.if_supported = "Not so: diffusion takes a reference as well."
+    config.if_refuted = "The families differ (the sign says which way)."
     config.compare = "configs/compare/reference.py"
     config.training = "train.duration='1000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' evaluate.examples=512"
     config.first = "masked_diffusion"

@@ -12,6 +12,8 @@ def get_config(config, variant):
         "Asked about pairs of shape and colour that training never shows, masked diffusion is right as often as next-token prediction, within 5 "
         "points."
     )
+    config.if_supported = "So of both families alike."
+    config.if_refuted = "The families differ (the sign says which way)."
     config.compare = "configs/compare/questions.py"
     config.training = (
         "train.duration='1000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' data.source=shapes_answers:s8/comp1"

@@ -12,6 +12,8 @@ def get_config(config, variant):
         "One trunk that predicts the next word and the noise of pictures follows captions as often as one that only draws, within 5 points, given"
         " its compute for either task."
     )
+    config.if_supported = "In part: a trunk that speaks draws as well, by noise prediction."
+    config.if_refuted = "The trunk that speaks does not draw as well, or draws better (the sign says which)."
     config.compare = "configs/compare/hybrid.py"
     config.training = "train.duration='1000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' evaluate.examples=512"
     config.first = "hybrid"

@@ -9,6 +9,8 @@ def get_config(config, variant):
     config.aspect = "guidance and variety, diffusion"
     config.statement = "Guidance compares the image with the prompt at every step."
     config.hypothesis = "Guidance sharpens a distribution: at scale 3 two samples of a class differ in fewer values, by at least 2 points."
+    config.if_supported = "In part: guidance sharpens; it compares two predictions, not image and prompt."
+    config.if_refuted = "Not so: guidance does not sharpen."
     config.confounds = (
         "Guidance by a classifier's gradient and classifier-free guidance are two methods; only the second is used, and it compares nothing."
     )

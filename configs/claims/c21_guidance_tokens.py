@@ -11,6 +11,8 @@ def get_config(config, variant):
     config.hypothesis = (
         "Guidance is not peculiar to diffusion: at scale 3 on logits two samples of a class differ in fewer values, by at least 2 points."
     )
+    config.if_supported = "Not so as something of diffusion: tokens can be guided too."
+    config.if_refuted = "So: guidance does nothing for tokens."
     config.compare = "configs/compare/digits.py"
     config.training = "model.width=32 model.depth=2 train.duration='200 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"
     config.first = "next_token"

@@ -12,6 +12,8 @@ def get_config(config, variant):
         "With no randomness in any step, diffusion still varies with its first noise where greedy decoding gives one answer "
         "a class: two samples of a class differ in at least 10 points more of their values."
     )
+    config.if_supported = "In part: without any randomness in its steps diffusion still varies by its first noise."
+    config.if_refuted = "Not so: without randomness in its steps diffusion does not vary."
     config.confounds = "Both can be made deterministic: diffusion by fixing the first noise as well, which is an input and not a step."
     config.compare = "configs/compare/digits.py"
     config.training = "model.width=32 model.depth=2 train.duration='200 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"

@@ -11,6 +11,8 @@ def get_config(config, variant):
     config.hypothesis = (
         "At half the temperature two samples of a class differ in fewer values, by at least 2 points. For diffusion, see C21: guidance does it."
     )
+    config.if_supported = "So for the language model; for diffusion see C21."
+    config.if_refuted = "Not so: temperature does not control it."
     config.compare = "configs/compare/digits.py"
     config.training = "model.width=32 model.depth=2 train.duration='200 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"
     config.first = "next_token"

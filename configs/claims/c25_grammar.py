@@ -12,12 +12,14 @@ def get_config(config, variant):
         "Of text by a chain of second order, next-token prediction needs at least 0.05 bit a character less than masked diffusion, at equal "
         "training compute."
     )
+    config.if_supported = "So of grammar, and better than diffusion."
+    config.if_refuted = "Not so as something of language models: diffusion learns grammar as well."
     config.confounds = "Facts and reasoning are more than grammar; this is grammar only."
     config.compare = "configs/compare/grammar.py"
     config.training = "train.duration='500 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"
     config.first = "next_token"
     config.second = "masked_diffusion"
-    config.metric = "bits_per_dim"
+    config.metric = "bound_per_dim"
     config.seeds = 5
     config.direction = "less"
     config.margin = 0.05

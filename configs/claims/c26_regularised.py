@@ -12,6 +12,8 @@ def get_config(config, variant):
         "It is regularisation that is missing: with dropout and weight decay the next-token model is at least 0.1 bit a value better "
         "after a hundred passes."
     )
+    config.if_supported = "In part: what is missing is regularisation."
+    config.if_refuted = "So in this: regularisation does not replace data."
     config.compare = "configs/compare/digits_repeated.py"
     config.training = "model.width=32 model.depth=2 train.duration='100 epochs' train.evaluate_every='100 percent' train.sample_every='100 percent'"
     config.first = "next_token_regularised"

@@ -9,6 +9,8 @@ def get_config(config, variant):
     config.aspect = "four times the compute, a next-token model"
     config.statement = "Transformers scale: more compute makes them better."
     config.hypothesis = "With four times the training compute a next-token model is nearer to the entropy, by at least 0.05 bits a scene."
+    config.if_supported = "So."
+    config.if_refuted = "Not so at this scale."
     config.compare = "configs/compare/scale.py"
     config.training = "train.evaluate_every='100 percent' train.sample_every='100 percent' train.duration='500 steps' evaluate.examples=512"
     config.first = "next_token_longer"

@@ -9,11 +9,13 @@ def get_config(config, variant):
     config.aspect = "four times the compute, noise prediction"
     config.statement = "Transformers scale: more compute makes them better."
     config.hypothesis = "With four times the training compute noise prediction is nearer to the entropy, by at least 10 bits a scene."
+    config.if_supported = "So of what is guaranteed."
+    config.if_refuted = "Not so at this scale."
     config.compare = "configs/compare/scale.py"
     config.training = "train.evaluate_every='100 percent' train.sample_every='100 percent' train.duration='500 steps' evaluate.examples=512"
     config.first = "noise_prediction_longer"
     config.second = "noise_prediction"
-    config.metric = "excess_bits"
+    config.metric = "excess_bound"
     config.seeds = 5
     config.direction = "less"
     config.margin = 10.0

@@ -12,6 +12,8 @@ def get_config(config, variant):
         "Of captions of several statements, a next-token model that plans and noise prediction that draws the plan get more scenes wholly right than "
         "next-token prediction alone with the compute of both, by at least 5 points."
     )
+    config.if_supported = "So."
+    config.if_refuted = "Not so: next-token prediction alone does as well."
     config.confounds = (
         "Two models have the parameters of two. A gain may be due to the words of the plan being easier to draw, not to the family of who planned."
     )

@@ -9,6 +9,8 @@ def get_config(config, variant):
     config.aspect = "told from held-out digits by a forest of trees"
     config.statement = "From outside, what the two make looks the same."
     config.hypothesis = "Samples of either are told from data that it has not seen about as often, within 5 points."
+    config.if_supported = "So: both are told from data alike."
+    config.if_refuted = "Not so: one is told from data more easily."
     config.compare = "configs/compare/digits.py"
     config.training = "model.width=32 model.depth=2 train.duration='200 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"
     config.first = "noise_prediction"

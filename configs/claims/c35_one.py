@@ -12,6 +12,8 @@ def get_config(config, variant):
         "One trunk for words and pictures follows captions more often than a specialist of half the parameters and half the compute, by at least "
         "5 points."
     )
+    config.if_supported = "So."
+    config.if_refuted = "Not so: half a model that only draws does as well."
     config.compare = "configs/compare/hybrid.py"
     config.training = "train.duration='1000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' evaluate.examples=512"
     config.first = "hybrid"

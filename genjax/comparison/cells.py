@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import multiprocessing.connection
+import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -79,9 +81,9 @@ def train(arms: dict[str, tuple[Any, Account]], cells: dict[str, list[Cell]], wo
 def train_ahead(cells: Sequence[Cell], workers: int) -> None:
     """Trains the incomplete cells in `workers` processes; what each prints goes into <cell>/log.txt.
 
-    A signal is handed on: the trainings save themselves and the same command goes on later (Preempted). A training that fails stops the rest.
+    A signal is handed on, once: the trainings save themselves and the same command goes on later (Preempted). A training that fails stops the rest.
     """
-    waiting, running, failed = [cell for cell in cells if not cell.complete], {}, []
+    waiting, running, failed, asked = [cell for cell in cells if not cell.complete], {}, [], False
     context = multiprocessing.get_context("spawn")
     with Stopper() as stopper:
         while waiting or running:
@@ -94,20 +96,22 @@ def train_ahead(cells: Sequence[Cell], workers: int) -> None:
             multiprocessing.connection.wait([process.sentinel for process in running], timeout=1.0)
             if stopper.received is not None or failed:
                 waiting = []
-                for process in running:
+                for process in running if not asked else ():  # a second signal would end it before it has saved
                     process.terminate()  # SIGTERM: it saves what it has
+                asked = True
             for process in [process for process in running if not process.is_alive()]:
                 cell = running.pop(process)
-                if process.exitcode not in (0, Preempted.exit_code):
+                if process.exitcode not in (0, Preempted.exit_code, -signal.SIGTERM):  # the last: before it had begun, so nothing is lost
                     failed.append(cell)
-        if stopper.received is not None:
-            raise Preempted("stopped; every training has saved itself: run the same command again to go on")
+        if stopper.received is not None and not failed:
+            raise Preempted("stopped; every training that had begun has saved itself: run the same command again to go on")
     if failed:
         raise GenjaxError(f"the training of arm '{failed[0].arm}', seed {failed[0].seed}, failed: {failed[0].path / 'log.txt'} tells why")
 
 
 def _train(config: Mapping[str, Any], path: Path) -> None:
-    """In a process of its own."""
+    """In a process of its own, and a group of its own: Ctrl-C in the terminal reaches the comparison alone, which hands it on."""
+    os.setsid()
     Workdir(path).path.mkdir(parents=True, exist_ok=True)
     checked = configs.from_json(config, configs.base_fields())
     with (path / "log.txt").open("a") as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):

@@ -2,9 +2,9 @@
 
     registered  ->  trainings (shared by all claims of a comparison)  ->  results/claims/<name>.json  ->  docs/claims.md
 
-A record holds what was registered, so that a margin that is changed later no longer fits its record (a test), and every value that was measured: the
-effect, its interval and its p-values are computed from them whenever they are shown. The verdict is read from all records of a family together
-(Holm), and a claim that was not yet run counts as one that may still be found.
+A record holds what was registered, the arms of its comparison included, so that a margin or a recipe that is changed later no longer fits its record
+(a test), and every value that was measured: the effect, its interval and its p-values are computed from them whenever they are shown. The verdict is
+read from all records of a family together (Holm), and a claim that was not yet run counts as one that may still be found.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from genjax.config import REPOSITORY, Choice, require
 from genjax.evaluation.statistics import Effect, holm, two_level
 
 FOLDER = REPOSITORY / "configs" / "claims"
+READINGS = ("if_supported", "if_refuted")  # how a verdict is told; all other fields are registered
 RESULTS = Path("results") / "claims"
 
 
@@ -97,6 +98,7 @@ def load(name: str) -> Claim:
     config = configs.check(configs.recipe(str(FOLDER / f"{name}.py"), "CLAIM"), fields)
     require(bool(config.statement and config.hypothesis and config.compare and config.metric), f"claim {name} has no statement, hypothesis, ...")
     require(config.margin > 0, f"claim {name} has no margin: say which difference is too small to matter")
+    require(bool(config.if_supported and config.if_refuted), f"claim {name} does not say what its verdicts mean for the statement")
     return Claim(name, config)
 
 
@@ -111,6 +113,19 @@ def _side(name: str, line: str) -> Side:
     return Side(arm, helpers, use)
 
 
+def registered(claim: Claim) -> dict[str, Any]:
+    """What is fixed before a claim is run, as JSON."""
+    return {name: value for name, value in configs.to_json(claim.config).items() if name not in READINGS}
+
+
+def compared(claim: Claim, tier: str = "cpu") -> str:
+    """A digest of what its arms are: of both sides and the reference, every field that is not its default, and the rules."""
+    loaded, fields = claim.plan({}, tier), configs.base_fields()
+    arms = {loaded.config.reference, *(arm for side in claim.sides for arm in side.arms)}
+    told = {name: {path: value for path, value in configs.leaves(loaded.arms[name]) if value != fields[path].default} for name in sorted(arms)}
+    return hashlib.sha256(json.dumps([told, loaded.rules.record()], sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
 def results(tier: str) -> Path:
     """Where the records of a tier lie."""
     return RESULTS if tier == "cpu" else RESULTS / tier
@@ -121,8 +136,8 @@ def record_of(name: str, root: Path = REPOSITORY, tier: str = "cpu") -> dict[str
     path = root / results(tier) / f"{name}.json"
     if not path.exists():
         return None
-    record = json.loads(path.read_text())
-    return record if record["registered"] == configs.to_json(load(name).config) else None
+    record, claim = json.loads(path.read_text()), load(name)
+    return record if record["registered"] == registered(claim) and record["compared"] == compared(claim, tier) else None
 
 
 def run(claim: Claim, folder: Path, command: str, overrides: Mapping[str, str], *, tier: str = "cpu", workers: int = 1) -> dict[str, Any]:
@@ -159,7 +174,8 @@ def run(claim: Claim, folder: Path, command: str, overrides: Mapping[str, str], 
         kinds.append(jax.eval_shape(trained.run.objective.likelihood, trained.params, batch, jax.eval_shape(lambda: jax.random.key(0))).kind)
     return {
         "name": claim.name,
-        "registered": configs.to_json(claim.config),
+        "registered": registered(claim),
+        "compared": compared(claim, tier),
         "command": command,
         **record.provenance(),
         "seeds": list(loaded.seeds),
@@ -233,17 +249,28 @@ def standings(root: Path = REPOSITORY) -> list[Standing]:
 
 
 def markdown(root: Path = REPOSITORY) -> str:
-    """The claims of docs/claims.md: a table of verdicts, and a card for each."""
+    """The claims of docs/claims.md: a table of answers, and a card for each."""
     all_standings = standings(root)
-    lines = ["| claim | the statement, in our words | verdict | measured |", "|---|---|---|---|"]
+    lines = ["| claim | the statement, in our words | is it so? | the hypothesis about it | measured |", "|---|---|---|---|---|"]
     for standing in all_standings:
         config = standing.claim.config
-        lines.append(
-            f"| [{config.number}](#{standing.claim.name}) {config.aspect} | {config.statement} | **{standing.word}** | {_measured(standing)} |"
+        cells = (
+            f"[{config.number}](#{standing.claim.name}) {config.aspect}",
+            config.statement,
+            _answer(standing),
+            standing.word,
+            _measured(standing),
         )
+        lines.append(f"| {' | '.join(cells)} |")
     for standing in all_standings:
         lines += ["", *_card(standing)]
     return "\n".join([*lines, ""])
+
+
+def _answer(standing: Standing) -> str:
+    """What a verdict says of the statement."""
+    config = standing.claim.config
+    return {"supported": f"**{config.if_supported}**", "refuted": f"**{config.if_refuted}**", "inconclusive": "Not decided."}.get(standing.word, "")
 
 
 def _measured(standing: Standing) -> str:
@@ -269,10 +296,16 @@ def _card(standing: Standing) -> list[str]:
         f"*Hypothesis.* {config.hypothesis} Registered as: {config.metric} of `{config.first}` less that of `{config.second}` is "
         f"{relation}{config.margin:g}; {config.seeds} seeds, family `{config.family}`.",
     ]
+    if answer := _answer(standing):
+        lines += ["", f"*Is it so?* {answer}"]
     if config.confounds:
         lines += ["", f"*What the statement mixes.* {config.confounds}"]
     if record is None or standing.effect is None:
         return [*lines, "", f"Not yet run: `python scripts/claims.py --name={name}`."]
+    loose = record["may_be_higher"]
+    if len(possible := verdict.reachable(loose[0], loose[1], config.direction)) < 2:
+        only = f"could only be {possible[0]}" if possible else "could not be decided"
+        lines += ["", f"*Of bounds.* A bound may be above the likelihood that it bounds, so this {only}."]
     points = [", ".join(_number(float(np.mean(row))) for row in side) for side in record["values"]]
     rules = record["rules"]
     kinds = f" Likelihoods: {' against '.join(kind.replace('_', ' ') for kind in record['kinds'])}." if "bits" in config.metric else ""
@@ -283,8 +316,13 @@ def _card(standing: Standing) -> list[str]:
         f"p = {standing.p:.2g} after Holm's correction). By seed: `{config.first}` {points[0]}; `{config.second}` {points[1]}.{kinds}",
         "",
         f"*Protocol.* `{record['command']}`, {record['date'][:10]}, {record['hardware']}, jax {record['versions']['jax']}, "
-        f"matched: {', '.join(rules['match'])}{_more(rules.get('budget', {}))}; declared to differ: {', '.join(rules['varies']) or 'nothing'}.",
+        f"matched: {', '.join(rules['match'])}{_more(rules.get('budget', {}))}; declared to differ: {', '.join(rules['varies']) or 'nothing'}"
+        f"{_waived(rules['waive'])}.",
     ]
+
+
+def _waived(waive: Mapping[str, str]) -> str:
+    return "".join(f"; waived: {name}, since {reason}" for name, reason in waive.items())
 
 
 def _more(budget: Mapping[str, float]) -> str:

@@ -119,10 +119,16 @@ def isoflop_figure(swept: Mapping[str, isoflop.Runs]) -> bytes:
             axes.plot(runs.size[here], runs.loss[here], ".", color=COLOURS[shade % len(COLOURS)], alpha=0.5)
             axes.plot(sizes, means, "o-", color=COLOURS[shade % len(COLOURS)], label=f"{budget:.2g} FLOPs")
             best[budget] = min(means)
-        axes.set(title=objective, xlabel="parameters", ylabel="excess bits", xscale="log", yscale="log")
+        axes.set(title=objective, xlabel="parameters", ylabel="excess bits" + ", at most" * runs.bounded, xscale="log", yscale="log")
         axes.xaxis.set_minor_formatter("")
         axes.legend(frameon=False, fontsize=8)
-        right.plot(list(best), list(best.values()), MARKERS[number] + "-", color=COLOURS[number], label=objective)
+        right.plot(
+            list(best),
+            list(best.values()),
+            MARKERS[number % len(MARKERS)] + "-",
+            color=COLOURS[number % len(COLOURS)],
+            label=objective + " (bound)" * runs.bounded,
+        )
     right.set(title="the best of each budget", xlabel="training FLOPs", ylabel="excess bits", xscale="log", yscale="log")
     right.xaxis.set_minor_formatter("")
     right.legend(frameon=False, fontsize=8)
@@ -136,7 +142,7 @@ def frontier_figure(written: dict[str, Any]) -> bytes:
     """
     points, by = frontier.read(written), written["ordered_by"]
     newest, steps = [p for p in points if p.step is None], [p for p in points if p.step is not None]
-    colours = dict(zip(dict.fromkeys(point.arm for point in points), COLOURS, strict=False))
+    colours = dict(zip(dict.fromkeys(point.arm for point in points), itertools.cycle(COLOURS), strict=False))
     costs = {"nfe": "network evaluations a sample", "flops": "FLOPs a sample", "milliseconds": "milliseconds for one sample"}
     panel_of = functools.partial(_cost_panel, newest, by, written["held_out"][by], colours)
     panels: list[Callable[[Any], None]] = [functools.partial(panel_of, *cost) for cost in costs.items()]

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -31,11 +32,12 @@ from genjax.errors import UsageError
 
 
 class Runs(NamedTuple):
-    """A sweep's runs: budgets, sizes, losses, each [n]."""
+    """A sweep's runs: budgets, sizes, losses, each [n], and whether the losses are bounds that may be above the truth."""
 
     flops: np.ndarray
     size: np.ndarray
     loss: np.ndarray
+    bounded: bool = False
 
 
 class PowerLaw(NamedTuple):
@@ -127,7 +129,8 @@ def interval(values: Iterable[float]) -> tuple[float, float]:
 
 
 def read(comparison: Mapping[str, Any]) -> dict[str, Runs]:
-    """The runs of every objective of a comparison's record (`comparison.record`): the compute that was meant, all parameters, excess bits.
+    """The sweeps of a comparison's record (`comparison.record`): the compute that was meant, all parameters, excess bits. A sweep is of the arms that
+    are the same but for their sizes and their length; it is called by its objective, and by its first arm too where an objective has several.
 
     Raises:
       UsageError: the data have no known entropy, so that nothing is known of the floor of the loss.
@@ -138,11 +141,29 @@ def read(comparison: Mapping[str, Any]) -> dict[str, Runs]:
         values.setdefault(row["metric"], {}).setdefault(row["arm"], []).append(row["value"])
     require("excess_bits" in values, "laws are fitted to bits above a known entropy, and of these data it is not known: compare on shapes")
     (budget,) = values["train_flops"][reference]
+    kinds = {row["arm"]: row["kind"] for row in comparison["metrics"] if row["metric"] == "excess_bits"}
     swept: dict[str, list[tuple[float, float, float]]] = {}
+    arms: dict[str, list[str]] = {}
     for arm, config in comparison["config"]["arms"].items():
+        unsized = {group: values if group not in _SIZES else _without(values, _SIZES[group]) for group, values in config.items()}
+        of = json.dumps(unsized, sort_keys=True)
         here = budget * rules["budget"].get(arm, 1.0), values["parameters"][arm][0]
-        swept.setdefault(config["objective"], []).extend((*here, loss) for loss in values["excess_bits"][arm])
-    return {objective: Runs(*map(np.array, zip(*runs, strict=True))) for objective, runs in swept.items()}
+        swept.setdefault(of, []).extend((*here, loss) for loss in values["excess_bits"][arm])
+        arms.setdefault(of, []).append(arm)
+    objectives = [json.loads(of)["objective"] for of in swept]
+    return {
+        objective if objectives.count(objective) == 1 else f"{objective} ({arms[of][0]})": Runs(
+            *map(np.array, zip(*runs, strict=True)), bounded=any(kinds[arm] != "exact" for arm in arms[of])
+        )
+        for objective, (of, runs) in zip(objectives, swept.items(), strict=True)
+    }
+
+
+_SIZES = {"model": ("width", "depth", "heads", "kv_heads"), "unet": ("channels", "blocks", "heads"), "train": ("duration",)}
+
+
+def _without(values: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in names}
 
 
 def record(swept: Mapping[str, Runs], draws: int = 500) -> dict[str, Any]:
@@ -155,14 +176,14 @@ def record(swept: Mapping[str, Runs], draws: int = 500) -> dict[str, Any]:
         except UsageError as error:
             written["not_fitted"][objective] = str(error)
             continue
-        written["laws"][objective] = {"fitted": len(drawn) / draws} | {
+        written["laws"][objective] = {"fitted": len(drawn) / draws, "kind": "upper_bound" if runs.bounded else "exact"} | {
             name: law._asdict() | {"interval": interval(getattr(each, name).exponent for each in drawn)} for name, law in found._asdict().items()
         }
     for first, second in itertools.combinations(fits, 2):
         (one, ones), (other, others) = fits[first], fits[second]
         budgets = [(law(swept[name].flops.max()), law(swept[name].flops.min())) for name, law in ((first, one.loss), (second, other.loss))]
         low, high = max(least for least, _ in budgets), min(most for _, most in budgets)
-        row: dict[str, Any] = {"first": first, "second": second}
+        row: dict[str, Any] = {"first": first, "second": second, "is": _RATIOS[swept[first].bounded, swept[second].bounded]}
         if low < high:  # equation (3) at the middle of what both have reached; further out it would be extrapolated
             loss = float(np.sqrt(low * high))
             ratios = [compute_ratio(a.loss, b.loss, loss) for a, b in zip(ones, others, strict=False)]
@@ -171,22 +192,31 @@ def record(swept: Mapping[str, Runs], draws: int = 500) -> dict[str, Any]:
     return written
 
 
+# What a ratio of compute at an equal figure is of the ratio at an equal loss, by whether the figures of the first and of the second are bounds: who
+# has a bound needs no more compute for a loss than for the figure.
+_RATIOS = {(False, False): "equal", (True, False): "at_most", (False, True): "at_least", (True, True): "of_bounds"}
+
+
+_OF = {"exact": "", "upper_bound": "bound: "}
+_NEEDS = {"equal": "", "at_most": "at most ", "at_least": "at least ", "of_bounds": ""}
+
+
 def text(written: Mapping[str, Any]) -> list[str]:
     """The record for a terminal."""
     lines = []
     for objective, laws in written["laws"].items():
         for name, what in (("size", "best size ~ FLOPs^"), ("loss", "excess bits ~ FLOPs^")):
             low, high = laws[name]["interval"]
-            lines.append(
-                f"{objective:<20} {what}{laws[name]['exponent']:.3f}  95 % [{low:.3f}, {high:.3f}]  ({laws['fitted']:.0%} of resamples fitted)"
-            )
+            of = _OF[laws["kind"]] if name == "loss" else ""
+            law = f"{objective:<20} {of}{what}{laws[name]['exponent']:.3f}"
+            lines.append(f"{law}  95 % [{low:.3f}, {high:.3f}]  ({laws['fitted']:.0%} of resamples fitted)")
     lines += [f"{objective:<20} {why}" for objective, why in written["not_fitted"].items()]
     for each in written["compute_ratios"]:
         if "ratio" in each:
             low, high = each["interval"]
-            times = (
-                f"needs {each['ratio']:.3g} times [{low:.3g}, {high:.3g}] the compute of {each['second']} for {each['excess_bits']:.3g} excess bits"
-            )
+            needs = f"needs {_NEEDS[each['is']]}{each['ratio']:.3g} times [{low:.3g}, {high:.3g}] the compute of {each['second']}"
+            times = f"{needs} for {each['excess_bits']:.3g} excess bits"
+            times += " (bounds; nothing is known of the likelihoods)" * (each["is"] == "of_bounds")
         else:
             times = f"and {each['second']} have no excess bits in common at these budgets: a ratio of compute would be extrapolated"
         lines.append(f"{each['first']} {times}")

@@ -28,6 +28,12 @@ def match(plan: Plan, folder: Path) -> dict[str, tuple[Any, Account]]:
     for name, run in runs.items():
         require(run.objective.generates, f"arm '{name}' is of objective {run.config.objective}, which draws no samples to compare")
         require(run.objective.scores, f"arm '{name}' is of objective {run.config.objective}, which has no likelihood to compare")
+    if plan.one_form:
+        measured = {ledger.evaluation_set(run.source, run.config.evaluate.examples) for run in runs.values()}
+        require(
+            len(measured) == 1,
+            "the arms are measured on other held-out rows: give them the same evaluate.examples, and windows of text the same stride",
+        )
     step = {name: ledger.Step.of(run) for name, run in runs.items()}
     cost = {name: step[name].quantities(run) for name, run in runs.items()}
     if "wall_clock" in plan.rules.match:

@@ -181,10 +181,9 @@ def _told_apart(subject: Subject, samples: float = 500) -> np.ndarray:
     return np.array([two_sample.accuracy(drawn, subject.examples("eval"))])
 
 
-def _efficacy(subject: Subject, samples: float = 600) -> np.ndarray:
-    """Of "no circle" and the like; a picture in which nothing can be read counts as one of a model that does not listen."""
-    row = negation.measure(Evaluator(subject.run), subject.params, int(samples))["a shape"]
-    return np.array([row.valid.value * row.efficacy if row.valid.value else 0.0])
+def _leaves_out(subject: Subject, samples: float = 600) -> np.ndarray:
+    """Of "no circle" and the like: whether the picture is one and does not show it. What cannot be read obeys nobody."""
+    return negation.judged(Evaluator(subject.run), subject.params, int(samples), "a shape").strict.astype(np.float64)
 
 
 def _filled(subject: Subject, cell: float = 0, samples: float = 1000) -> np.ndarray:
@@ -213,13 +212,14 @@ METRICS: dict[str, Metric] = {
     "bits_per_dim": Metric(_bits, "bits/dim", bounded=True),
     "bound_per_dim": Metric(_bits, "bits/dim"),  # the figure itself: for claims about a bound, not about the likelihood behind it
     "excess_bits": Metric(_excess, "bits/example", bounded=True),
+    "excess_bound": Metric(_excess, "bits/example"),
     "follow": Metric(lambda subject, samples=500, several=0: _verdict(subject, "follow", samples, several), "share"),
     "strict": Metric(lambda subject, samples=500, several=0: _verdict(subject, "strict", samples, several), "share"),
     "valid": Metric(_valid, "share"),
     "colours": Metric(_colours, "total variation"),
     "clauses": Metric(_clauses, "share"),
     "told_apart": Metric(_told_apart, "accuracy"),
-    "negation_efficacy": Metric(_efficacy, "efficacy"),
+    "leaves_out": Metric(_leaves_out, "share"),
     "hidden_cell": Metric(_filled, "bits"),
     "answers": Metric(_right, "share"),
     "round_trip": Metric(_round_trip, "share"),

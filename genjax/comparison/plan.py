@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import shlex
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -64,6 +65,11 @@ def load(recipe: str, overrides: Mapping[str, str], seeds: int | None = None, ti
         config = configs.check(configs.apply(config, fields, {"seeds": str(seeds)}), fields)
     require(len(arms) >= 1, f"the comparison '{recipe}' has no arms: set config.arms = {{name: 'configs/digits.py:next_token'}}")
     require(config.reference in arms, f"the comparison '{recipe}' has no arm '{config.reference}' to be its reference: it has {', '.join(arms)}")
+    for name in arms:
+        require(
+            re.fullmatch(r"[\w(),=+-][\w(),=+ -]{0,63}", name) is not None and name != "real",
+            f"arm '{name}' of '{recipe}' names a folder: take letters, digits, spaces and _()=,+- (at most 64), and not 'real', the held-out data",
+        )
     checked = {name: load_arm(name, line, overrides, times or {}) for name, line in arms.items()}
     flat = {name: dict(configs.leaves(arm)) for name, arm in checked.items()}
     for name, values in flat.items():

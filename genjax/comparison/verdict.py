@@ -48,6 +48,14 @@ def evidence(effect: Effect, direction: str, margin: float) -> Evidence:
     }[direction]()
 
 
+def reachable(first_may_be_lower: bool, second_may_be_lower: bool, direction: str) -> tuple[Word, ...]:
+    """Which of supported and refuted an effect, first less second, can come to, where a side is an upper bound of what it stands for."""
+    high, low = not second_may_be_lower, not first_may_be_lower  # whether the interval ends there
+    found: dict[str, tuple[bool, bool]] = {"greater": (low, high), "less": (high, low), "equal": (low and high, low or high)}
+    words: tuple[Word, Word] = ("supported", "refuted")
+    return tuple(word for word, possible in zip(words, found[direction], strict=True) if possible)
+
+
 def verdict(found: Evidence, corrected: float) -> Word:
     """The word for a claim whose p-value, corrected for its family, is `corrected`."""
     if corrected >= 1 - LEVEL:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from genjax.config import require
+from genjax.data.base import Verdicts
 from genjax.data.shapes import posterior, scenes
 from genjax.data.shapes.prompts import ScenePrompts
 from genjax.evaluation.evaluator import Evaluator
@@ -51,16 +52,21 @@ def check(run: Run) -> ScenePrompts:
     return prompts
 
 
+def judged(evaluator: Evaluator, params: Params, count: int, kind: str) -> Verdicts:
+    """The verdicts on `count` pictures that were asked for without a kind of thing, its phrases in turn."""
+    prompts, (phrases, _) = check(evaluator.run), KINDS[kind]
+    asked = np.stack([prompts.encode(f"no {phrases[row % len(phrases)]}") for row in range(count)])
+    return prompts.judge(asked, evaluator.draw(params, count, given={"caption": asked}).data)
+
+
 def measure(evaluator: Evaluator, params: Params, count: int) -> dict[str, Row]:
-    """Of `count` pictures for each kind of thing, its phrases in turn."""
+    """Of `count` pictures for each kind of thing."""
     prompts = check(evaluator.run)
     table = {}
-    for kind, (phrases, part) in KINDS.items():
-        asked = np.stack([prompts.encode(f"no {phrases[row % len(phrases)]}") for row in range(count)])
-        drawn = evaluator.draw(params, count, given={"caption": asked}).data
-        judged = prompts.judge(asked, drawn)
+    for kind, (_, part) in KINDS.items():
+        found = judged(evaluator, params, count, kind)
         neutral, occupied = (posterior.negated(prompts.tier, part, least) for least in (0, 1))
-        table[kind] = Row(share(~judged.follow[judged.valid]), share(judged.valid), neutral, occupied)
+        table[kind] = Row(share(~found.follow[found.valid]), share(found.valid), neutral, occupied)
     return table
 
 

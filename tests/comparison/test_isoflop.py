@@ -48,9 +48,9 @@ def test_a_family_that_needs_sixteen_times_the_compute_has_the_ratio_16_at_every
     "change, says",
     [
         (lambda runs: runs._replace(loss=-runs.loss), "no minimum"),
-        (lambda runs: Runs(*(values[runs.size > 0.12 * runs.flops**0.5] for values in runs)), "lies outside"),
-        (lambda runs: Runs(*(values[:7] for values in runs)), "two budgets"),
-        (lambda runs: Runs(*(values[[0, 1, *range(7, 28)]] for values in runs)), "fewer than three sizes"),
+        (lambda runs: Runs(*(values[runs.size > 0.12 * runs.flops**0.5] for values in runs[:3])), "lies outside"),
+        (lambda runs: Runs(*(values[:7] for values in runs[:3])), "two budgets"),
+        (lambda runs: Runs(*(values[[0, 1, *range(7, 28)]] for values in runs[:3])), "fewer than three sizes"),
         (lambda runs: runs._replace(loss=runs.loss - 2), "positive"),
     ],
 )
@@ -64,16 +64,16 @@ def test_the_bottom_of_a_parabola():
     np.testing.assert_allclose(parabola(size, 3 + 2 * (np.log(size) - 0.7) ** 2), (np.exp(0.7), 3.0), rtol=1e-10)
 
 
-def comparison_of(swept, unit="excess_bits"):
+def comparison_of(swept, unit="excess_bits", **kinds):
     """A comparison's record with the runs of two sweeps, as scripts/compare.py writes them; the reference has the smallest budget."""
     arms, budget, metrics = {}, {}, []
     for objective, runs in swept.items():
-        for number, (flops, size, loss) in enumerate(zip(*runs, strict=True)):
+        for number, (flops, size, loss) in enumerate(zip(*runs[:3], strict=True)):
             name = f"{objective} {number}"
-            arms[name] = {"objective": objective}
+            arms[name] = {"objective": objective, "model": {"width": size, "norm": "rms"}, "train": {"duration": str(flops)}}
             budget[name] = flops / 1e12
             metrics += [{"arm": name, "metric": "train_flops", "value": flops * 1.01}, {"arm": name, "metric": "parameters", "value": size}]
-            metrics += [{"arm": name, "metric": unit, "value": loss, "seed": seed} for seed in range(2)]
+            metrics += [{"arm": name, "metric": unit, "value": loss, "seed": seed, "kind": kinds.get(objective, "exact")} for seed in range(2)]
     reference = next(iter(arms))
     metrics[0]["value"] = 1e12
     del budget[reference]
@@ -90,6 +90,25 @@ def test_a_comparison_is_read_by_the_compute_that_was_meant_and_the_laws_and_the
     (ratio,) = written["compute_ratios"]
     assert ratio["ratio"] == pytest.approx(16) and np.allclose(ratio["interval"], 16)
     assert any("needs 16 times" in line for line in text(written))
+
+
+def test_a_ratio_of_bounds_says_no_more_than_they_do():
+    """Who has a bound needs no more compute than the bound says; of two bounds nothing follows."""
+    dearer = sweep()._replace(loss=sweep().loss * 16**0.2)
+    told = {}
+    for name, kinds in {"a": {"a": "upper_bound"}, "b": {"b": "upper_bound"}, "both": {"a": "upper_bound", "b": "upper_bound"}}.items():
+        written = record(read(comparison_of({"a": dearer, "b": sweep()}, **kinds)), draws=20)
+        told[name] = text(written)
+        assert {laws["kind"] for laws in written["laws"].values()} == {"upper_bound", "exact"} - ({"exact"} if name == "both" else set())
+    assert "needs at most 16 times" in told["a"][-1] and "needs at least 16 times" in told["b"][-1]
+    assert "nothing is known of the likelihoods" in told["both"][-1] and "bound: excess bits" in "".join(told["both"])
+
+
+def test_arms_that_differ_in_more_than_size_are_sweeps_of_their_own():
+    comparison = comparison_of({"a": sweep()})
+    for number, name in enumerate(comparison["config"]["arms"]):
+        comparison["config"]["arms"][name]["model"]["norm"] = "rms" if number < 14 else "layer"
+    assert set(read(comparison)) == {"a (a 0)", "a (a 14)"}
 
 
 def test_what_is_not_known_is_not_told():

@@ -165,7 +165,7 @@ OF_SHAPES = {
     "follow": ({"samples": 24}, TOLD, 24),
     "strict": ({"samples": 24}, TOLD, 24),
     "caption_choice": ({"samples": 24, "captions": 3}, TOLD, 24),
-    "negation_efficacy": ({"samples": 48}, TOLD, 1),
+    "leaves_out": ({"samples": 24}, TOLD, 24),
     "hidden_cell": ({"cell": 0, "samples": 48}, TOLD | {"conditioning__text": "none"}, 1),
     "answers": ({"samples": 24}, {"objective": "masked_diffusion", "source": "shapes_answers:s8"}, 24),
 }

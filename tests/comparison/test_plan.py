@@ -115,6 +115,28 @@ def test_what_is_told_of_the_same_scenes_may_differ_where_that_is_declared():
             np.testing.assert_array_equal(layout.question_of(tokens), caption[caption > 0])
 
 
+def test_the_published_mismatch_is_refused_as_a_comparison_with_every_difference_named(tmp_path):
+    """One head is the input's table and the other not, one draws by another rule, one loss has other weights; then, one side is told what to draw."""
+    arms = {
+        "next token": "configs/digits.py:next_token --config.model.tied_head=true --config.next_token.temperature=0.8",
+        "noise": "configs/digits.py:noise_prediction --config.noise_prediction.weighting=edm",
+    }
+    recipe = "objective, model.dropout, optimizer.learning_rate, parameters, trunk_parameters, examples, supervised_targets"
+    with pytest.raises(UsageError) as refused:
+        plan.load(write(tmp_path, arms, varies=recipe), {})
+    for field in ("model.tied_head", "next_token.temperature", "noise_prediction.weighting"):
+        assert field in str(refused.value)
+    arms["noise"] += " --config.conditioning.label=false"
+    with pytest.raises(UsageError, match=r"'noise' has conditioning\.label=False and arm 'next token' True"):
+        plan.load(write(tmp_path, arms, varies=recipe), {})
+
+
+@pytest.mark.parametrize("name", ["a/b", "", "real", "a" * 65, "nul\0", "-rf\n"])
+def test_an_arm_that_is_no_folder_is_refused(tmp_path, name):
+    with pytest.raises(UsageError, match="names a folder"):
+        plan.load(write(tmp_path, {"a": "configs/digits.py:next_token", name: "configs/digits.py:next_token"}), {})
+
+
 def test_a_waiver_lets_a_field_differ_and_keeps_its_reason(tmp_path):
     arms = {"a": "configs/digits.py:next_token", "b": "configs/digits.py:next_token --config.optimizer.b2=0.95"}
     loaded = plan.load(write(tmp_path, arms, waive=["optimizer.b2: as it was published"]), {})
