@@ -28,7 +28,7 @@ FIELDS = {
             "digits (embedded) | shapes:<tier> | shapes_codes:<tier> | shapes_captions:<tier> | shapes_answers:<tier> | "
             "tfds:<name> | npz:<file> | text:<file or folder> | pairs:<files> | points:<distribution> | moving:<what> | spoken_digit | "
             "audio:<folder> | emoji | said:<sources> | python_stdlib (embedded) | "
-            "tfds_text:<name> | markov (made up)",
+            "tfds_text:<name> | markov (made up) | sums (made up)",
             choices=(
                 "digits",
                 "shapes",
@@ -48,6 +48,7 @@ FIELDS = {
                 "python_stdlib",
                 "tfds_text",
                 "markov",
+                "sums",
             ),
         ),
         "dir": field(None, "folder of prepared tensorflow-datasets; None: GENJAX_DATA_DIR, then the library's own", kind=str, late=True),

@@ -455,7 +455,7 @@ def _answered(run: Run, params: Params) -> dict[str, Any]:
     prompts, turns = answers.held_out(run.source, run.config.evaluate.examples)
     given = [run.source.tokenizer.decode(tokens) for tokens in Answers(run)(params, prompts)]
     said = {"the model": given} | answers.baselines(run.source, [turn.prompt for turn in turns])
-    scores = {name: answers.score(each, [turn.answer for turn in turns])._asdict() for name, each in said.items()}
+    scores = {name: answers.score(each, [turn.answer for turn in turns]).known for name, each in said.items()}
     print(f"  {len(given):,} held-out prompts answered")
     for name, values in scores.items():
         print(f"    {name:<24} " + "   ".join(f"{figure.replace('_', ' ')} {value:5.2f}" for figure, value in values.items()))
