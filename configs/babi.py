@@ -1,8 +1,8 @@
 """Questions about little stories (bAbI's task 1, one supporting fact): the answer is in the last statement about the one who is asked for.
 
-  python scripts/train.py --config=configs/babi.py --workdir=runs/babi
-  python scripts/evaluate.py --workdir=runs/babi --config.data.held_out=../shared/data/sources/babi_qa1/qa1_single-supporting-fact_test.txt.gz
-  python scripts/sample.py --workdir=runs/babi --chat
+python scripts/train.py --config=configs/babi.py --workdir=runs/babi
+python scripts/evaluate.py --workdir=runs/babi --config.data.held_out=../shared/data/sources/babi_qa1/qa1_single-supporting-fact_test.txt.gz
+python scripts/sample.py --workdir=runs/babi --chat
 """
 
 _FOLDER = "../shared/data/sources/babi_qa1"

@@ -1,8 +1,8 @@
 """Reasoning in GSM8K's format: answers that calculate step by step and end in a number, which is scored exactly.
 
-  python scripts/train.py --config=configs/word_problems.py:sums --workdir=runs/sums
-  python scripts/evaluate.py --workdir=runs/sums
-  python scripts/sample.py --workdir=runs/sums --chat
+python scripts/train.py --config=configs/word_problems.py:sums --workdir=runs/sums
+python scripts/evaluate.py --workdir=runs/sums
+python scripts/sample.py --workdir=runs/sums --chat
 """
 
 _FOLDER = "../shared/data/sources/gsm8k"

@@ -117,8 +117,8 @@ def read_pairs(argument: str, held_out: str | None = None) -> Dialogues:
     Files are one of
       a.en,a.de    two texts, whose lines belong to each other
       a.tsv        a prompt, a tab and its answer a line
-      a.jsonl      a JSON object a line: one of FIELDS, {"messages": [...]} with roles system, user, assistant, or {"instruction": ..., "instances": [...]}
-                   with an input and an output each
+      a.jsonl      a JSON object a line: one of FIELDS, {"messages": [...]} with roles system, user, assistant, or {"instruction": ...,
+                   "instances": [...]} with an input and an output each
       a.txt        stories with questions, as bAbI has them (arXiv:1502.05698)
       a.json       paragraphs with questions, as SQuAD has them (arXiv:1606.05250)
     each also with the ending .gz.

@@ -33,8 +33,7 @@ def test_every_answer_calculates_with_the_numbers_of_its_question(problems):
                 total = result
             assert final_number(answer) == total
             assert numbers(question) == [int(found[0][0]), *(int(step[2]) for step in found)]
-            said = [sentence for sentence in question.split(". ")[1:-1]]
-            assert [("more" in sentence) for sentence in said] == [step[1] == "+" for step in found[1:]]
+            assert ["more" in sentence for sentence in question.split(". ")[1:-1]] == [step[1] == "+" for step in found[1:]]
 
 
 def test_no_calculation_is_in_both_splits(problems):
