@@ -64,6 +64,12 @@ FIELDS = {
             "rows of running text (not of pairs): windows of all documents one after the other, or whole documents that do not see each other",
             choices=("windows", "documents"),
         ),
+        "middle": field(
+            0.0,
+            "share of the training windows of running text whose middle comes last, so that next_token learns to fill gaps (sample.py --suffix)",
+            at_least=0.0,
+            at_most=1.0,
+        ),
         "eval_stride": field(
             None, "new tokens a window of running text in evaluation; the others are context. None: half of `length`", kind=int, at_least=1, late=True
         ),

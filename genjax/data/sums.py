@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from genjax.data.base import Turn
+from genjax.data.base import Dialogue, Turn
 from genjax.data.pairs import Dialogues
 from genjax.data.text import chosen_by_name
 from genjax.errors import UsageError
@@ -38,7 +38,9 @@ def read_sums(argument: str, held_out: str | None = None) -> Dialogues:
     random = np.random.RandomState(_SEED)
     problems = [_problem(random) for _ in range(COUNT)]
     chosen = chosen_by_name({calculation for calculation, _ in problems})
-    split = {kept: [(turn,) for calculation, turn in problems if (calculation in chosen) is kept] for kept in (False, True)}
+    split: dict[bool, list[Dialogue]] = {False: [], True: []}
+    for calculation, turn in problems:
+        split[calculation in chosen].append((turn,))
     return Dialogues(split[False], split[True])
 
 

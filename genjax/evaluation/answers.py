@@ -139,9 +139,9 @@ def score(given: Sequence[str], expected: Sequence[str]) -> Scores:
     from sacrebleu.metrics import BLEU, CHRF
 
     right = sum(mine.strip() == theirs.strip() for mine, theirs in zip(given, expected, strict=True))
-    shared = np.mean([rouge(*pair) for pair in zip(given, expected, strict=True)], axis=0)
+    one, two, longest = (100 * float(part) for part in np.mean([rouge(*pair) for pair in zip(given, expected, strict=True)], axis=0))
     bleu, chrf = (metric.corpus_score(given, [expected]).score for metric in (BLEU(force=True), CHRF()))
-    return Scores(bleu, chrf, 100 * right / len(expected), *map(float, 100 * shared), _right_numbers(given, expected))
+    return Scores(bleu, chrf, 100 * right / len(expected), one, two, longest, _right_numbers(given, expected))
 
 
 def final_number(answer: str) -> str | None:
