@@ -12,19 +12,19 @@ def get_config(config, variant):
     config.objective = "next_token"
     config.data.source = f"pairs:{_FOLDER}/qa1_single-supporting-fact_train.txt.gz"
     config.data.tokenizer = "bpe(vocab=512)"
-    config.data.length = 256
-    config.data.batch_size = 16
+    config.data.length = 128
+    config.data.batch_size = 32
 
     config.model.width = 64
-    config.model.depth = 3
+    config.model.depth = 2
+    config.model.heads = 2
     config.model.tied_head = True
-    config.next_token.attention = "prefix"
     config.optimizer.name = "muon"
-    config.optimizer.learning_rate = 2e-2
-    config.optimizer.adam_learning_rate = 4e-3
+    config.optimizer.learning_rate = 5e-3
+    config.optimizer.adam_learning_rate = 3e-3
     config.optimizer.ema = "constant(decay=0.99)"
     config.optimizer.warmup = "50 steps"
-    config.train.duration = "600 steps"
+    config.train.duration = "800 steps"
     config.train.log_every = "50 steps"
     config.train.evaluate_every = config.train.sample_every = "100 percent"
     config.evaluate.examples = None

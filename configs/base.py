@@ -27,7 +27,7 @@ FIELDS = {
             Source("digits"),
             "digits (embedded) | shapes:<tier> | shapes_codes:<tier> | shapes_captions:<tier> | shapes_answers:<tier> | "
             "tfds:<name> | npz:<file> | text:<file or folder> | pairs:<files> | points:<distribution> | moving:<what> | spoken_digit | "
-            "audio:<folder> | emoji | said:<sources> | python_stdlib (embedded) | "
+            "audio:<folder> | emoji | said:<sources> | python_stdlib (embedded) | python_stdlib_docs (embedded) | "
             "tfds_text:<name> | markov (made up) | sums (made up)",
             choices=(
                 "digits",
@@ -49,6 +49,7 @@ FIELDS = {
                 "tfds_text",
                 "markov",
                 "sums",
+                "python_stdlib_docs",
             ),
         ),
         "dir": field(None, "folder of prepared tensorflow-datasets; None: GENJAX_DATA_DIR, then the library's own", kind=str, late=True),

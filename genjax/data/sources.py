@@ -15,6 +15,7 @@ from pathlib import Path
 from genjax.data.audio import open_audio, open_spoken_digit
 from genjax.data.base import Rows, Source
 from genjax.data.digits import open_digits
+from genjax.data.docstrings import read_stdlib_docs
 from genjax.data.emoji import open_emoji
 from genjax.data.markov import open_markov
 from genjax.data.moving import open_moving
@@ -56,6 +57,7 @@ CORPORA: dict[str, Callable[[str, str | None], Corpus]] = {
 DIALOGUES: dict[str, Callable[[str, str | None], Dialogues]] = {
     "pairs": read_pairs,  #   pairs:a.en,a.de or pairs:qa.jsonl              prompts and their answers: translation, questions, dialogues
     "sums": read_sums,  #     sums                                           word problems that are made up
+    "python_stdlib_docs": read_stdlib_docs,  # python_stdlib_docs            functions of Python's standard library and what they do
 }
 _HOLD_OUT_FILES = ("pairs",)
 

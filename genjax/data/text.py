@@ -164,6 +164,11 @@ def read_stdlib(argument: str, data_dir: str | None = None) -> Corpus:
     """
     if argument:
         raise UsageError(f"data source 'python_stdlib:{argument}': it takes no argument, write 'python_stdlib'")
+    return hold_out_documents(stdlib_files())
+
+
+def stdlib_files() -> dict[str, str]:
+    """The modules of the standard library by their names, without tests and generated files; DataError where they are no files."""
     root = Path(sysconfig.get_paths()["stdlib"])
     documents = {}
     for file in sorted(root.rglob("*.py")):
@@ -178,7 +183,7 @@ def read_stdlib(argument: str, data_dir: str | None = None) -> Corpus:
             documents[name.as_posix()] = text
     if len(documents) < 100:
         raise DataError(f"python_stdlib: Python {sys.version.split()[0]} has its standard library not as files in {root}; use text:<folder of code>")
-    return hold_out_documents(documents)
+    return documents
 
 
 def hold_out_end(text: str) -> Corpus:
