@@ -10,7 +10,7 @@ def get_config(config, variant):
     config.objective = "next_token"
     config.data.source = "python_stdlib_docs"
     config.data.tokenizer = "bpe(vocab=1024)"
-    config.data.length = 256
+    config.data.length = 288
     config.data.batch_size = 8
 
     config.model.width = 128
@@ -22,7 +22,7 @@ def get_config(config, variant):
     config.optimizer.adam_learning_rate = 4e-3
     config.optimizer.ema = "constant(decay=0.99)"
     config.optimizer.warmup = "50 steps"
-    config.train.duration = "250 steps"
+    config.train.duration = "220 steps"
     config.train.log_every = "50 steps"
     config.train.evaluate_every = config.train.sample_every = "100 percent"
     config.evaluate.examples = None

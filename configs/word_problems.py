@@ -25,7 +25,7 @@ def get_config(config, variant):
     config.optimizer.adam_learning_rate = 4e-3
     config.optimizer.ema = "constant(decay=0.99)"
     config.optimizer.warmup = "50 steps"
-    config.train.duration = "600 steps"
+    config.train.duration = "500 steps"
     config.train.log_every = "100 steps"
     config.train.evaluate_every = config.train.sample_every = "100 percent"
     config.evaluate.examples = None
@@ -34,7 +34,10 @@ def get_config(config, variant):
         config.data.source = f"pairs:{_FOLDER}/train.jsonl.gz"
         config.data.held_out = f"{_FOLDER}/test.jsonl.gz"
         config.data.tokenizer = "bpe(vocab=2048)"
-        config.data.length = 768
-        config.data.batch_size = 2
-        config.train.duration = "300 steps"
+        config.data.length = 576
+        config.data.batch_size = 4
+        config.train.duration = "120 steps"
+        config.train.log_every = "20 steps"
+        config.evaluate.examples = 200
+        config.sample.length = 200
     return config

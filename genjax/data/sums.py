@@ -20,7 +20,7 @@ from genjax.data.pairs import Dialogues
 from genjax.data.text import chosen_by_name
 from genjax.errors import UsageError
 
-COUNT = 20_000
+COUNT = 12_000
 LARGEST = 99
 
 _SEED = 20261122
