@@ -24,9 +24,9 @@ def get_config(config, variant):
     config.optimizer.adam_learning_rate = 3e-3
     config.optimizer.ema = "constant(decay=0.99)"
     config.optimizer.warmup = "50 steps"
-    config.train.duration = "700 steps"
+    config.train.duration = "600 steps"
     config.train.log_every = "50 steps"
-    config.train.evaluate_every = config.train.sample_every = "100 percent"
+    config.train.evaluate_every = config.train.sample_every = config.train.checkpoint_every = "100 percent"
     config.evaluate.examples = None
     config.sample.length = 8
     config.next_token.temperature = 0.0

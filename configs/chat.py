@@ -22,9 +22,9 @@ def get_config(config, variant):
     config.optimizer.adam_learning_rate = 4e-3
     config.optimizer.ema = "constant(decay=0.9)"
     config.optimizer.warmup = "10 steps"
-    config.train.duration = "60 steps"
+    config.train.duration = "40 steps"
     config.train.log_every = "20 steps"
-    config.train.evaluate_every = config.train.sample_every = "100 percent"
+    config.train.evaluate_every = config.train.sample_every = config.train.checkpoint_every = "100 percent"
     config.evaluate.examples = None
     config.sample.count = 4
     config.sample.length = 64

@@ -27,7 +27,7 @@ def get_config(config, variant):
     config.optimizer.warmup = "50 steps"
     config.train.duration = "500 steps"
     config.train.log_every = "100 steps"
-    config.train.evaluate_every = config.train.sample_every = "100 percent"
+    config.train.evaluate_every = config.train.sample_every = config.train.checkpoint_every = "100 percent"
     config.evaluate.examples = None
     config.next_token.temperature = 0.0
     if variant == "gsm8k":
@@ -36,7 +36,7 @@ def get_config(config, variant):
         config.data.tokenizer = "bpe(vocab=2048)"
         config.data.length = 576
         config.data.batch_size = 4
-        config.train.duration = "120 steps"
+        config.train.duration = "80 steps"
         config.train.log_every = "20 steps"
         config.evaluate.examples = 200
         config.sample.length = 200

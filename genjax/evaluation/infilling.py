@@ -28,7 +28,7 @@ _PLACES = 20221122  # seed of where the gaps are: the same for every model of th
 
 
 class Gaps(NamedTuple):
-    """Held-out text: rows as `types.Batch` has them, the last MARKS places of which are empty, and the gap [start, stop) of each, int [n]."""
+    """Rows as `types.Batch` has them, each one text with at least MARKS empty places behind it, and the gap [start, stop) of each, int [n]."""
 
     rows: Arrays
     start: np.ndarray
@@ -80,18 +80,15 @@ def between(evaluator: Evaluator, params: Params, count: int, prefix: np.ndarray
     rows = {"tokens": tokens, "segment_ids": (np.arange(tokens.shape[1]) < width).astype(np.int32)[None]}
     rows = {name: np.repeat(array, count, axis=0) for name, array in rows.items()}
     start = np.full(count, len(prefix))
-    return fill(evaluator, params, Gaps(rows, start, start + length), suffix=len(suffix), length=length)
+    return fill(evaluator, params, Gaps(rows, start, start + length), length)
 
 
-def fill(evaluator: Evaluator, params: Params, gaps: Gaps, *, suffix: int | None = None, length: int) -> Drawn:
-    """What a model writes into gaps of `length` tokens, int32 [n, length].
-
-    suffix: tokens after a gap; None: all of the row's.
-    """
+def fill(evaluator: Evaluator, params: Params, gaps: Gaps, length: int) -> Drawn:
+    """What a model writes into gaps, int32 [n, length]; one that ends where it sees fit writes at most `length` tokens, filled up with the end."""
     run, tokens = evaluator.run, gaps.rows["tokens"]
-    ends = np.full(len(tokens), tokens.shape[1] - infilling.MARKS) if suffix is None else gaps.stop + suffix
     if middle_last(run):
         marks: Any = run.source.marks
+        ends = np.sum(gaps.rows["segment_ids"], axis=1)
         sides = [infilling.asked(row[:a], row[b:end], marks) for row, a, b, end in zip(tokens, gaps.start, gaps.stop, ends, strict=True)]
         found = Completions(run, length, stop=((marks.end,),))(params, sides)
         assert isinstance(run.objective, Completes)
@@ -137,7 +134,7 @@ def measure(evaluator: Evaluator, params: Params, count: int, length: int) -> Fi
         rows = asked | {"loss_mask": np.broadcast_to(last, asked["tokens"].shape).astype(np.float32)}
     bits = _bits(run, params, rows)
 
-    drawn = fill(evaluator, params, gaps, length=length + 1 if middle_last(run) else length)
+    drawn = fill(evaluator, params, gaps, length + 1)
     expected = [row[a:b] for row, a, b in zip(gaps.rows["tokens"], gaps.start, gaps.stop, strict=True)]
     exact = [tokenizer.raw(mine) == tokenizer.raw(theirs) for mine, theirs in zip(drawn.data, expected, strict=True)]
     width = gaps.rows["tokens"].shape[1] - infilling.MARKS
