@@ -19,7 +19,21 @@ from genjax.config import require, to_json
 from genjax.data import pairs
 from genjax.data.base import Dialogue, Turn
 from genjax.errors import visible
-from genjax.evaluation import answers, baselines, describing, edits, following, hidden_cell, infilling, levels, media, negation, pictures, questions, texts
+from genjax.evaluation import (
+    answers,
+    baselines,
+    describing,
+    edits,
+    following,
+    hidden_cell,
+    infilling,
+    levels,
+    media,
+    negation,
+    pictures,
+    questions,
+    texts,
+)
 from genjax.evaluation.answers import Answers
 from genjax.evaluation.describing import Describer
 from genjax.evaluation.evaluator import Evaluator
