@@ -15,17 +15,17 @@ def get_config(config, variant):
     config.data.length = 128
     config.data.batch_size = 32
 
-    config.model.width = 64
+    config.model.width = 32
     config.model.depth = 2
     config.model.heads = 2
     config.model.tied_head = True
     config.optimizer.name = "muon"
-    config.optimizer.learning_rate = 5e-3
+    config.optimizer.learning_rate = 1e-2
     config.optimizer.adam_learning_rate = 3e-3
     config.optimizer.ema = "constant(decay=0.99)"
     config.optimizer.warmup = "50 steps"
-    config.train.duration = "600 steps"
-    config.train.log_every = "50 steps"
+    config.train.duration = "2400 steps"
+    config.train.log_every = "200 steps"
     config.train.evaluate_every = config.train.sample_every = config.train.checkpoint_every = "100 percent"
     config.evaluate.examples = None
     config.sample.length = 8

@@ -150,6 +150,15 @@ def test_the_published_files_have_as_many_questions_as_is_published(name, count)
     assert len(pairs._read(published(name), "")) == count
 
 
+def test_a_story_tells_the_answer_where_it_last_says_where_someone_went():
+    """The rule that the published stories were made by, on their test file."""
+    for ((asked, answer),) in pairs._read(published("babi_qa1/qa1_single-supporting-fact_test.txt.gz"), ""):
+        *statements, question = asked.split("\n")
+        name = question.removeprefix("Where is ").removesuffix("?").strip()
+        went = [statement.rstrip(".").split() for statement in statements]
+        assert [words[-1] for words in went if words[0] == name][-1] == answer
+
+
 def test_a_tenth_is_held_out_by_the_prompt_and_no_prompt_is_in_both_splits(tmp_path):
     sentences = [(f"prompt {n % 200}", f"answer {n}") for n in range(400)]
     file = write(tmp_path, "some.tsv", "".join(f"{prompt}\t{answer}\n" for prompt, answer in sentences))
