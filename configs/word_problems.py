@@ -25,7 +25,7 @@ def get_config(config, variant):
     config.optimizer.adam_learning_rate = 4e-3
     config.optimizer.ema = "constant(decay=0.99)"
     config.optimizer.warmup = "50 steps"
-    config.train.duration = "500 steps"
+    config.train.duration = "400 steps"
     config.train.log_every = "100 steps"
     config.train.evaluate_every = config.train.sample_every = config.train.checkpoint_every = "100 percent"
     config.evaluate.examples = None

@@ -1,6 +1,7 @@
 """Text with the middle last: put back in order it is the text, and its bytes are counted once."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ def folder(tmp_path):
     return f"text:{tmp_path}"
 
 
-def opened(folder, middle, tokenizer=("byte", {}), packing="windows", length=LENGTH):
+def opened(folder, middle, tokenizer=("byte", {}), packing="windows", length=LENGTH) -> Any:
     return open_source(folder, text=TextFormat(tokenizer, length, packing, middle=middle))
 
 
