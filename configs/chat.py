@@ -1,8 +1,10 @@
 """Chat with instruction data: the 175 seed tasks of self-instruct, or any file of messages; the loss is on what the assistant says.
 
-python scripts/train.py --config=configs/chat.py --workdir=runs/chat
-python scripts/sample.py --workdir=runs/chat --chat
-python scripts/train.py --config=configs/chat.py --workdir=runs/mine --config.data.source=pairs:messages.jsonl
+  python scripts/train.py --config=configs/chat.py --workdir=runs/chat
+  python scripts/sample.py --workdir=runs/chat --chat
+  python scripts/train.py --config=configs/chat.py --workdir=runs/mine --config.data.source=pairs:messages.jsonl
+
+The length of training is a guess: nothing has been measured.
 """
 
 

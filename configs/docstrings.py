@@ -1,8 +1,10 @@
 """What a function does, in a line: summaries of Python's standard library, which is on every machine.
 
-python scripts/train.py --config=configs/docstrings.py --workdir=runs/docstrings
-python scripts/evaluate.py --workdir=runs/docstrings
-python scripts/sample.py --workdir=runs/docstrings --prompt='def is_set(self): return self._value'
+  python scripts/train.py --config=configs/docstrings.py --workdir=runs/docstrings
+  python scripts/evaluate.py --workdir=runs/docstrings
+  python scripts/sample.py --workdir=runs/docstrings --prompt='def is_set(self): return self._value'
+
+The length of training is a guess: nothing has been measured.
 """
 
 

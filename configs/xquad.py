@@ -1,7 +1,9 @@
 """Questions about paragraphs in SQuAD's format (XQuAD's English part): the format and its measure, on far too few data to learn to read from.
 
-python scripts/train.py --config=configs/xquad.py --workdir=runs/xquad
-python scripts/evaluate.py --workdir=runs/xquad
+  python scripts/train.py --config=configs/xquad.py --workdir=runs/xquad
+  python scripts/evaluate.py --workdir=runs/xquad
+
+The length of training is a guess: nothing has been measured.
 """
 
 

@@ -1,13 +1,13 @@
 """Word problems of a few steps, made up and written as GSM8K's are (arXiv:2110.14168): the answer calculates step by step and ends in its number.
 
-    Mia has 3 bags of 4 nuts. She finds 8 more. Then she loses 5. How many nuts does Mia have now?
+    Mia has 3 bags of 4 nuts. She finds 12 more. Then she loses 5. How many nuts does Mia have now?
 
     Mia has 3*4=<<3*4=12>>12 nuts.
-    Then it is 12+8=<<12+8=20>>20 nuts.
-    Then it is 20-5=<<20-5=15>>15 nuts.
-    #### 15
+    Then it is 12+12=<<12+12=24>>24 nuts.
+    Then it is 24-5=<<24-5=19>>19 nuts.
+    #### 19
 
-A problem is a name, a thing and a calculation, "3*4+8-5"; the numbers in it have one digit, and those on the way are in [1, 99]. A tenth of the
+A problem is a name, a thing and a calculation, "3*4+12-5"; all numbers on the way are in [1, 99]. A tenth of the
 calculations is held out, so that none of them is in both splits, whatever it is told of. The problems are always the same.
 """
 
@@ -61,7 +61,7 @@ def _problem(random: np.random.RandomState) -> tuple[str, Turn]:
         room = LARGEST - total if sign == "+" else total - 1
         if not room:
             sign, room = "+-".replace(sign, ""), LARGEST - 1
-        change = random.randint(1, min(room, 9) + 1)
+        change = random.randint(1, min(room, 20) + 1)
         before, total = total, total + change if sign == "+" else total - change
         asked.append(f"{f'Then {_NAMES[name].lower()}' if number else _NAMES[name]} {one(_CHANGES[sign])} {change}{' more' * (sign == '+')}.")
         told.append(f"Then it is {_step(before, sign, change, total)} {thing}.")
