@@ -92,6 +92,6 @@ def open_source(name: str, data_dir: str | None = None, text: TextFormat | None 
     if kind in CORPORA:
         return text_source(name, CORPORA[kind](argument, data_dir), text, folder)
     if kind not in OPENERS:
-        kinds = [*OPENERS, *COMPOSED, *CORPORA, *DIALOGUES]
+        kinds = [*OPENERS, *CORPORA, *DIALOGUES, *COMPOSED]
         raise UsageError(f"data source '{name}': the kinds are {', '.join(kinds)}{did_you_mean(kind, kinds)}")
     return OPENERS[kind](argument, data_dir)
