@@ -27,8 +27,8 @@ FIELDS = {
             Source("digits"),
             "digits (embedded) | shapes:<tier> | shapes_codes:<tier> | shapes_captions:<tier> | shapes_answers:<tier> | "
             "tfds:<name> | npz:<file> | text:<file or folder> | pairs:<files> | points:<distribution> | moving:<what> | spoken_digit | "
-            "audio:<folder> | emoji | said:<sources> | python_stdlib (embedded) | "
-            "tfds_text:<name> | markov (made up)",
+            "audio:<folder> | emoji | said:<sources> | python_stdlib (embedded) | python_stdlib_docs (embedded) | "
+            "tfds_text:<name> | markov (made up) | sums (made up)",
             choices=(
                 "digits",
                 "shapes",
@@ -48,6 +48,8 @@ FIELDS = {
                 "python_stdlib",
                 "tfds_text",
                 "markov",
+                "sums",
+                "python_stdlib_docs",
             ),
         ),
         "dir": field(None, "folder of prepared tensorflow-datasets; None: GENJAX_DATA_DIR, then the library's own", kind=str, late=True),
@@ -62,6 +64,12 @@ FIELDS = {
             "windows",
             "rows of running text (not of pairs): windows of all documents one after the other, or whole documents that do not see each other",
             choices=("windows", "documents"),
+        ),
+        "middle": field(
+            0.0,
+            "share of the training windows of running text whose middle comes last, so that next_token learns to fill gaps (sample.py --suffix)",
+            at_least=0.0,
+            at_most=1.0,
         ),
         "eval_stride": field(
             None, "new tokens a window of running text in evaluation; the others are context. None: half of `length`", kind=int, at_least=1, late=True

@@ -9,6 +9,7 @@
   python scripts/evaluate.py --workdir=runs/shapes_text --negation                (how often "no triangle" shows one)
   python scripts/evaluate.py --workdir=runs/shapes_noise --noise_levels           (at which noise levels its bits above the entropy are)
   python scripts/evaluate.py --workdir=runs/drawer --describer=runs/captions      (the round trip: a picture, its words, their picture)
+  python scripts/evaluate.py --workdir=runs/code --gap=16 --config.sample.count=256    (what it writes into gaps of held-out text)
 
 Of a model that is told of captions, `sample.count` held-out prompts are drawn and judged, category by category.
 
@@ -30,6 +31,7 @@ FLAGS = [
     cli.Flag("hidden_cell", "of scenes of shapes, the cell that is drawn anew and compared with its posterior", kind=int),
     cli.Flag("negation", "of a model that is told of captions of shapes: ask for scenes without something", kind=bool),
     cli.Flag("noise_levels", "of noise prediction on scenes of shapes: how far from the ideal denoiser it is at every noise level", kind=bool),
+    cli.Flag("gap", "of running text: fill gaps of so many tokens in `sample.count` held-out rows", kind=int),
     cli.Flag("step", "which checkpoint; default: the newest", kind=int),
     cli.WEIGHTS,
     cli.Flag("processes", processes.HELP, default="one"),
@@ -44,7 +46,7 @@ def main(args):
 
         options: dict = {"command": shlex.join(["python", *sys.argv])}
         options |= {"classifier": args.classifier, "planner": args.planner, "describer": args.describer, "cell": args.hidden_cell}
-        options |= {"forbid": bool(args.negation), "by_level": bool(args.noise_levels)}
+        options |= {"forbid": bool(args.negation), "by_level": bool(args.noise_levels), "gap": args.gap}
         evaluate(args.workdir, args.overrides, step=args.step, weights=args.weights, **options)
 
 

@@ -17,6 +17,7 @@
   python scripts/sample.py --workdir=runs/said --image=held_out                           (sounds, films and pictures, put into words)
   python scripts/sample.py --workdir=runs/hybrid --image=held_out --describe               (by a model that draws as well)
   python scripts/sample.py --workdir=runs/shakespeare --prompt='ROMEO:' --config.sample.length=500 --config.sample.count=2
+  python scripts/sample.py --workdir=runs/code --prompt=$'def f(x):\\n' --suffix='    return y'         (what stands between)
   python scripts/sample.py --workdir=runs/translation --prompt='A man sits on a bench.' --config.sample.count=1
   python scripts/sample.py --workdir=runs/chat --chat                                     (a line is a prompt, its answer is written below)
 
@@ -36,6 +37,7 @@ FLAGS = [
     cli.Flag("label", "draw only this class; default: all classes in turn", kind=int),
     cli.Flag("prompt", "what a text begins with, or the caption that a picture is asked for with"),
     cli.Flag("prompt_file", "the UTF-8 file that holds it"),
+    cli.Flag("suffix", "what a text ends with: what is written stands between --prompt and it"),
     cli.Flag("planner", "the run of a model that plans the scene of --prompt; this one draws the plan"),
     cli.Flag("chat", "answer the lines of the terminal, one after the other, for a model of prompts with answers", kind=bool),
     cli.Flag("image", "edit or describe instead of draw: held_out, or a PNG of the size of the data"),
@@ -84,6 +86,8 @@ def run(args):
         "--prompt is the beginning of a text, or a caption: give no --image, --interpolate or --film",
     )
 
+    alone = args.chat or args.film or args.image is not None or args.interpolate is not None or args.question is not None or args.planner is not None
+    require(not args.suffix or not alone, "--suffix is the end of a text: give it with --prompt alone")
     require(
         not args.chat or not (prompt or args.image is not None or args.interpolate is not None or args.film or args.out or args.label is not None),
         "--chat reads its prompts line by line and writes to the terminal: give no other flags of what to draw",
@@ -104,7 +108,7 @@ def run(args):
         options |= {"redraw": args.redraw, "describe": bool(args.describe), "label": args.label}
         commands.look(args.workdir, args.overrides, image=args.image, question=args.question, **options)
     else:
-        commands.sample(args.workdir, args.overrides, label=args.label, prompt=prompt, planner=args.planner, **options)
+        commands.sample(args.workdir, args.overrides, label=args.label, prompt=prompt, planner=args.planner, suffix=args.suffix or "", **options)
 
 
 if __name__ == "__main__":

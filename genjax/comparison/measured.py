@@ -64,14 +64,43 @@ def questions(records: Records) -> list[str]:
 
 def answers(records: Records) -> list[str]:
     """How good answers are, a row a model, and those without a network once; bits are of the answers."""
-    row = lambda name, scores, bits="": _line([name, f"{scores['bleu']:.2f}", f"{scores['chrf']:.2f}", f"{scores['exact_match']:.1f}", bits])
-    lines, others = _head(["", "BLEU", "chrF", "exact match", "bits a byte"]), {}
+    return _answers(records, {"bleu": "BLEU", "chrf": "chrF", "exact_match": "exact match"})
+
+
+def reasoning(records: Records) -> list[str]:
+    """The same where answers end in a number."""
+    return _answers(records, {"final_number": "final number", "exact_match": "exact match"})
+
+
+def summaries(records: Records) -> list[str]:
+    """The same by the words that are shared."""
+    return _answers(records, {"rouge_1": "ROUGE-1", "rouge_2": "ROUGE-2", "rouge_l": "ROUGE-L", "exact_match": "exact match"})
+
+
+def _answers(records: Records, figures: Mapping[str, str]) -> list[str]:
+    cell = lambda figure, value: f"{value:.1f}" if figure in ("exact_match", "final_number") else f"{value:.2f}"
+    row = lambda name, scores, bits="": _line([name, *(cell(figure, scores[figure]) for figure in figures), bits])
+    lines, others = _head(["", *figures.values(), "bits a byte"]), {}
     for name, record in records.items():
-        bits, scores = record["bits_per_byte"], record["answers"]["scores"]
-        bound = "≤ " * (bits["kind"] == "upper_bound")
-        lines.append(row(name, scores["the model"], f"{bound}{bits['value']:.3f} ± {bits['stderr']:.3f}"))
+        scores = record["answers"]["scores"]
+        lines.append(row(name, scores["the model"], _bits(record["bits_per_byte"])))
         others |= {other: row(other, each) for other, each in scores.items() if other != "the model"}
     return [*lines, *others.values()]
+
+
+def infilling(records: Records) -> list[str]:
+    """Gaps in text, a row a model."""
+    lines = _head(["", "bits a byte of the middle", "given only its prefix", "filled in to the letter", "gaps"])
+    for name, record in records.items():
+        found = record["infilling"]
+        before = _bits(found["bits_per_byte_before"]) if "bits_per_byte_before" in found else ""
+        count = f"{found['exact_match']['count']:,} of {found['gap']} tokens"
+        lines.append(_line([name, _bits(found["bits_per_byte"]), before, _share(found["exact_match"]), count]))
+    return lines
+
+
+def _bits(bits: Mapping[str, Any]) -> str:
+    return f"{'≤ ' * (bits['kind'] == 'upper_bound')}{bits['value']:.3f} ± {bits['stderr']:.3f}"
 
 
 def negation(records: Records) -> list[str]:
@@ -153,6 +182,9 @@ FORMS = {
     "following": following,
     "questions": questions,
     "answers": answers,
+    "reasoning": reasoning,
+    "summaries": summaries,
+    "infilling": infilling,
     "negation": negation,
     "noise_levels": noise_levels,
     "hidden_cell": hidden_cell,

@@ -32,6 +32,20 @@ class Turn(NamedTuple):
 Dialogue = tuple[Turn, ...]
 
 
+class Marks(NamedTuple):
+    """The ids of a text whose middle comes last: PREFIX prefix SUFFIX suffix MIDDLE middle END."""
+
+    prefix: int
+    suffix: int
+    middle: int
+    end: int
+
+    @classmethod
+    def after(cls, vocab: int) -> Marks:
+        """The four ids after the `vocab` that stand for text."""
+        return cls(*range(vocab, vocab + 4))
+
+
 class Rows(Protocol):
     """The examples of one split."""
 
@@ -170,6 +184,7 @@ class Source:
       splits: "train" and "eval", which share no example and have at least one each.
       tokenizer: for text, what its tokens are; else None.
       dialogues: for prompts with answers, those of each split; else none.
+      marks: for text that is also written with the middle last, the ids that say so (`data.infilling`); else None.
       exact_nats: rows of the eval split -> -log p of their data [n] under the distribution that they were drawn from; None where it is not known.
       told_nats: the same given the captions of the rows.
       caption_nats, joint_nats: the same of the captions alone, and of the data and the captions together.
@@ -184,6 +199,7 @@ class Source:
     splits: dict[str, Rows]
     tokenizer: tokenizers.Tokenizer | None = None
     dialogues: Mapping[str, Sequence[Dialogue]] = dataclasses.field(default_factory=dict)
+    marks: Marks | None = None
     exact_nats: Callable[[Arrays], np.ndarray] | None = None
     told_nats: Callable[[Arrays], np.ndarray] | None = None
     caption_nats: Callable[[Arrays], np.ndarray] | None = None

@@ -11,9 +11,10 @@ ASK are only there to be seen. A likelihood is counted in bytes of the answers.
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -116,7 +117,10 @@ def read_pairs(argument: str, held_out: str | None = None) -> Dialogues:
     Files are one of
       a.en,a.de    two texts, whose lines belong to each other
       a.tsv        a prompt, a tab and its answer a line
-      a.jsonl      a JSON object a line: one of FIELDS, or {"messages": [...]} with roles system, user, assistant
+      a.jsonl      a JSON object a line: one of FIELDS, {"messages": [...]} with roles system, user, assistant, or {"instruction": ...,
+                   "instances": [...]} with an input and an output each
+      a.txt        stories with questions, as bAbI has them (arXiv:1502.05698)
+      a.json       paragraphs with questions, as SQuAD has them (arXiv:1606.05250)
     each also with the ending .gz.
 
     Raises:
@@ -144,20 +148,23 @@ def _read(argument: str, where: str) -> list[Dialogue]:
     kind = paths[0].name.removesuffix(".gz").rpartition(".")[2]
     if len(paths) != 1 or kind not in READERS:
         raise UsageError(f"{where}{argument}: give prompts.txt,answers.txt or one file that ends in {' or '.join('.' + kind for kind in READERS)}")
+    cut, read = READERS[kind]
     found = []
-    for number, line in enumerate(_lines(paths[0]), 1):
-        if line.strip():
+    for number, part in cut(_lines(paths[0])):
+        if part.strip():
             try:
-                found.append(_encodable(READERS[kind](line)))
+                found += [_encodable(dialogue) for dialogue in read(part)]
             except (ValueError, RecursionError) as error:  # the latter: nested without end
                 raise DataError(f"{paths[0]}, line {number}: {error}") from error
     return _some(argument, found)
 
 
 def _encodable(dialogue: Dialogue) -> Dialogue:
-    """The dialogue; ValueError where a part is no text, but half of a character that JSON can spell."""
-    for turn in dialogue:
-        "".join(turn).encode()
+    """The dialogue; ValueError where a part is no text, or half of a character that JSON can spell."""
+    for part in itertools.chain(*dialogue):
+        if not isinstance(part, str):
+            raise ValueError(f"{part!r} must be text")
+        part.encode()
     return dialogue
 
 
@@ -177,26 +184,79 @@ def _lines(path: Path) -> list[str]:
         raise DataError(f"{path}: not UTF-8 (byte {error.start}): convert it") from error
 
 
-def _tab_separated(line: str) -> Dialogue:
+def _by_line(lines: list[str]) -> Iterable[tuple[int, str]]:
+    return enumerate(lines, 1)
+
+
+def _by_story(lines: list[str]) -> Iterable[tuple[int, str]]:
+    """From a line with the number 1 to the next."""
+    starts = [at for at, line in enumerate(lines) if line.startswith("1 ") or at == 0]
+    return ((start + 1, "\n".join(lines[start:stop])) for start, stop in zip(starts, [*starts[1:], len(lines)], strict=True))
+
+
+def _whole(lines: list[str]) -> Iterable[tuple[int, str]]:
+    return [(1, "\n".join(lines))]
+
+
+def _tab_separated(line: str) -> list[Dialogue]:
     columns = line.split("\t")
     if len(columns) != 2:
         raise ValueError(f"{len(columns)} columns instead of a prompt, a tab and an answer")
-    return (Turn(*columns),)
+    return [(Turn(*columns),)]
 
 
-def _json(line: str) -> Dialogue:
+def _babi(story: str) -> list[Dialogue]:
+    """A question follows the statements before it; the questions before it, and which statements it rests on, are left out."""
+    said, found = [], []
+    for number, line in enumerate(story.split("\n"), 1):
+        count, _, words = line.partition(" ")
+        if count != str(number):
+            raise ValueError(f"the {number}. line of a story begins with '{count}' and not with {number}")
+        question, *answer = words.split("\t")
+        if answer:
+            found.append((Turn("\n".join([*said, question.strip()]), answer[0].strip()),))
+        else:
+            said.append(question.strip())
+    return found
+
+
+def _squad(document: str) -> list[Dialogue]:
+    """A question follows its paragraph; of several answers the first is expected. A question that cannot be answered is left out."""
+    try:
+        return [
+            (Turn(f"{paragraph['context']}\n{asked['question']}", asked["answers"][0]["text"]),)
+            for article in json.loads(document)["data"]
+            for paragraph in article["paragraphs"]
+            for asked in paragraph["qas"]
+            if asked["answers"]
+        ]
+    except (KeyError, TypeError) as error:
+        raise ValueError("not of SQuAD's form, data: [paragraphs: [context, qas: [question, answers: [text]]]]") from error
+
+
+def _json(line: str) -> list[Dialogue]:
     entry = json.loads(line)
     if not isinstance(entry, dict):
         raise ValueError("not a JSON object")
     if "messages" in entry:
-        return _messages(entry["messages"])
+        return [_messages(entry["messages"])]
+    if "instances" in entry:
+        return _instructed(entry)
     fields = next((fields for fields in FIELDS if set(fields) <= set(entry)), None)
     if fields is None:
         raise ValueError(f"has {', '.join(entry) or 'no fields'}, and not messages or one of {'; '.join(', '.join(fields) for fields in FIELDS)}")
     values = [entry[field] for field in fields]
     if not all(isinstance(value, str) for value in values):
         raise ValueError(f"{', '.join(fields)} must be text")
-    return (Turn("\n".join(values[:-1]), values[-1]),)
+    return [(Turn("\n".join(values[:-1]), values[-1]),)]
+
+
+def _instructed(entry: dict[str, Any]) -> list[Dialogue]:
+    """An instruction with several inputs and outputs (arXiv:2212.10560); an input may be empty."""
+    try:
+        return [(Turn("\n".join(filter(None, [entry["instruction"], each["input"]])), each["output"]),) for each in entry["instances"]]
+    except (KeyError, TypeError) as error:
+        raise ValueError("not an instruction with instances: [input, output]") from error
 
 
 def _messages(messages: Any) -> Dialogue:
@@ -219,4 +279,16 @@ def _messages(messages: Any) -> Dialogue:
     return tuple(turns)
 
 
-READERS: dict[str, Callable[[str], Dialogue]] = {"tsv": _tab_separated, "jsonl": _json}
+class Format(NamedTuple):
+    """How a file is read: cut(lines) -> its parts, each with the number of its first line; read(part) -> dialogues, or ValueError."""
+
+    cut: Callable[[list[str]], Iterable[tuple[int, str]]]
+    read: Callable[[str], list[Dialogue]]
+
+
+READERS = {
+    "tsv": Format(_by_line, _tab_separated),
+    "jsonl": Format(_by_line, _json),
+    "txt": Format(_by_story, _babi),
+    "json": Format(_whole, _squad),
+}

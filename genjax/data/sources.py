@@ -1,8 +1,8 @@
 """Data sources by name: `kind:argument`, one function a kind.
 
 A new kind is one function `(argument, data_dir) -> Source` and one line in `OPENERS`; a new kind of text is one function `(argument, data_dir) ->
-Corpus` and one line in `CORPORA`, and becomes rows as the config says (`data.text.TextFormat`); prompts with answers are the same in `DIALOGUES`.
-What is made of other sources is one function `(name, sources) -> Source` in `COMPOSED`.
+Corpus` and one line in `CORPORA`, and becomes rows as the config says (`data.text.TextFormat`); prompts with answers are the same in `DIALOGUES`,
+which are given `data.held_out`. What is made of other sources is one function `(name, sources) -> Source` in `COMPOSED`.
 The names stand in configs/base.py too, so that a wrong one is refused before anything is loaded.
 A file format's libraries are imported when a source of that kind is opened and not before.
 """
@@ -15,6 +15,7 @@ from pathlib import Path
 from genjax.data.audio import open_audio, open_spoken_digit
 from genjax.data.base import Rows, Source
 from genjax.data.digits import open_digits
+from genjax.data.docstrings import read_stdlib_docs
 from genjax.data.emoji import open_emoji
 from genjax.data.markov import open_markov
 from genjax.data.moving import open_moving
@@ -23,6 +24,7 @@ from genjax.data.pairs import Dialogues, pairs_source, read_pairs
 from genjax.data.points import open_points
 from genjax.data.said import said_source
 from genjax.data.shapes.source import open_shapes, open_shapes_answers, open_shapes_captions, open_shapes_codes
+from genjax.data.sums import read_sums
 from genjax.data.text import Corpus, TextFormat, read_stdlib, read_text, text_source
 from genjax.data.tfds import open_tfds, read_tfds_text
 from genjax.errors import UsageError, did_you_mean
@@ -54,7 +56,10 @@ CORPORA: dict[str, Callable[[str, str | None], Corpus]] = {
 
 DIALOGUES: dict[str, Callable[[str, str | None], Dialogues]] = {
     "pairs": read_pairs,  #   pairs:a.en,a.de or pairs:qa.jsonl              prompts and their answers: translation, questions, dialogues
+    "sums": read_sums,  #     sums                                           word problems that are made up
+    "python_stdlib_docs": read_stdlib_docs,  # python_stdlib_docs            functions of Python's standard library and what they do
 }
+_HOLD_OUT_FILES = ("pairs",)
 
 COMPOSED: dict[str, Callable[[str, list[Source]], Source]] = {
     "said": said_source,  #   said:emoji+spoken_digit                        what is said of pictures, sounds and films, to be found out
@@ -76,17 +81,17 @@ def open_source(name: str, data_dir: str | None = None, text: TextFormat | None 
     """
     kind, _, argument = name.partition(":")
     text = text or TextFormat()
+    if text.held_out is not None and kind not in _HOLD_OUT_FILES:
+        raise UsageError(
+            f"data.held_out names files of {', '.join(_HOLD_OUT_FILES)}, and data.source='{name}' has a held-out split of its own: leave it out"
+        )
     if kind in DIALOGUES:
         return pairs_source(name, DIALOGUES[kind](argument, text.held_out), text, folder)
-    if text.held_out is not None:
-        raise UsageError(
-            f"data.held_out names files of {', '.join(DIALOGUES)}, and data.source='{name}' has a held-out split of its own: leave it out"
-        )
     if kind in COMPOSED:
         return COMPOSED[kind](name, [open_source(part, data_dir, text, folder) for part in argument.split("+")])
     if kind in CORPORA:
         return text_source(name, CORPORA[kind](argument, data_dir), text, folder)
     if kind not in OPENERS:
-        kinds = [*OPENERS, *COMPOSED, *CORPORA, *DIALOGUES]
+        kinds = [*OPENERS, *CORPORA, *DIALOGUES, *COMPOSED]
         raise UsageError(f"data source '{name}': the kinds are {', '.join(kinds)}{did_you_mean(kind, kinds)}")
     return OPENERS[kind](argument, data_dir)

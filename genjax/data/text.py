@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from genjax.data import packing, tokenizers
-from genjax.data.base import Rows, Source
+from genjax.data.base import Marks, Rows, Source
+from genjax.data.infilling import MARKS, MiddleLast
 from genjax.data.packing import PackedRows, Stream, Windows
 from genjax.errors import DataError, UsageError
 from genjax.types import DataSpec
@@ -46,11 +47,12 @@ class TextFormat:
     packing: str = "windows"
     eval_stride: int | None = None
     held_out: str | None = None
+    middle: float = 0.0
 
     @classmethod
     def of(cls, data: Any) -> TextFormat:
         """From the group `data` of a config."""
-        return cls(data.tokenizer.parts, data.length, data.packing, data.eval_stride, data.held_out)
+        return cls(data.tokenizer.parts, data.length, data.packing, data.eval_stride, data.held_out, data.middle)
 
     @property
     def stride(self) -> int:
@@ -76,18 +78,21 @@ def text_source(name: str, corpus: Corpus, text: TextFormat, folder: Path | None
     tokenizer = tokenizers.make(text.tokenizer, name, corpus.train, folder)
     end = [] if len(corpus.train) == len(corpus.eval) == 1 else [tokenizer.vocab]
     train, held_out = (_stream(documents, tokenizer, end) for documents in corpus)
+    if text.middle and text.length <= MARKS:
+        raise UsageError(f"data.middle={text.middle:g} needs {MARKS} places of a row, and data.length={text.length} has no others")
     if len(train.tokens) < 2 * text.length or not len(held_out.tokens):
         raise DataError(
             f"{name}: {len(train.tokens):,} training and {len(held_out.tokens):,} held-out tokens are too few for data.length={text.length}: "
             "give more text or a smaller length"
         )
-    splits = LAYOUTS[text.packing](train, held_out, text)
+    marks = Marks.after(tokenizer.vocab + len(end)) if text.middle else None
+    splits = LAYOUTS[text.packing](train, held_out, text, marks)
     return Source(
         spec=DataSpec(
             name=name,
             key="tokens",
             shape=(text.length,),
-            levels=tokenizer.vocab + len(end),
+            levels=tokenizer.vocab + len(end) + (MARKS if marks else 0),
             num_classes=0,
             train_size=len(splits["train"]),
             eval_size=len(splits["eval"]),
@@ -95,17 +100,21 @@ def text_source(name: str, corpus: Corpus, text: TextFormat, folder: Path | None
         ),
         splits=splits,
         tokenizer=tokenizer,
+        marks=marks,
     )
 
 
-def _windows(train: Stream, held_out: Stream, text: TextFormat) -> dict[str, Rows]:
+def _windows(train: Stream, held_out: Stream, text: TextFormat, marks: Marks | None) -> dict[str, Rows]:
     """Windows of the documents one after the other: each sees what is before it, be it another document."""
     pieces = packing.cover(0, len(held_out.tokens), text.length, text.stride)
-    return {"train": Windows(train, text.length), "eval": PackedRows.one_each(held_out, pieces, text.length)}
+    windows = Windows(train, text.length) if marks is None else MiddleLast(Windows(train, text.length - MARKS), text.middle, marks)
+    return {"train": windows, "eval": PackedRows.one_each(held_out, pieces, text.length)}
 
 
-def _documents(train: Stream, held_out: Stream, text: TextFormat) -> dict[str, Rows]:
+def _documents(train: Stream, held_out: Stream, text: TextFormat, marks: Marks | None) -> dict[str, Rows]:
     """Documents apart from each other, as many to a row as fit; a long one is cut."""
+    if marks is not None:
+        raise UsageError(f"data.middle={text.middle:g} is of windows of text, and not of data.packing=documents: set one of them back")
     return {"train": _pack(train, text.length, text.length), "eval": _pack(held_out, text.length, text.stride)}
 
 
@@ -155,6 +164,11 @@ def read_stdlib(argument: str, data_dir: str | None = None) -> Corpus:
     """
     if argument:
         raise UsageError(f"data source 'python_stdlib:{argument}': it takes no argument, write 'python_stdlib'")
+    return hold_out_documents(stdlib_files())
+
+
+def stdlib_files() -> dict[str, str]:
+    """The modules of the standard library by their names, without tests and generated files; DataError where they are no files."""
     root = Path(sysconfig.get_paths()["stdlib"])
     documents = {}
     for file in sorted(root.rglob("*.py")):
@@ -169,7 +183,7 @@ def read_stdlib(argument: str, data_dir: str | None = None) -> Corpus:
             documents[name.as_posix()] = text
     if len(documents) < 100:
         raise DataError(f"python_stdlib: Python {sys.version.split()[0]} has its standard library not as files in {root}; use text:<folder of code>")
-    return hold_out_documents(documents)
+    return documents
 
 
 def hold_out_end(text: str) -> Corpus:

@@ -8,6 +8,9 @@ without a network: the prompt itself, and the prompt word by word, each word t o
     t(s) = argmax_t 2 n(s, t) / (n(s) + n(t))                                                       (1)
 
 with n the number of training pairs that a word, or two, occur in. A word that was never seen stays as it is.
+
+Where every expected answer ends in a number after ####, as GSM8K's do, the share of answers with the same number is told too, as GSM8K counts it
+(arXiv:2110.14168): the first such number, commas left out, compared as it is written.
 """
 
 from __future__ import annotations
@@ -39,7 +42,7 @@ _LIMIT = 50_000  # training dialogues that the words are counted in
 
 
 class Scores(NamedTuple):
-    """All on a scale of 100."""
+    """All on a scale of 100; final_number is None where none is expected."""
 
     bleu: float
     chrf: float
@@ -47,6 +50,12 @@ class Scores(NamedTuple):
     rouge_1: float
     rouge_2: float
     rouge_l: float
+    final_number: float | None
+
+    @property
+    def known(self) -> dict[str, float]:
+        """By their names, those that there are."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
 
 
 class Answers:
@@ -130,9 +139,22 @@ def score(given: Sequence[str], expected: Sequence[str]) -> Scores:
     from sacrebleu.metrics import BLEU, CHRF
 
     right = sum(mine.strip() == theirs.strip() for mine, theirs in zip(given, expected, strict=True))
-    shared = np.mean([rouge(*pair) for pair in zip(given, expected, strict=True)], axis=0)
+    one, two, longest = (100 * float(part) for part in np.mean([rouge(*pair) for pair in zip(given, expected, strict=True)], axis=0))
     bleu, chrf = (metric.corpus_score(given, [expected]).score for metric in (BLEU(force=True), CHRF()))
-    return Scores(bleu, chrf, 100 * right / len(expected), *map(float, 100 * shared))
+    return Scores(bleu, chrf, 100 * right / len(expected), one, two, longest, _right_numbers(given, expected))
+
+
+def final_number(answer: str) -> str | None:
+    """What GSM8K takes for the result of an answer; None without one."""
+    found = re.search(r"#### (-?[0-9.,]+)", answer)
+    return found and found[1].replace(",", "")
+
+
+def _right_numbers(given: Sequence[str], expected: Sequence[str]) -> float | None:
+    numbers = [final_number(answer) for answer in expected]
+    if None in numbers:
+        return None
+    return 100 * float(np.mean([final_number(mine) == theirs for mine, theirs in zip(given, numbers, strict=True)]))
 
 
 def rouge(given: str, expected: str) -> tuple[float, float, float]:

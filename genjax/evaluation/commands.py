@@ -19,7 +19,21 @@ from genjax.config import require, to_json
 from genjax.data import pairs
 from genjax.data.base import Dialogue, Turn
 from genjax.errors import visible
-from genjax.evaluation import answers, baselines, describing, edits, following, hidden_cell, levels, media, negation, pictures, questions, texts
+from genjax.evaluation import (
+    answers,
+    baselines,
+    describing,
+    edits,
+    following,
+    hidden_cell,
+    infilling,
+    levels,
+    media,
+    negation,
+    pictures,
+    questions,
+    texts,
+)
 from genjax.evaluation.answers import Answers
 from genjax.evaluation.describing import Describer
 from genjax.evaluation.evaluator import Evaluator
@@ -47,11 +61,13 @@ def sample(
     step: int | None,
     weights: str,
     planner: str | None = None,
+    suffix: str = "",
 ) -> Path:
     """Draws `sample.count` samples of a run and writes them as a picture or text, and an array; returns their path without ending.
 
     A prompt is what text begins with, what is answered by a model that was trained on prompts with answers, or what a picture is asked for with; of
-    the picture the oracle's verdict is told. With the run of a planner, the picture is drawn from its plan of the prompt.
+    the picture the oracle's verdict is told. With the run of a planner, the picture is drawn from its plan of the prompt. With a suffix, what
+    is drawn stands between the prompt and it: `sample.length` tokens at most, or a quarter of a row.
     """
     trained = load(path, overrides, weights=weights, step=step)
     plans = None if planner is None else Planner.load(planner, trained.run)
@@ -62,9 +78,14 @@ def sample(
     require(not prompt or tokenizer is not None or told, f"--prompt: the model of {path} writes no text and knows no captions")
     require(plans is None or bool(prompt), "--planner plans what is asked for: give --prompt")
     caption = language.encode(prompt) if language is not None and told and prompt else None
+    require(not suffix or tokenizer is not None, f"--suffix: the model of {path} writes no text")
     started = time.monotonic()
     evaluator, shown, asked = Evaluator(trained.run), [], None
-    if tokenizer is not None and trained.run.source.dialogues and answers.can(trained.run):
+    if tokenizer is not None and suffix:
+        length = trained.run.config.sample.length or trained.run.config.data.length // 4
+        drawn = infilling.between(evaluator, trained.params, count, tokenizer.encode(prompt), tokenizer.encode(suffix), length)
+        shown = [prompt + tokenizer.decode(row) + suffix for row in drawn.data]
+    elif tokenizer is not None and trained.run.source.dialogues and answers.can(trained.run):
         drawn = answers.draw(trained.run, trained.params, count, prompt)
         shown = [tokenizer.decode(row) for row in drawn.data]
     elif tokenizer is not None:
@@ -299,6 +320,7 @@ def evaluate(
     by_level: bool = False,
     planner: str | None = None,
     describer: str | None = None,
+    gap: int | None = None,
     command: str = "",
 ) -> dict[str, Any]:
     """Measures a run on the held-out split, prints a table and writes it as JSON; returns what it wrote.
@@ -309,7 +331,7 @@ def evaluate(
     Of scenes of shapes, `cell` is drawn anew in `sample.count` held-out ones and compared with its exact posterior; with `forbid`, as many are
     asked for without something; with `by_level`, `evaluate.examples` of them are denoised, beside the ideal denoiser.
     With the run of a planner, prompts are judged of what is drawn from its plans of them; with that of a describer, held-out examples are put into
-    words by it and drawn again.
+    words by it and drawn again. Of running text, gaps of `gap` tokens in `sample.count` held-out rows are filled in.
     """
     trained = load(path, overrides, weights=weights, step=step)
     run = trained.run
@@ -360,6 +382,10 @@ def evaluate(
         print("  this objective has no likelihood: only its samples are judged")
     if run.source.dialogues and answers.can(run):
         record["answers"] = _answered(run, trained.params)
+    if gap is not None:
+        filled = infilling.measure(Evaluator(run), trained.params, run.config.sample.count, gap)
+        record["infilling"] = infilling.record(filled) | {"gap": gap}
+        print(*infilling.lines(filled), sep="\n")
     if run.captioned and run.source.prompts is not None:
         found = following.measure(Evaluator(run), trained.params, run.config.sample.count, plans)
         record["following"] = following.record(found)
@@ -412,6 +438,7 @@ def evaluate(
         cell,
         forbid,
         by_level,
+        gap,
     ]
     asked = json.dumps([record["config"], str(weights), *given], sort_keys=True)
     workdir, name = Workdir(path), f"evaluation_step{trained.step}_{hashlib.sha256(asked.encode()).hexdigest()[:8]}.json"
@@ -455,7 +482,7 @@ def _answered(run: Run, params: Params) -> dict[str, Any]:
     prompts, turns = answers.held_out(run.source, run.config.evaluate.examples)
     given = [run.source.tokenizer.decode(tokens) for tokens in Answers(run)(params, prompts)]
     said = {"the model": given} | answers.baselines(run.source, [turn.prompt for turn in turns])
-    scores = {name: answers.score(each, [turn.answer for turn in turns])._asdict() for name, each in said.items()}
+    scores = {name: answers.score(each, [turn.answer for turn in turns]).known for name, each in said.items()}
     print(f"  {len(given):,} held-out prompts answered")
     for name, values in scores.items():
         print(f"    {name:<24} " + "   ".join(f"{figure.replace('_', ' ')} {value:5.2f}" for figure, value in values.items()))

@@ -10,6 +10,7 @@ from genjax.data import pairs
 from genjax.data.base import Turn
 from genjax.data.sources import TextFormat, open_source
 from genjax.errors import DataError, UsageError
+from tests.conftest import REPOSITORY
 
 SENTENCES = [("a dog", "ein Hund"), ("a cat", "eine Katze"), ("two men", "zwei Männer"), ("", "nichts"), ("a girl", "")]
 END, ASK = 256, 257  # after the 256 bytes
@@ -88,11 +89,74 @@ def test_a_chat_supervises_every_answer_of_the_assistant_and_nothing_else(tmp_pa
         ({"question": "a", "answer": "b", "id": 3}, ("a", "b")),
         ({"context": "c", "question": "a", "answer": "b"}, ("c\na", "b")),
         ({"document": "a", "summary": "b"}, ("a", "b")),
+        ({"instruction": "a", "instances": [{"input": "c", "output": "b"}], "name": "x"}, ("a\nc", "b")),
+        ({"instruction": "a", "instances": [{"input": "", "output": "b"}]}, ("a", "b")),
     ],
 )
 def test_a_task_is_its_fields(entry, turn, tmp_path):
     file = write(tmp_path, "task.jsonl", json.dumps(entry) + "\n\n")
     assert opened(file, held_out=file).dialogues["eval"] == [(turn,)]
+
+
+def test_an_instruction_is_a_prompt_with_each_of_its_inputs_and_only_its_output_is_supervised(tmp_path):
+    entry = {"instruction": "add", "instances": [{"input": "1 2", "output": "3"}, {"input": "2 2", "output": "4"}]}
+    file = write(tmp_path, "seed.jsonl", json.dumps(entry))
+    rows = opened(file, held_out=file).splits["train"].rows(np.arange(1))
+    assert sorted(dialogues_in(rows)) == sorted([expected(("add\n1 2", "3")), expected(("add\n2 2", "4"))])
+
+
+STORIES = """1 Mary moved to the bathroom.
+2 John went to the hallway.
+3 Where is Mary? \tbathroom\t1
+4 Mary left.
+5 Where is John?\thallway\t2
+1 Ann sat.
+2 Where is Ann? \tthere\t1
+"""
+
+
+def test_a_question_is_asked_after_the_statements_of_its_own_story_and_nothing_else(tmp_path):
+    file = write(tmp_path, "qa.txt.gz", STORIES)
+    assert opened(file, held_out=file, length=128).dialogues["eval"] == [
+        (Turn("Mary moved to the bathroom.\nJohn went to the hallway.\nWhere is Mary?", "bathroom"),),
+        (Turn("Mary moved to the bathroom.\nJohn went to the hallway.\nMary left.\nWhere is John?", "hallway"),),
+        (Turn("Ann sat.\nWhere is Ann?", "there"),),
+    ]
+
+
+def squad(*asked):
+    return json.dumps({"version": "1", "data": [{"title": "t", "paragraphs": [{"context": "c", "qas": list(asked)}]}]}, indent=1)
+
+
+def test_a_question_about_a_paragraph_expects_the_first_of_its_answers(tmp_path):
+    answers = [{"answer_start": 0, "text": text} for text in ("a", "b")]
+    file = write(tmp_path, "squad.json", squad({"question": "q", "answers": answers}, {"question": "r", "answers": []}))
+    assert opened(file, held_out=file).dialogues["eval"] == [(Turn("c\nq", "a"),)]
+
+
+def published(name):
+    """The files as they were published, where they lie beside the repository."""
+    path = REPOSITORY.parent / "shared" / "data" / "sources" / name
+    if not path.exists():
+        pytest.skip(f"{name} is not in ../shared/data/sources")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "count"), [("babi_qa1/qa1_single-supporting-fact_test.txt.gz", 1000), ("xquad_en/xquad.en.json", 1190), ("gsm8k/test.jsonl.gz", 1319)]
+)
+def test_the_published_files_have_as_many_questions_as_is_published(name, count):
+    """bAbI: 1,000 questions a test file; XQuAD: 1,190 (arXiv:1910.11856); GSM8K: about 1,320, of which 1,319 are released."""
+    assert len(pairs._read(published(name), "")) == count
+
+
+def test_a_story_tells_the_answer_where_it_last_says_where_someone_went():
+    """The rule that the published stories were made by, on their test file."""
+    for ((asked, answer),) in pairs._read(published("babi_qa1/qa1_single-supporting-fact_test.txt.gz"), ""):
+        *statements, question = asked.split("\n")
+        name = question.removeprefix("Where is ").removesuffix("?").strip()
+        went = [statement.rstrip(".").split() for statement in statements]
+        assert [words[-1] for words in went if words[0] == name][-1] == answer
 
 
 def test_a_tenth_is_held_out_by_the_prompt_and_no_prompt_is_in_both_splits(tmp_path):
@@ -109,7 +173,7 @@ def test_a_tenth_is_held_out_by_the_prompt_and_no_prompt_is_in_both_splits(tmp_p
 @pytest.mark.parametrize(
     ("name", "text", "error", "words"),
     [
-        ("a.csv", "a,b\n", UsageError, "one file that ends in .tsv or .jsonl"),
+        ("a.csv", "a,b\n", UsageError, "one file that ends in .tsv or .jsonl or .txt or .json"),
         ("a.tsv", "a\tb\na\n", DataError, "line 2: 1 columns"),
         ("a.tsv", "", DataError, "nothing in it"),
         ("a.tsv", "a\tb\n", DataError, "at least two different prompts"),
@@ -122,6 +186,13 @@ def test_a_tenth_is_held_out_by_the_prompt_and_no_prompt_is_in_both_splits(tmp_p
         ("a.jsonl", '{"prompt": "a", "answer": "\\ud800"}', DataError, "surrogates not allowed"),
         ("a.jsonl", json.dumps({"messages": CHAT[2:3]}), DataError, "nobody asked for"),
         ("a.jsonl", json.dumps({"messages": [{"role": "robot", "content": ""}]}), DataError, "a message is"),
+        ("a.jsonl", '{"instances": [{"input": "a"}], "instruction": "b"}', DataError, "line 1: not an instruction with instances"),
+        ("a.jsonl", '{"instances": [{"input": "a", "output": 3}], "instruction": "b"}', DataError, "line 1: 3 must be text"),
+        ("a.txt", "1 a\n2 b?\tc\n1 d\n3 e\n", DataError, r"line 3: the 2\. line of a story begins with '3'"),
+        ("a.txt", "a book\n", DataError, r"line 1: the 1\. line of a story begins with 'a'"),
+        ("a.txt", "1 a book\n", DataError, "nothing in it"),
+        ("a.json", "[]", DataError, "not of SQuAD's form"),
+        ("a.json", squad({"question": "q", "answers": [{"text": 3}]}), DataError, "3 must be text"),
         ("a.tsv", "a\t" + "b" * 40 + "\nc\td\n", DataError, "1 of the .* split's prompts with answers are longer .* set data.length=43"),
     ],
 )

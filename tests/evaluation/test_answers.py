@@ -13,8 +13,8 @@ HELLO = "the cat is on the mat"
 
 
 def test_scores_of_the_answer_itself_are_100_and_of_another_alphabet_0():
-    assert answers.score([HELLO, "a b c d e"], [HELLO, "a b c d e"]) == pytest.approx((100,) * 6)
-    assert answers.score(["zzz qqq"], [HELLO]) == pytest.approx((0,) * 6)
+    assert answers.score([HELLO, "a b c d e"], [HELLO, "a b c d e"]) == pytest.approx((100,) * 6 + (None,))
+    assert answers.score(["zzz qqq"], [HELLO]) == pytest.approx((0,) * 6 + (None,))
 
 
 def test_bleu_is_the_geometric_mean_of_its_precisions_with_the_brevity_penalty():
@@ -28,6 +28,31 @@ def test_bleu_is_the_geometric_mean_of_its_precisions_with_the_brevity_penalty()
 
 def test_exact_match_is_a_share_and_ignores_blanks_around():
     assert answers.score([" 42 ", "7", "no"], ["42", "8", "no"]).exact_match == pytest.approx(200 / 3)
+
+
+@pytest.mark.parametrize(
+    ("answer", "number"),
+    [
+        ("2+2=<<2+2=4>>4\n#### 4", "4"),
+        ("#### 1,234", "1234"),
+        ("#### -3.5 apples", "-3.5"),
+        ("#### 5\n#### 6", "5"),
+        ("####4", None),
+        ("#### $4", None),
+        ("it is 4", None),
+    ],
+)
+def test_the_final_number_is_what_gsm8ks_own_expression_finds(answer, number):
+    r"""`#### (\-?[0-9\.\,]+)`, whose first match it takes and strips of commas."""
+    assert answers.final_number(answer) == number
+
+
+def test_final_numbers_are_counted_where_every_answer_has_one():
+    expected = ["a\n#### 1,000", "b\n#### 2", "#### 3", "#### 4"]
+    given = ["another way\n#### 1000", "b\n#### 2.0", "3", "#### 4"]
+    assert answers.score(given, expected).final_number == 50, "2.0 is not 2 as it is written"
+    assert answers.score(given, [*expected[:3], "4"]).final_number is None
+    assert "final_number" not in answers.score(["a"], ["b"]).known
 
 
 def test_rouge_of_the_sentences_that_it_was_proposed_with():
