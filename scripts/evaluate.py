@@ -8,6 +8,7 @@
   python scripts/evaluate.py --workdir=runs/shapes_noise --hidden_cell=3          (what it draws there, beside the exact posterior)
   python scripts/evaluate.py --workdir=runs/shapes_text --negation                (how often "no triangle" shows one)
   python scripts/evaluate.py --workdir=runs/shapes_noise --noise_levels           (at which noise levels its bits above the entropy are)
+  python scripts/evaluate.py --workdir=runs/moving_noise --redraw=2,6             (the first two frames are given: how often the others are right)
 
 Of a model that is told of captions, `sample.count` held-out prompts are drawn and judged, category by category.
 
@@ -27,6 +28,7 @@ FLAGS = [
     cli.Flag("planner", "of a model that draws plans of scenes, the run of one that writes them for prompts"),
     cli.Flag("hidden_cell", "of scenes of shapes, the cell that is drawn anew and compared with its posterior", kind=int),
     cli.Flag("negation", "of a model that is told of captions of shapes: ask for scenes without something", kind=bool),
+    cli.Flag("redraw", "draw this part of sample.count held-out arrays anew: how often it becomes what it was, and the figures of the data"),
     cli.Flag("noise_levels", "of noise prediction on scenes of shapes: how far from the ideal denoiser it is at every noise level", kind=bool),
     cli.Flag("step", "which checkpoint; default: the newest", kind=int),
     cli.WEIGHTS,
@@ -41,7 +43,7 @@ def main(args):
         from genjax.evaluation.commands import evaluate
 
         options: dict = {"command": shlex.join(["python", *sys.argv])}
-        options |= {"classifier": args.classifier, "planner": args.planner, "cell": args.hidden_cell}
+        options |= {"classifier": args.classifier, "planner": args.planner, "cell": args.hidden_cell, "redraw": args.redraw}
         options |= {"forbid": bool(args.negation), "by_level": bool(args.noise_levels)}
         evaluate(args.workdir, args.overrides, step=args.step, weights=args.weights, **options)
 
