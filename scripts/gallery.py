@@ -4,8 +4,8 @@
   python scripts/gallery.py --name=spoken_digit_noise_prediction
   python scripts/gallery.py --all
 
-The entries are the files of configs/gallery. One that is recorded as it is there is not run again (--again does); one whose data are not there is left
-out. Trainings lie in --workdir, and the same command goes on where a stopped one left off. `python scripts/results.py` then writes the pages.
+The entries are the files of configs/gallery. One that is recorded as it is there is not run again (--again does), and one whose data are not there
+is left out. Trainings lie in --workdir, and the same command goes on where a stopped one left off. `python scripts/results.py` then writes the pages.
 """
 
 from pathlib import Path

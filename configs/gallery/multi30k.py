@@ -1,8 +1,6 @@
 """English captions into German."""
 
-_TRAIN, _VALID, _TEST = (
-    ",".join(f"DATA/multi30k/{split}.{language}.gz" for language in ("en", "de")) for split in ("train", "val", "test_2016_flickr")
-)
+_TRAIN, _VALID, _TEST = (f"DATA/multi30k/{split}.en.gz,DATA/multi30k/{split}.de.gz" for split in ("train", "val", "test_2016_flickr"))
 
 VARIANTS = ("encoder_decoder", "prefix_lm")
 

@@ -127,8 +127,8 @@ def run(entry: Entry, root: Path, command: str, out: Path = REPOSITORY) -> dict[
 
     cell = train(entry, root)
     settings, flags = entry.flags(entry.config.evaluate, _EVALUATE)
-    judge = {"classifier": str(train(load(flags.pop("classifier")), root).path)} if "classifier" in flags else {}
-    measured = commands.evaluate(str(cell.path), settings, step=None, weights="ema", command=command, **judge, **flags)
+    judge: Any = {"classifier": str(train(load(flags.pop("classifier")), root).path)} if "classifier" in flags else {}
+    measured = commands.evaluate(str(cell.path), settings, step=None, weights="ema", command=command, **(judge | flags))
     bits = next((value for key, value in measured.items() if key.startswith("bits_per_")), None)
     trained = load_trained(cell.path, settings).run
     record = {
@@ -189,7 +189,7 @@ def draw(entry: Entry, path: Path, pictures: Path) -> dict[str, Any]:
     options: dict[str, Any] = {"out": str(target), "label": label, "step": None, "weights": "ema"}
     said: Any = ""
     if "image" in flags or "question" in flags:
-        asked = {name: flags.pop(name, None) for name in ("image", "question", "redraw")}
+        asked: Any = {name: flags.pop(name, None) for name in ("image", "question", "redraw")}
         said = commands.look(str(path), settings, **options, **asked)
     else:
         commands.sample(str(path), settings, prompt=flags.pop("prompt", ""), **options)
@@ -210,11 +210,8 @@ def draw(entry: Entry, path: Path, pictures: Path) -> dict[str, Any]:
 def figure(measured: Mapping[str, Any], line: str) -> dict[str, Any]:
     """A number of an evaluation by 'name=path', and the same of held-out data, where the evaluation has it."""
     name, _, path = line.partition("=")
-    return {
-        "name": name,
-        "value": _at(measured, path),
-        "held_out": _at(measured, path.replace(".samples.", ".held_out.")) if ".samples." in path else None,
-    }
+    real = path.replace(".samples.", ".held_out.")
+    return {"name": name, "value": _at(measured, path), "held_out": None if real == path else _at(measured, real)}
 
 
 def _at(tree: Any, path: str) -> Any:
@@ -250,10 +247,9 @@ def markdown(root: Path = REPOSITORY) -> str:
     """The gallery of README.md: a line for every entry that has been run."""
     found = [(entry, record) for entry, record in records(root) if record is not None]
     lines = ["| | | measured on held-out data | training |", "|---|---|---|---|"]
-    lines += [
-        f"| {_shown(record, PICTURES.as_posix())} | {entry.config.shows}<br>`{record['command']}` | {'<br>'.join(_measured(record))} | {_cost(record)} |"
-        for entry, record in found
-    ]
+    for entry, record in found:
+        what, measured = f"{entry.config.shows}<br>`{record['command']}`", "<br>".join(_measured(record))
+        lines.append(f"| {_shown(record, PICTURES.as_posix())} | {what} | {measured} | {_cost(record)} |")
     hardware = sorted({f"{record['hardware']}, jax {record['versions']['jax']}" for _, record in found})
     return "\n".join([*lines, "", f"One seed. Minutes are of the whole training, with compilation, beside other work ({'; '.join(hardware)}).", ""])
 

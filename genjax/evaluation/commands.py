@@ -434,9 +434,8 @@ def _redrawn(trained: Trained, redraw: str) -> dict[str, Any]:
     before = rows[source.spec.key]
     drawn, _ = _anew(trained, before, rows.get("label"), redraw)
     same = float(np.mean((drawn.data == before).reshape(len(before), -1).all(axis=1)))
-    print(
-        f"  {redraw} of {len(before):,} held-out examples drawn anew ({drawn.nfe:g} network evaluations each): {100 * same:.1f} % became what it was"
-    )
+    print(f"  {redraw} of {len(before):,} held-out examples drawn anew ({drawn.nfe:g} network evaluations each)")
+    print(f"    {'as it was':<32} {same:.4f}")
     if source.figures is not None:
         told = _tell(source.figures, {"samples": drawn.data, "held_out": before})
     return {"rows": len(before), "as it was": same, **told}
