@@ -196,6 +196,11 @@ FIELDS = {
     },
     "classifier": {
         "patch_size": field((4,), "a position is a patch of this many values a side; one number, or one for each axis", at_least=1),
+        "shift": field(
+            0,
+            "in training, an array is turned along its first axis by up to this many values, what leaves it at one end coming in at the other",
+            at_least=0,
+        ),
     },
     "next_token": {
         "attention": field(
