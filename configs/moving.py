@@ -9,7 +9,8 @@
 A position of the diffusion model is a patch in space and time, with rotary positions along all three axes. For moving:shapes evaluate.py tells in how
 many films the figure keeps its shape, and in how many it moves as it should.
 
-Meant for 2 CPU cores and some 10 minutes each; not yet run to an end.
+Hardware: 2 CPU cores; noise_prediction 8 minutes on half of one. Seed 0: at most 0.098 +- 0.002 bits a dimension, 61 % of frames show a figure and
+7 % of films keep it (docs/modalities.md). next_token and classifier are not yet run to an end.
 """
 
 VARIANTS = ("next_token", "noise_prediction", "classifier")
