@@ -50,14 +50,14 @@ class Classifier:
 
     def loss(self, params: Params, batch: Batch, key: Key, *, train: bool) -> LossSums:
         keys = rng.rows(rng.fold_name(key, "dropout"), batch["id"]) if train else None
-        data = self._shifted(batch[self.spec.key], rng.rows(rng.fold_name(key, "shift"), batch["id"])) if train else batch[self.spec.key]
+        data = self.shifted(batch[self.spec.key], rng.rows(rng.fold_name(key, "shift"), batch["id"])) if train else batch[self.spec.key]
         _, logits = self.features_and_logits(params, data, keys)
         known, nats = self._nats(logits, batch["label"])
         weight = batch["weight"] * known
         hits = weight * (jnp.argmax(logits, axis=-1) == batch["label"])
         return LossSums(jnp.sum(weight * nats), jnp.sum(weight), {"accuracy": (jnp.sum(hits), jnp.sum(weight))})
 
-    def _shifted(self, data: Array, keys: Key) -> Array:
+    def shifted(self, data: Array, keys: Key) -> Array:
         """Every row turned along its first axis by a number of values that is uniform in -shift .. shift."""
         by = jnp.floor((2 * self.shift + 1) * rng.uniform(keys)).astype(jnp.int32) - self.shift
         return jax.vmap(lambda row, by: jnp.roll(row, by, axis=0))(data, by)

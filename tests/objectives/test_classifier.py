@@ -1,8 +1,10 @@
 """The classifier before it has learnt, and what its numbers are for."""
 
 import dataclasses
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -33,9 +35,10 @@ def test_probabilities_of_all_classes_sum_to_one_and_the_loss_is_their_mean():
 
 def test_shifts_are_whole_turns_by_all_amounts_alike():
     """A row that tells where it was turned from: its first axis is 0, 1, 2, 3."""
-    objective, rows = build("classifier", IMAGES, classifier__patch_size=2, classifier__shift=1), 3000
+    objective: Any = build("classifier", IMAGES, classifier__patch_size=2, classifier__shift=1)
+    rows = 3000
     data = np.broadcast_to(np.arange(4)[:, None, None], (rows, 4, 4, 1))
-    turned = np.asarray(jax.jit(objective._shifted)(data, rng.rows(KEY, np.arange(rows))))
+    turned = np.asarray(jax.jit(objective.shifted)(data, rng.rows(KEY, jnp.arange(rows))))
     by = -turned[:, 0, 0, 0] % 4
     assert (turned == (np.arange(4)[None, :, None, None] - by[:, None, None, None]) % 4).all()
     counts = np.bincount(by, minlength=4)
