@@ -261,7 +261,8 @@ def cards(root: Path = REPOSITORY) -> str:
         config, name = entry.config, f"runs/gallery/{folder(entry)}"
         lines += [f"## {entry.name}", "", f"{config.shows[0].upper()}{config.shows[1:]}.", ""]
         lines += ["```", f"python scripts/train.py --config={config.train} --workdir={name}"]
-        lines += [f"python scripts/evaluate.py --workdir={name} {config.evaluate}".rstrip()]
+        judged = re.sub(r"(--classifier=)(\S+)", lambda match: f"{match[1]}runs/gallery/{folder(load(match[2]))}", config.evaluate)
+        lines += [f"python scripts/evaluate.py --workdir={name} {judged}".rstrip()]
         lines += [f"python scripts/sample.py --workdir={name} {config.sample}"] if config.sample else []
         lines += ["```", ""]
         if record is None:
@@ -312,7 +313,11 @@ def _measured(record: Mapping[str, Any]) -> list[str]:
         f"{each['name']} {each['value']:.3g}" + (f" (data: {each['held_out']:.3g})" if each["held_out"] is not None else "")
         for each in record["figures"]
     ]
-    return ([] if record["bits"] is None else [_bits(record["bits"])]) + numbers
+    found = record["bits"]
+    if found is None:
+        return numbers
+    above = ["{}{:.3f} ± {:.3f} bits/example above the exact".format(_bound(found), *found["excess"])] if found["excess"] else []
+    return [_bits(found), *above, *numbers]
 
 
 def _cost(record: Mapping[str, Any]) -> str:
