@@ -22,17 +22,19 @@ def get_config(config, variant):
     config.data.batch_size = 4 if variant == "next_token" else 32
     config.data.eval_batch_size = 25
     config.model.depth = 3
-    config.model.dropout = 0.2 if variant == "classifier" else 0.0
+    config.model.dropout = 0.3 if variant == "classifier" else 0.0
     config.evaluate.examples = 100
     config.sample.count = 20
-    config.train.duration = {"next_token": "400 steps", "noise_prediction": "2500 steps", "classifier": "1000 steps"}[variant]
-    config.train.evaluate_every = "20 percent" if variant == "classifier" else "50 percent"  # it overfits, and this shows where
+    config.train.duration = {"next_token": "400 steps", "noise_prediction": "2500 steps", "classifier": "1200 steps"}[variant]
+    config.train.evaluate_every = "50 percent"
+    config.train.sample_every = "100 percent" if variant == "classifier" else "50 percent"
     config.optimizer.name = "muon"
     config.optimizer.learning_rate = 2e-2
     config.optimizer.adam_learning_rate = 4e-3
     config.optimizer.ema = "constant(decay=0.995)" if variant == "classifier" else "constant(decay=0.998)"
 
     config.classifier.patch_size = 16
+    config.classifier.shift = 100 if variant == "classifier" else 0  # 50 ms: without it the 2,250 clips are learnt by heart
     diffusion = config.noise_prediction
     diffusion.patch_size = 16
     diffusion.prediction = "edm"
