@@ -214,6 +214,11 @@ FIELDS = {
     },
     "classifier": {
         "patch_size": field((4,), "a position is a patch of this many values a side; one number, or one for each axis", at_least=1),
+        "shift": field(
+            0,
+            "in training, an array is turned along its first axis by up to this many values, what leaves it at one end coming in at the other",
+            at_least=0,
+        ),
     },
     "next_token": {
         "attention": field(
@@ -449,6 +454,18 @@ CLAIM = {
     "margin": field(0.0, "differences up to this do not matter", at_least=0.0),
     "seeds": field(5, "trainings of every arm, each with the same seeds", at_least=2),
     "family": field("digits", "claims that are corrected together"),
+}
+
+# An entry of the gallery (configs/gallery/): what is trained, how it is measured and what is drawn, each as flags of the script of that name. DATA
+# stands for the folder of other people's data, and --classifier=NAME for the training of another entry.
+GALLERY = {
+    "shows": field("", "what there is to see, hear or read, in a line"),
+    "medium": field("pictures", "under which heading it stands", choices=("pictures", "films", "sound", "points", "text")),
+    "needs": field("", "the set of other people's data that is read; none where empty"),
+    "train": field("", "flags of scripts/train.py after --config=: 'configs/digits.py:next_token --config.field=value ...'"),
+    "evaluate": field("", "flags of scripts/evaluate.py"),
+    "sample": field("", "flags of scripts/sample.py; nothing is drawn where empty"),
+    "figures": field(Names(""), "numbers of the evaluation that are shown beside the bits, by their paths: 'judged.samples.accuracy'"),
 }
 
 # A sweep (configs/sweeps/): a recipe and the axes that its cells differ in. Its `axes` are texts: ["optimizer.learning_rate=1e-4,3e-4", "seed=0..4"].

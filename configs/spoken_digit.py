@@ -9,7 +9,8 @@
 DATA (or GENJAX_DATA_DIR) holds spoken_digit/*.tar.gz, the archive as it was published. 2,250 clips of 5 speakers are trained on, and 250 (recordings
 0 to 4 of each speaker and digit) are held out. Your own clips: --config.data.source=audio:FOLDER.
 
-Meant for 2 CPU cores and some 15 minutes each; not yet run to an end.
+Hardware: 2 CPU cores; noise_prediction 7.5 minutes on half of one, classifier 10 on a fifth. Seed 0: the classifier is right about 92.5 % of 200
+held-out clips, and hears 72.5 % of 200 drawn with sample.guidance_scale=3 as asked (docs/modalities.md). next_token is not yet run to an end.
 """
 
 VARIANTS = ("next_token", "noise_prediction", "classifier")
@@ -21,13 +22,19 @@ def get_config(config, variant):
     config.data.batch_size = 4 if variant == "next_token" else 32
     config.data.eval_batch_size = 25
     config.model.depth = 3
-    config.model.dropout = 0.1 if variant == "classifier" else 0.0
+    config.model.dropout = 0.3 if variant == "classifier" else 0.0
     config.evaluate.examples = 100
     config.sample.count = 20
-    config.train.duration = {"next_token": "400 steps", "noise_prediction": "2500 steps", "classifier": "800 steps"}[variant]
+    config.train.duration = {"next_token": "400 steps", "noise_prediction": "2500 steps", "classifier": "1200 steps"}[variant]
     config.train.evaluate_every = "50 percent"
+    config.train.sample_every = "100 percent" if variant == "classifier" else "50 percent"
+    config.optimizer.name = "muon"
+    config.optimizer.learning_rate = 2e-2
+    config.optimizer.adam_learning_rate = 4e-3
+    config.optimizer.ema = "constant(decay=0.995)" if variant == "classifier" else "constant(decay=0.998)"
 
     config.classifier.patch_size = 16
+    config.classifier.shift = 100 if variant == "classifier" else 0  # 50 ms: without it the 2,250 clips are learnt by heart
     diffusion = config.noise_prediction
     diffusion.patch_size = 16
     diffusion.prediction = "edm"

@@ -429,6 +429,7 @@ KINDS = {
     "FIELDS": ("scripts/train.py", ()),
     "COMPARISON": ("scripts/compare.py", ("arms", "waive", "frontier", "budget")),
     "CLAIM": ("scripts/claims.py", ()),
+    "GALLERY": ("scripts/gallery.py", ()),
     "SWEEP": ("scripts/sweep.py", ("axes",)),
 }
 

@@ -42,10 +42,15 @@ class Cell(NamedTuple):
     @property
     def seconds(self) -> float:
         """Seconds that a complete training has spent in its steps."""
+        return self.clock["train"]
+
+    @property
+    def clock(self) -> dict[str, float]:
+        """Seconds of each part of a complete training, as far as its last checkpoint tells them."""
         checkpoints = Checkpoints(Workdir(self.path).checkpoints, keep=None)
         step = checkpoints.latest()
         assert step is not None, "a complete training has a checkpoint"
-        return float(checkpoints.read_meta(step)["seconds"]["train"])
+        return {part: float(seconds) for part, seconds in checkpoints.read_meta(step)["seconds"].items()}
 
     def history(self) -> list[dict[str, Any]]:
         """What the training told, row by row."""

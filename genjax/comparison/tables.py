@@ -3,7 +3,7 @@
 A table stands between two comments, `<!-- results/NAME.json -->` and `<!-- end -->`; `rewrite` replaces what is between them. The form of a
 table that is not a comparison's is named behind the file: `<!-- results/NAME.json as samplers -->`. `<!-- results/NAME/ as following -->` puts all
 records of scripts/evaluate.py in a folder side by side. `<!-- claims -->` stands for all records of claims, and `<!-- options -->` for the options
-of the diffusion side, which come from the code.
+of the diffusion side, which come from the code; `<!-- gallery -->`, `<!-- gallery cards -->` and `<!-- bits -->` for the entries of the gallery.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from genjax.comparison import claims, frontier, isoflop, measured, options
+from genjax.comparison import claims, frontier, gallery, isoflop, measured, options
 
 COSTS = {"train_flops": ".3g", "network_evaluations_per_sample": "g", "samples_per_second": ".0f"}
-_CLAIMS = re.compile(r"(<!-- claims -->\n).*?(<!-- end -->)", re.DOTALL)
-_OPTIONS = re.compile(r"(<!-- options -->\n).*?(<!-- end -->)", re.DOTALL)
+_WHOLE = re.compile(r"(<!-- (claims|options|gallery|gallery cards|bits) -->\n).*?(<!-- end -->)", re.DOTALL)
 _FOLDER = re.compile(r"(<!-- (results/[\w./-]+)/ as (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _PLACE = re.compile(r"(<!-- (results/[\w.-]+\.json)(?: as (\w+))? -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -40,8 +39,7 @@ def rewrite(text: str, root: Path) -> str:
         return match[1] + "\n".join([*measured.FORMS[match[3]](records), "", *protocol, ""]) + match[4]
 
     text = _FOLDER.sub(side_by_side, text)
-    text = _CLAIMS.sub(lambda match: match[1] + claims.markdown(root) + match[2], text)
-    text = _OPTIONS.sub(lambda match: match[1] + options.markdown() + match[2], text)
+    text = _WHOLE.sub(lambda match: match[1] + WHOLE[match[2]](root) + match[3], text)
     return _PLACE.sub(table, text)
 
 
@@ -237,6 +235,15 @@ FORMS = {
     "peers": peers,
     "starts": starts,
     "loaders": loaders,
+}
+
+# What stands for all records of its kind, or for none.
+WHOLE = {
+    "claims": claims.markdown,
+    "options": lambda root: options.markdown(),
+    "gallery": gallery.markdown,
+    "gallery cards": gallery.cards,
+    "bits": gallery.bits,
 }
 
 

@@ -36,7 +36,7 @@ from genjax.evaluation import (
 )
 from genjax.evaluation.answers import Answers
 from genjax.evaluation.describing import Describer
-from genjax.evaluation.evaluator import Evaluator
+from genjax.evaluation.evaluator import Drawn, Evaluator
 from genjax.evaluation.judge import Judge
 from genjax.evaluation.planner import Planner
 from genjax.evaluation.provenance import provenance
@@ -251,14 +251,7 @@ def edit(
         labels = trained.run.source.splits["eval"].rows(np.arange(len(before))).get("label")
     else:
         require(label is not None or trained.run.classes == 0, "--image=FILE needs --label, its class")
-    given: dict[str, np.ndarray] = {spec.key: before}
-    keep = None
-    if redraw is not None:
-        keep = ~edits.read_region(redraw, spec)
-        given["mask"] = np.broadcast_to(keep, before.shape)
-    drawn = Evaluator(trained.run).draw(trained.params, len(before), label=labels if label is None else label, given=given)
-    if keep is not None:
-        assert (np.where(keep, drawn.data, 0) == np.where(keep, before, 0)).all(), "what is kept must not change"
+    drawn, keep = _anew(trained, before, labels if label is None else label, redraw)
 
     target = _named(out) if out else Workdir(path).samples / f"edited_step{trained.step}"
     picture = target.with_name(target.name + ".png")
@@ -273,6 +266,19 @@ def edit(
     print(f"{len(before)} images edited with step {trained.step} ({weights} weights), {drawn.nfe:g} network evaluations each")
     print(f"  picture  {picture}   (before{', what is drawn anew' if keep is not None else ''}, after)")
     return picture
+
+
+def _anew(trained: Trained, before: np.ndarray, label: np.ndarray | int | None, redraw: str | None) -> tuple[Drawn, np.ndarray | None]:
+    """Rows with a part drawn anew, or edited as a whole, and the mask of what is kept, if anything is."""
+    spec, keep = trained.run.source.spec, None
+    given: dict[str, np.ndarray] = {spec.key: before}
+    if redraw is not None:
+        keep = ~edits.read_region(redraw, spec)
+        given["mask"] = np.broadcast_to(keep, before.shape)
+    drawn = Evaluator(trained.run).draw(trained.params, len(before), label=label, given=given)
+    if keep is not None:
+        assert (np.where(keep, drawn.data, 0) == np.where(keep, before, 0)).all(), "what is kept must not change"
+    return drawn, keep
 
 
 def interpolate(path: str, overrides: Mapping[str, str], *, ends: str, out: str | None, label: int | None, step: int | None, weights: str) -> Path:
@@ -321,6 +327,7 @@ def evaluate(
     planner: str | None = None,
     describer: str | None = None,
     gap: int | None = None,
+    redraw: str | None = None,
     command: str = "",
 ) -> dict[str, Any]:
     """Measures a run on the held-out split, prints a table and writes it as JSON; returns what it wrote.
@@ -331,7 +338,8 @@ def evaluate(
     Of scenes of shapes, `cell` is drawn anew in `sample.count` held-out ones and compared with its exact posterior; with `forbid`, as many are
     asked for without something; with `by_level`, `evaluate.examples` of them are denoised, beside the ideal denoiser.
     With the run of a planner, prompts are judged of what is drawn from its plans of them; with that of a describer, held-out examples are put into
-    words by it and drawn again. Of running text, gaps of `gap` tokens in `sample.count` held-out rows are filled in.
+    words by it and drawn again. Of running text, gaps of `gap` tokens in `sample.count` held-out rows are filled in. `redraw` is the part
+    of as many held-out arrays that is drawn anew, as in `edit`: told are the figures of the data, and how often it became what it was.
     """
     trained = load(path, overrides, weights=weights, step=step)
     run = trained.run
@@ -354,6 +362,7 @@ def evaluate(
         negation.check(run)
     if by_level:
         levels.check(run)
+    require(redraw is None or run.source.spec.ordered, f"--redraw: the model of {path} knows no images")
     print(f"{run.config.objective} on {run.source.spec.name}, step {trained.step}, {weights} weights")
     record: dict[str, Any] = {"command": command, **provenance(), "seeds": [run.config.seed]}
     record |= {"step": trained.step, "weights": weights, "config": to_json(run.config)}
@@ -430,6 +439,8 @@ def evaluate(
         real = held_out.rows(np.arange(min(len(held_out), len(drawn.data))))[run.source.spec.key]
         print(f"  {len(drawn.data):,} samples ({drawn.nfe:g} network evaluations each), beside {len(real):,} held-out examples")
         record["figures"] = _tell(run.source.figures, {"samples": drawn.data, "held_out": real})
+    if redraw is not None:
+        record["redrawn"] = {"part": redraw} | _redrawn(trained, redraw)
     # Another measurement of the same step is another file, the same one the same.
     given = [
         classifier and str(Path(classifier).resolve()),
@@ -439,6 +450,7 @@ def evaluate(
         forbid,
         by_level,
         gap,
+        redraw,
     ]
     asked = json.dumps([record["config"], str(weights), *given], sort_keys=True)
     workdir, name = Workdir(path), f"evaluation_step{trained.step}_{hashlib.sha256(asked.encode()).hexdigest()[:8]}.json"
@@ -488,6 +500,21 @@ def _answered(run: Run, params: Params) -> dict[str, Any]:
         print(f"    {name:<24} " + "   ".join(f"{figure.replace('_', ' ')} {value:5.2f}" for figure, value in values.items()))
     first = [turn._asdict() | {"given": answer} for turn, answer in zip(turns[:_SHOWN], given, strict=False)]
     return {"prompts": len(given), "scores": scores, "first": first}
+
+
+def _redrawn(trained: Trained, redraw: str) -> dict[str, Any]:
+    """What a part of `sample.count` held-out arrays becomes when it is drawn anew, beside what it was."""
+    source, told = trained.run.source, {}
+    held_out = source.splits["eval"]
+    rows = held_out.rows(np.arange(min(len(held_out), trained.run.config.sample.count)))
+    before = rows[source.spec.key]
+    drawn, _ = _anew(trained, before, rows.get("label"), redraw)
+    same = float(np.mean((drawn.data == before).reshape(len(before), -1).all(axis=1)))
+    print(f"  {redraw} of {len(before):,} held-out examples drawn anew ({drawn.nfe:g} network evaluations each)")
+    print(f"    {'as it was':<32} {same:.4f}")
+    if source.figures is not None:
+        told = _tell(source.figures, {"samples": drawn.data, "held_out": before})
+    return {"rows": len(before), "as it was": same, **told}
 
 
 def _tell(figures: Callable[[np.ndarray], dict[str, float]], groups: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:

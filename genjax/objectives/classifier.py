@@ -11,6 +11,7 @@ import dataclasses
 import math
 from typing import Any, ClassVar
 
+import jax
 import jax.numpy as jnp
 import optax
 
@@ -31,6 +32,7 @@ class Classifier:
     network: ClassifierNetwork
     spec: DataSpec
     quantizer: Quantizer
+    shift: int
 
     generates: ClassVar[bool] = False
     scores: ClassVar[bool] = True
@@ -41,18 +43,24 @@ class Classifier:
         require(spec.ordered, f"objective=classifier needs images, or other arrays of numbers, and data.source='{spec.name}' holds tokens")
         require(config.model.positions == "rotary", "a classifier has no learned positions: set model.positions=rotary")
         sizes = patches_from(config.classifier.patch_size, spec.shape, "classifier.patch_size")
-        return cls(ClassifierNetwork(trunk_from(config), sizes, spec.num_classes, parent=None), spec, Quantizer(spec.levels))
+        return cls(ClassifierNetwork(trunk_from(config), sizes, spec.num_classes, parent=None), spec, Quantizer(spec.levels), config.classifier.shift)
 
     def init(self, key: Key) -> Params:
         return self.network.init(key, jnp.zeros((1, *self.spec.shape)))["params"]
 
     def loss(self, params: Params, batch: Batch, key: Key, *, train: bool) -> LossSums:
         keys = rng.rows(rng.fold_name(key, "dropout"), batch["id"]) if train else None
-        _, logits = self.features_and_logits(params, batch[self.spec.key], keys)
+        data = self.shifted(batch[self.spec.key], rng.rows(rng.fold_name(key, "shift"), batch["id"])) if train else batch[self.spec.key]
+        _, logits = self.features_and_logits(params, data, keys)
         known, nats = self._nats(logits, batch["label"])
         weight = batch["weight"] * known
         hits = weight * (jnp.argmax(logits, axis=-1) == batch["label"])
         return LossSums(jnp.sum(weight * nats), jnp.sum(weight), {"accuracy": (jnp.sum(hits), jnp.sum(weight))})
+
+    def shifted(self, data: Array, keys: Key) -> Array:
+        """Every row turned along its first axis by a number of values that is uniform in -shift .. shift."""
+        by = jnp.floor((2 * self.shift + 1) * rng.uniform(keys)).astype(jnp.int32) - self.shift
+        return jax.vmap(lambda row, by: jnp.roll(row, by, axis=0))(data, by)
 
     def likelihood(self, params: Params, batch: Batch, key: Key) -> Likelihood:
         """-log p(y | x): one unit an example, its class; none where it has no class."""

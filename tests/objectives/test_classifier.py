@@ -1,8 +1,10 @@
 """The classifier before it has learnt, and what its numbers are for."""
 
 import dataclasses
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -29,6 +31,29 @@ def test_probabilities_of_all_classes_sum_to_one_and_the_loss_is_their_mean():
     np.testing.assert_allclose(np.exp(-np.stack(every)).sum(axis=0), 1.0, rtol=1e-5)
     sums = jax.jit(lambda params: objective.loss(params, BATCH, KEY, train=False))(params)
     np.testing.assert_allclose(sums.loss / sums.weight, np.mean(likelihood(params, BATCH, KEY).nats), rtol=1e-5)
+
+
+def test_shifts_are_whole_turns_by_all_amounts_alike():
+    """A row that tells where it was turned from: its first axis is 0, 1, 2, 3."""
+    objective: Any = build("classifier", IMAGES, classifier__patch_size=2, classifier__shift=1)
+    rows = 3000
+    data = np.broadcast_to(np.arange(4)[:, None, None], (rows, 4, 4, 1))
+    turned = np.asarray(jax.jit(objective.shifted)(data, rng.rows(KEY, jnp.arange(rows))))
+    by = -turned[:, 0, 0, 0] % 4
+    assert (turned == (np.arange(4)[None, :, None, None] - by[:, None, None, None]) % 4).all()
+    counts = np.bincount(by, minlength=4)
+    assert counts[2] == 0 and (abs(counts[[0, 1, 3]] - rows / 3) < 5 * np.sqrt(rows * 2 / 9)).all()
+
+
+def test_shifts_are_for_training_alone():
+    params = random_params(build("classifier", IMAGES, classifier__patch_size=2).init)
+    losses = {
+        (shift, train): float(jax.jit(lambda: objective.loss(params, BATCH, KEY, train=train).loss)())  # noqa: B023
+        for shift in (0, 2)
+        for train in (False, True)
+        for objective in [build("classifier", IMAGES, classifier__patch_size=2, classifier__shift=shift)]
+    }
+    assert losses[0, True] == losses[0, False] == losses[2, False] != losses[2, True]
 
 
 def test_what_a_classifier_cannot_do_is_said():

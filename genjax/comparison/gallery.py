@@ -1,0 +1,335 @@
+"""The gallery: what every kind of data comes to, from one list of entries in configs/gallery/.
+
+    entry  ->  the three commands of a person: train, evaluate, sample  ->  results/gallery/<name>.json and docs/gallery/<name>.png, .gif, .wav
+
+A record holds the entry as it was and the config that was trained, so that one that was changed later no longer fits its record (a test). Entries
+with the same training share its run. One whose data are another's (`needs`) is left out where these are not there, with a sentence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shlex
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import ml_collections
+from PIL import Image
+
+from genjax import config as configs
+from genjax.comparison import plan
+from genjax.config import REPOSITORY, require
+from genjax.errors import did_you_mean
+from genjax.training.workdir import Workdir, dumps, loads
+
+FOLDER = REPOSITORY / "configs" / "gallery"
+RESULTS = Path("results") / "gallery"
+PICTURES = Path("docs") / "gallery"
+
+# Other people's data, by the folder that they lie in: what they are, and where they are found.
+SETS = {
+    "spoken_digit": "the archive of the Free Spoken Digit Dataset, from GitHub, Jakobovski/free-spoken-digit-dataset (CC BY-SA 4.0)",
+    "noto_emoji": "png72.zip, the pictures of GitHub's googlefonts/noto-emoji, and captions.json, their names (docs/modalities.md)",
+    "tiny_shakespeare": "input.txt of GitHub's karpathy/char-rnn, data/tinyshakespeare",
+    "multi30k": "train, val and test_2016_flickr (.en.gz, .de.gz) of GitHub's multi30k/dataset, data/task1/raw",
+}
+_EVALUATE = ("classifier", "redraw")
+_SAMPLE = ("label", "prompt", "image", "question", "redraw")
+_SHOWN = (".png", ".gif", ".wav")
+_WIDTH, _HEIGHT = 1000, 260  # dots that a picture is enlarged to at most
+_LETTERS = 240  # of a text
+
+
+class Entry(NamedTuple):
+    """An entry: its name, <file> or <file>_<variant> of configs/gallery, and the checked fields of GALLERY in configs/base.py."""
+
+    name: str
+    config: ml_collections.FrozenConfigDict
+
+    @property
+    def data(self) -> Path | None:
+        """The folder that DATA stands for; None where what the entry needs is not there."""
+        given = Path(os.environ.get("GENJAX_DATA_DIR") or REPOSITORY.parent / "shared" / "data").expanduser().resolve()
+        return next((folder for folder in (given, given / "sources") if (folder / self.config.needs).is_dir()), None)
+
+    @property
+    def absent(self) -> str:
+        """Why the entry cannot be run here, in a sentence; nothing where it can."""
+        if not self.config.needs or self.data is not None:
+            return ""
+        return f"{self.name} needs {SETS[self.config.needs]}: put it into {self.config.needs}/ in the folder that GENJAX_DATA_DIR names"
+
+    @property
+    def training(self) -> ml_collections.FrozenConfigDict:
+        """The config that is trained."""
+        return plan.load_arm(self.name, self._with_data(self.config.train), {})
+
+    def flags(self, line: str, known: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
+        """The config fields and the other flags of a line of evaluate or sample, {name: text} each."""
+        given = [flag.removeprefix("--").partition("=") for flag in shlex.split(self._with_data(line))]
+        fields = {name.removeprefix("config."): value for name, _, value in given if name.startswith("config.")}
+        others = {name: value for name, _, value in given if not name.startswith("config.")}
+        wrong = [name for name in others if name not in known]
+        require(not wrong, f"entry {self.name}: '--{', --'.join(wrong)}' is no flag for it; there are {', '.join(known)} and config.<field>")
+        return fields, others
+
+    def portable(self, config: Any) -> dict[str, Any]:
+        """A config as JSON that names no folder of this machine."""
+        return loads(dumps(configs.to_json(config)).replace(str(self.data or Path("DATA").resolve()), "DATA"))
+
+    def _with_data(self, line: str) -> str:
+        return re.sub(r"\bDATA\b", lambda _: shlex.quote(str(self.data or "DATA")), line)
+
+
+def entries() -> dict[str, Entry]:
+    """All entries by name, in the order of their media and names; each is checked."""
+    fields, found = configs.base_fields("GALLERY"), []
+    for path in sorted(FOLDER.glob("*.py")):
+        for variant in getattr(configs._load_module(path), "VARIANTS", ("",)):
+            made = configs.check(configs.recipe(f"{path}:{variant}".rstrip(":"), "GALLERY"), fields)
+            found.append(Entry(f"{path.stem}_{variant}".rstrip("_"), made))
+    media = fields["medium"].choices
+    for entry in found:
+        require(bool(entry.config.shows and entry.config.train), f"gallery entry {entry.name} has no line of what it shows, or no training")
+        require(not entry.config.needs or entry.config.needs in SETS, f"gallery entry {entry.name} needs '{entry.config.needs}', which SETS has not")
+        entry.flags(entry.config.evaluate, _EVALUATE)
+        entry.flags(entry.config.sample, _SAMPLE)
+    return {entry.name: entry for entry in sorted(found, key=lambda entry: media.index(entry.config.medium))}
+
+
+def load(name: str) -> Entry:
+    """An entry by its name."""
+    require(name in entries(), f"the gallery has no entry '{name}'{did_you_mean(name, entries()) or ': there are ' + ', '.join(entries())}")
+    return entries()[name]
+
+
+def record_of(entry: Entry, root: Path = REPOSITORY) -> dict[str, Any] | None:
+    """The record of an entry, or None where it has not been run as it is now."""
+    path, fields = root / RESULTS / f"{entry.name}.json", configs.base_fields()
+    if not path.exists():
+        return None
+    record = loads(path.read_bytes())
+    then, now = (configs.from_json(config, fields) for config in (record["config"], entry.portable(entry.training)))
+    changed = [name for name in configs.difference(then, now) if not fields[name].late]
+    return record if record["registered"] == configs.to_json(entry.config) and not changed else None
+
+
+def run(entry: Entry, root: Path, command: str, out: Path = REPOSITORY) -> dict[str, Any]:
+    """Trains what is not yet trained, measures and draws; writes the record and what there is to see or hear under `out`, and returns the record."""
+    from genjax.evaluation import commands
+    from genjax.evaluation.provenance import provenance
+    from genjax.evaluation.trained import load as load_trained
+    from genjax.training import flops
+
+    cell = train(entry, root)
+    settings, flags = entry.flags(entry.config.evaluate, _EVALUATE)
+    judge: Any = {"classifier": str(train(load(flags.pop("classifier")), root).path)} if "classifier" in flags else {}
+    measured = commands.evaluate(str(cell.path), settings, step=None, weights="ema", command=command, **(judge | flags))
+    bits = next((value for key, value in measured.items() if key.startswith("bits_per_")), None)
+    trained = load_trained(cell.path, settings).run
+    record = {
+        "name": entry.name,
+        "registered": configs.to_json(entry.config),
+        "command": command,
+        **provenance(),
+        "seeds": [cell.seed],
+        "config": entry.portable(cell.config),
+        "objective": trained.config.objective,
+        "values": trained.source.spec.num_dims,
+        "steps": trained.total_steps,
+        "seconds": cell.clock,
+        "train_flops": trained.total_steps * flops.count(trained.make_step(), trained.abstract_state, trained.abstract_batch),
+        "parameters": sum(leaf.size for leaf in _leaves(trained.abstract_state.params)),
+        "bits": bits,
+        "figures": [figure(measured, line) for line in entry.config.figures.parts],
+        "load": os.getloadavg()[0],
+    }
+    record |= draw(entry, cell.path, out / PICTURES) if entry.config.sample else {"files": [], "text": ""}
+    (out / RESULTS).mkdir(parents=True, exist_ok=True)
+    Workdir(out / RESULTS).write_json(f"{entry.name}.json", record)
+    return record
+
+
+def train(entry: Entry, root: Path) -> Any:
+    """The run of an entry's training, trained to its end: one folder for all entries that train the same."""
+    from genjax.comparison.cells import Cell
+    from genjax.training import loop
+
+    config = entry.training
+    cell = Cell(entry.name, config.seed, config, root / folder(entry))
+    loop.refuse_other_config(Workdir(cell.path), config, "the recipe has changed since; choose another --workdir")
+    if not cell.complete:
+        print(f"\ntraining {entry.name} in {cell.path}", flush=True)
+        cell.train()
+    return cell
+
+
+def folder(entry: Entry) -> str:
+    """The name of the folder of an entry's training."""
+    return f"{'_'.join(filter(None, _recipe(entry)))}_{hashlib.sha256(entry.config.train.encode()).hexdigest()[:8]}"
+
+
+def _recipe(entry: Entry) -> tuple[str, str]:
+    """The recipe's file, without folder and ending, and its variant."""
+    file, _, variant = shlex.split(entry.config.train)[0].partition(":")
+    return Path(file).stem, variant
+
+
+def draw(entry: Entry, path: Path, pictures: Path) -> dict[str, Any]:
+    """Draws what the entry shows with a run, keeps it among the pictures, and returns the names of the files, and the text, if it is one."""
+    from genjax.evaluation import commands
+
+    settings, flags = entry.flags(entry.config.sample, _SAMPLE)
+    target = path / "samples" / f"gallery_{entry.name}"
+    label = int(flags["label"]) if "label" in flags else None
+    options: dict[str, Any] = {"out": str(target), "label": label, "step": None, "weights": "ema"}
+    said: Any = ""
+    if "image" in flags or "question" in flags:
+        asked: Any = {name: flags.pop(name, None) for name in ("image", "question", "redraw")}
+        said = commands.look(str(path), settings, **options, **asked)
+    else:
+        commands.sample(str(path), settings, prompt=flags.pop("prompt", ""), **options)
+    kept = []
+    pictures.mkdir(parents=True, exist_ok=True)
+    for ending in _SHOWN:
+        made = target.with_name(target.name + ending)
+        if made.exists():
+            kept.append(shutil.copyfile(made, pictures / f"{entry.name}{ending}"))
+            if ending == ".png":
+                _enlarge(kept[-1])
+    written = target.with_name(target.name + ".txt")
+    if written.exists():
+        _, said, *_ = re.split(r"^---- \d+ -+\n", written.read_text(), flags=re.MULTILINE)
+    return {"files": [file.name for file in kept], "text": "" if isinstance(said, Path) else said[:_LETTERS].rstrip()}
+
+
+def figure(measured: Mapping[str, Any], line: str) -> dict[str, Any]:
+    """A number of an evaluation by 'name=path', and the same of held-out data, where the evaluation has it."""
+    name, _, path = line.partition("=")
+    real = path.replace(".samples.", ".held_out.")
+    return {"name": name, "value": _at(measured, path), "held_out": None if real == path else _at(measured, real)}
+
+
+def _at(tree: Any, path: str) -> Any:
+    for key in path.split("."):
+        require(key in tree, f"the evaluation has no '{path}': there are {', '.join(map(str, tree))} where '{key}' is looked for")
+        tree = tree[key]
+    return tree
+
+
+def _leaves(tree: Any) -> list[Any]:
+    import jax
+
+    return jax.tree.leaves(tree)
+
+
+def _enlarge(path: Path) -> None:
+    """A small picture by a whole factor, without smoothing."""
+    with Image.open(path) as picture:
+        factor = min(_WIDTH // picture.width, _HEIGHT // picture.height)
+        larger = picture.resize((max(1, factor) * picture.width, max(1, factor) * picture.height), Image.Resampling.NEAREST)
+    larger.save(path, optimize=True)
+
+
+# ---- the pages -------------------------------------------------------------------------------------------------------
+
+
+def records(root: Path = REPOSITORY) -> list[tuple[Entry, dict[str, Any] | None]]:
+    """Every entry with its record, if it has one that fits."""
+    return [(entry, record_of(entry, root)) for entry in entries().values()]
+
+
+def markdown(root: Path = REPOSITORY) -> str:
+    """The gallery of README.md: a line for every entry that has been run."""
+    found = [(entry, record) for entry, record in records(root) if record is not None]
+    lines = ["| | | measured on held-out data | training |", "|---|---|---|---|"]
+    for entry, record in found:
+        what, measured = f"{entry.config.shows}<br>`{record['command']}`", "<br>".join(_measured(record))
+        lines.append(f"| {_shown(record, PICTURES.as_posix())} | {what} | {measured} | {_cost(record)} |")
+    hardware = sorted({f"{record['hardware']}, jax {record['versions']['jax']}" for _, record in found})
+    return "\n".join([*lines, "", f"One seed. Minutes are of the whole training, with compilation, beside other work ({'; '.join(hardware)}).", ""])
+
+
+def cards(root: Path = REPOSITORY) -> str:
+    """The entries of docs/gallery.md: what is run, and what came of it."""
+    lines = []
+    for entry, record in records(root):
+        config, name = entry.config, f"runs/gallery/{folder(entry)}"
+        lines += [f"## {entry.name}", "", f"{config.shows[0].upper()}{config.shows[1:]}.", ""]
+        lines += ["```", f"python scripts/train.py --config={config.train} --workdir={name}"]
+        judged = re.sub(r"(--classifier=)(\S+)", lambda match: f"{match[1]}runs/gallery/{folder(load(match[2]))}", config.evaluate)
+        lines += [f"python scripts/evaluate.py --workdir={name} {judged}".rstrip()]
+        lines += [f"python scripts/sample.py --workdir={name} {config.sample}"] if config.sample else []
+        lines += ["```", ""]
+        if record is None:
+            lines += [f"Not yet run: `python scripts/gallery.py --name={entry.name}`.", ""]
+            continue
+        about = [_cost(record), f"{record['steps']:,} steps", f"{record['parameters']:,} parameters"]
+        about += [f"seed {record['seeds'][0]}", record["date"][:10], record["hardware"], f"load average {record['load']:.1f}"]
+        lines += [_shown(record, PICTURES.name), ""] if entry.config.sample else []
+        lines += [f"{'; '.join(_measured(record))}. {', '.join(about)}; all of it in `{(RESULTS / entry.name).as_posix()}.json`.", ""]
+    return "\n".join(lines)
+
+
+def bits(root: Path = REPOSITORY) -> str:
+    """Bits of every kind of data, exact ones beside bounds: a row a kind, and every training once."""
+    rows: dict[str, dict[str, tuple[str, str]]] = {}
+    for entry, record in records(root):
+        if record is None or record["bits"] is None or not entry.config.sample:
+            continue
+        found, source = record["bits"], record["config"]["data"]["source"]
+        each = f", {_bound(found)}{found['value'] * record['values']:,.1f} a sample" * (found["unit"] == "dim")
+        cell = f"{_recipe(entry)[1].replace('_', ' ')}: {_bits(found)}{each} ({found['examples']:,} examples)"
+        rows.setdefault(entry.config.needs if "DATA" in source else plan.content(source), {})[folder(entry)] = found["kind"], cell
+    lines = ["| data | exact | upper bound |", "|---|---|---|"]
+    for what, cells in rows.items():
+        columns = ["<br>".join(cell for kind, cell in cells.values() if kind == column) for column in ("exact", "upper_bound")]
+        lines.append(f"| `{what}` | " + " | ".join(columns) + " |")
+    return "\n".join([*lines, ""])
+
+
+def listing(root: Path = REPOSITORY) -> str:
+    """The entries for a terminal."""
+    return "\n".join(
+        f"{entry.name:<36} {'; '.join([*_measured(record), _cost(record)]) if record else entry.absent or 'not yet run'}   {entry.config.shows}"
+        for entry, record in records(root)
+    )
+
+
+def _bound(found: Mapping[str, Any]) -> str:
+    return "≤ " * (found["kind"] == "upper_bound")
+
+
+def _bits(found: Mapping[str, Any]) -> str:
+    return f"{_bound(found)}{found['value']:.3f} ± {found['stderr']:.3f} bits/{found['unit']}"
+
+
+def _measured(record: Mapping[str, Any]) -> list[str]:
+    numbers = [
+        f"{each['name']} {each['value']:.3g}" + (f" (data: {each['held_out']:.3g})" if each["held_out"] is not None else "")
+        for each in record["figures"]
+    ]
+    found = record["bits"]
+    if found is None:
+        return numbers
+    above = ["{}{:.3f} ± {:.3f} bits/example above the exact".format(_bound(found), *found["excess"])] if found["excess"] else []
+    return [_bits(found), *above, *numbers]
+
+
+def _cost(record: Mapping[str, Any]) -> str:
+    return f"{sum(record['seconds'].values()) / 60:.1f} min, {record['train_flops']:.2g} FLOPs"
+
+
+def _shown(record: Mapping[str, Any], where: str) -> str:
+    """The picture, what there is to hear or to watch, or the text, in one line."""
+    lines = []
+    for file in record["files"]:
+        name, ending = f"{where}/{file}", file.rpartition(".")[2]
+        lines.append(f'<img src="{name}" alt="{record["name"]}" width="360">' if ending == "png" else f"[{ending.upper()}]({name})")
+    if record["text"]:
+        lines += ["`" + line.replace("|", "\\|").replace("`", "'") + "`" for line in record["text"].splitlines() if line.strip()]
+    return "<br>".join(lines)

@@ -1,0 +1,147 @@
+"""The gallery: every entry is three commands that are right, a record fits the entry that it is of, and the pages say what the records say."""
+
+import json
+import runpy
+import shlex
+import shutil
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from genjax import cli
+from genjax import config as configs
+from genjax.comparison import gallery, tables
+from genjax.config import REPOSITORY
+from genjax.data.loader import eval_batches
+from genjax.errors import UsageError
+from genjax.training.setup import Run
+
+FIELDS = configs.base_fields()
+SMALL = {"data.batch_size": "4", "model.width": "16", "model.depth": "1", "model.heads": "2", "train.steps_per_dispatch": "1"}
+FILES = sorted((REPOSITORY / gallery.PICTURES).glob("*.*"))
+
+ENTRY = """
+def get_config(config, variant):
+    config.shows = "tiny images"
+    config.train = "configs/digits.py:noise_prediction {flags}"
+    config.evaluate = "--redraw=0,0,2,4 --config.sample.count=6"
+    config.sample = "--config.sample.count=3"
+    config.figures = "as it was=redrawn.as it was"
+    return config
+"""
+
+
+@pytest.mark.parametrize("name", gallery.entries())
+def test_every_entry_is_commands_that_are_right(name):
+    entry = gallery.load(name)
+    configs.validate(entry.training)
+    for script, line in (("train", f"--config={entry.config.train}"), ("evaluate", entry.config.evaluate), ("sample", entry.config.sample)):
+        flags = runpy.run_path(str(REPOSITORY / "scripts" / f"{script}.py"))["FLAGS"]
+        kind = "recipe" if script == "train" else "late"
+        cli.parse(["--workdir=x", *shlex.split(line)], "", flags, config=kind, fields=FIELDS)
+    others = [flag.partition("=")[2] for flag in shlex.split(entry.config.evaluate) if flag.startswith("--classifier=")]
+    assert all(gallery.load(other).training.objective == "classifier" for other in others)
+    assert bool(entry.config.needs) == ("DATA" in entry.config.train), "what is read from elsewhere is named"
+
+
+@pytest.mark.parametrize("name", [e.name for e in gallery.entries().values() if "--config" in e.config.train and not e.config.needs])
+def test_a_training_that_its_recipe_is_not_alone_traces(name):
+    config = gallery.load(name).training
+    run = Run.build(configs.check(configs.apply(config, FIELDS, SMALL), FIELDS))
+    after, metrics = jax.eval_shape(run.make_step(), run.abstract_state, next(eval_batches(run.source, 4)))
+    assert jax.tree.structure(after.params) == jax.tree.structure(run.abstract_state.params) and "loss" in metrics
+
+
+@pytest.fixture
+def tiny(toy_run, tmp_path, monkeypatch):
+    """A gallery of one tiny entry, and its file."""
+    flags = {"noise_prediction.patch_size": 4, "train.duration": 8, "train.sample_every": 8, "evaluate.examples": 4}
+    run = toy_run("noise_prediction", tmp_path / "run", flags)
+    line = " ".join(f"--config.{name}={shlex.quote(value)}" for name, value in run.overrides.items())
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "tiny.py").write_text(ENTRY.format(flags=line))
+    monkeypatch.setattr(gallery, "FOLDER", tmp_path / "configs")
+    return tmp_path / "configs" / "tiny.py"
+
+
+def test_an_entry_is_trained_measured_and_drawn_once(tiny, tmp_path):
+    (entry,) = gallery.entries().values()
+    assert gallery.record_of(entry, tmp_path) is None
+    assert "not yet run" in gallery.listing(tmp_path) and "Not yet run" in gallery.cards(tmp_path) and "tiny" not in gallery.markdown(tmp_path)
+    record = gallery.run(entry, tmp_path / "runs", "cmd", tmp_path)
+    assert gallery.record_of(entry, tmp_path) == json.loads((tmp_path / "results" / "gallery" / "tiny.json").read_text())
+
+    assert (record["bits"]["kind"], record["bits"]["unit"], record["bits"]["examples"]) == ("upper_bound", "dim", 4)
+    assert (record["values"], record["steps"], record["seeds"], record["files"]) == (16, 8, [0], ["tiny.png"])
+    (share,) = record["figures"]
+    assert share["name"] == "as it was" and share["value"] in np.arange(7) / 6 and share["held_out"] is None
+    assert record["train_flops"] > 8 * 16 * record["parameters"] > 0 and record["seconds"]["train"] > 0
+    with Image.open(tmp_path / "docs" / "gallery" / "tiny.png") as picture:
+        assert 500 < picture.width <= 1000 and picture.height <= 260
+
+    before = (tmp_path / "results" / "gallery" / "tiny.json").stat().st_mtime_ns
+    (workdir,) = (tmp_path / "runs").iterdir()
+    trained = (workdir / "status.json").stat().st_mtime_ns
+    gallery.run(entry, tmp_path / "runs", "cmd", tmp_path)
+    assert (workdir / "status.json").stat().st_mtime_ns == trained, "it is not trained again"
+    assert (tmp_path / "results" / "gallery" / "tiny.json").stat().st_mtime_ns > before
+
+    text = tables.rewrite("a\n<!-- gallery -->\nold\n<!-- end -->\nb <!-- bits -->\n<!-- end --> <!-- gallery cards -->\n<!-- end -->", tmp_path)
+    bits = record["bits"]
+    assert text.startswith("a\n") and "old" not in text and tables.rewrite(text, tmp_path) == text
+    assert '<img src="docs/gallery/tiny.png"' in text and '<img src="gallery/tiny.png"' in text and "tiny images<br>`cmd`" in text
+    assert f"≤ {bits['value']:.3f} ± {bits['stderr']:.3f} bits/dim, ≤ {16 * bits['value']:,.1f} a sample (4 examples) |" in text
+    assert f"python scripts/evaluate.py --workdir=runs/gallery/{workdir.name} --redraw=0,0,2,4 --config.sample.count=6" in text
+
+    tiny.write_text(tiny.read_text().replace("tiny images", "other images"))
+    assert gallery.record_of(gallery.load("tiny"), tmp_path) is None, "it says something else now"
+    tiny.write_text(tiny.read_text().replace("other images", "tiny images").replace("8", "9"))
+    assert gallery.record_of(gallery.load("tiny"), tmp_path) is None, "something else is trained now"
+
+
+def test_an_entry_whose_data_are_not_there_says_where_they_are_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENJAX_DATA_DIR", str(tmp_path))
+    entry = gallery.load("spoken_digit_classifier")
+    assert "needs the archive of the Free Spoken Digit Dataset" in entry.absent and "spoken_digit/" in entry.absent
+    assert entry.absent in gallery.listing(tmp_path)
+    (tmp_path / "sources" / "spoken_digit").mkdir(parents=True)
+    assert entry.absent == "" and entry.training.data.dir == str(tmp_path / "sources")
+    assert entry.portable(entry.training)["data"]["dir"] == "DATA"
+    assert gallery.load("points_sphere_next_token").absent == ""
+
+
+def test_records_of_elsewhere_fit_where_the_data_are_not(tmp_path, monkeypatch):
+    """A config names the folder of the data, and a record does not."""
+    entry, there = gallery.load("shakespeare_next_token"), tmp_path / "there"
+    (there / "tiny_shakespeare").mkdir(parents=True)
+    monkeypatch.setenv("GENJAX_DATA_DIR", str(there))
+    elsewhere = entry.portable(entry.training)
+    shutil.rmtree(there)
+    assert entry.portable(entry.training) == elsewhere and elsewhere["data"]["source"] == "text:DATA/tiny_shakespeare/input.txt"
+
+
+@pytest.mark.parametrize("path", sorted((REPOSITORY / gallery.RESULTS).glob("*.json")), ids=lambda path: path.stem)
+def test_a_record_is_of_the_entry_as_it_is(path):
+    record = gallery.record_of(gallery.load(path.stem))
+    assert record is not None, f"run: python scripts/gallery.py --name={path.stem}"
+    assert all((REPOSITORY / gallery.PICTURES / file).is_file() for file in record["files"])
+    assert bool(record["files"] or record["text"]) == bool(record["registered"]["sample"])
+
+
+def test_pictures_are_small_and_of_an_entry():
+    sizes = {path.name: path.stat().st_size for path in FILES}
+    assert max(sizes.values(), default=0) < 60_000 and sum(sizes.values()) < 600_000, sizes
+    assert {path.stem for path in FILES} <= set(gallery.entries())
+
+
+def test_what_is_not_in_the_gallery_is_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"no entry 'points_spere_next_token'.*points_sphere_next_token"):
+        gallery.load("points_spere_next_token")
+    entry = gallery.load("digits_next_token")
+    with pytest.raises(UsageError, match=r"'--step' is no flag for it"):
+        entry.flags("--step=3", ("label",))
+    with pytest.raises(UsageError, match=r"no 'a\.c': there are b where 'c'"):
+        gallery.figure({"a": {"b": 1}}, "x=a.c")
+    assert gallery.figure({"a": {"samples": {"y z": 1}, "held_out": {"y z": 2}}}, "x=a.samples.y z") == {"name": "x", "value": 1, "held_out": 2}
