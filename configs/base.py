@@ -444,6 +444,7 @@ CLAIM = {
             "throughput",
             "pixel_frechet",
             "vendi",
+            "left_open",
             "near_copies",
             "membership_tpr",
             "membership_auc",

@@ -15,7 +15,20 @@ from genjax.comparison import ledger
 from genjax.config import require
 from genjax.data.shapes import oracle, scenes
 from genjax.data.shapes.prompts import EMPTY, SEVERAL, SceneData
-from genjax.evaluation import choice, describing, diversity, following, frechet, hidden_cell, memorisation, negation, questions, timing, two_sample
+from genjax.evaluation import (
+    choice,
+    describing,
+    diversity,
+    following,
+    frechet,
+    hidden_cell,
+    left_open,
+    memorisation,
+    negation,
+    questions,
+    timing,
+    two_sample,
+)
 from genjax.evaluation.describing import Describer
 from genjax.evaluation.evaluator import Drawn, Evaluator
 from genjax.evaluation.planner import Planner
@@ -202,6 +215,10 @@ def _chosen(subject: Subject, samples: float = 200, captions: float = 4) -> np.n
     return choice.right(Evaluator(subject.run), subject.params, int(samples), int(captions)).astype(np.float64)
 
 
+def _left_open(subject: Subject, samples: float = 100) -> np.ndarray:
+    return left_open.excess_entropy(Evaluator(subject.run), subject.params, int(samples))
+
+
 def _round_trip(subject: Subject, samples: float = 500) -> np.ndarray:
     require(subject.describer is not None, "round_trip is of what was put into words: name the arm that does, --describer=ARM")
     assert subject.describer is not None
@@ -231,6 +248,7 @@ METRICS: dict[str, Metric] = {
     "throughput": Metric(_rate, "log2 samples/s"),
     "pixel_frechet": Metric(_frechet, "distance"),
     "vendi": Metric(_vendi, "effective samples"),
+    "left_open": Metric(_left_open, "bits"),
     "near_copies": Metric(_near_copies, "share"),
     "membership_tpr": Metric(_membership_tpr, "share"),
     "membership_auc": Metric(_membership_auc, "area"),
