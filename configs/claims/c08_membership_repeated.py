@@ -9,8 +9,8 @@ def get_config(config, variant):
     config.aspect = "membership inference after a hundred passes"
     config.statement = "A language model is bound to the patterns it has seen; diffusion is not bound by previous associations."
     config.hypothesis = (
-        "After a hundred passes over the same examples, the likelihood of the next-token model tells them from held-out ones better than that of masked "
-        "diffusion (area under the curve larger by 0.05), for attacks of equal cost."
+        "After a hundred passes over the same examples, the likelihood of the next-token model tells them from held-out ones better than that of "
+        "masked diffusion (area under the curve larger by 0.05), for attacks of equal cost."
     )
     config.if_supported = "So: it gives away more of what it has seen again and again."
     config.if_refuted = "Not so: it gives away no more, even of what it has seen again and again."
