@@ -6,7 +6,7 @@
   python scripts/compare.py --config=configs/compare/digits.py --workdir=runs/five --seeds=5 --workers=2
 
 --config.FIELD=VALUE sets a training field of every arm. The same command goes on where a stopped one left off.
-Writes report.html (self-contained), results.json, items.npz and PNGs into the directory, and every training into arms/.
+Writes report.html (self-contained), report.md, results.json, items.npz and PNGs into the directory, and every training into arms/.
 What differs between arms must be matched, declared (`varies`) or waived with a reason (`waive`) in the comparison's file; else it ends with code 2.
 """
 

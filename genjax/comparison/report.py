@@ -1,8 +1,9 @@
-"""The report of a comparison: one self-contained, escaped HTML page, PNGs, and the same table in the terminal."""
+"""The report of a comparison: one self-contained, escaped HTML page, PNGs, and the same tables as Markdown and in the terminal."""
 
 from __future__ import annotations
 
 import base64
+import html
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,7 +36,7 @@ TWO_BOUNDS = "Two upper bounds are not ranked either: the smaller may be the tig
 
 
 def write_report(folder: Path, plan: Plan, record: dict[str, Any], arms: Sequence[Arm], floor: Sequence[Baseline], run: Run) -> Path:
-    """Writes report.html and the PNGs it shows into `folder`, prints the table, and returns the report's path."""
+    """Writes report.html, report.md and the PNGs that they show into `folder`, prints the table, and returns the page's path."""
     sheets = sample_sheets(plan, arms, run)
     for sheet in sheets:
         replace(folder / f"{sheet['name']}.png", sheet["bytes"])
@@ -76,6 +77,8 @@ def write_report(folder: Path, plan: Plan, record: dict[str, Any], arms: Sequenc
     )
     report = folder / "report.html"
     replace(report, page.encode())
+    pictures = ["bits", *(sheet["name"] for sheet in sheets)]
+    replace(folder / "report.md", "\n".join(markdown(record, plan, bits, table, [arm.name for arm in arms], pictures)).encode())
     print_table(record, bits, table, [arm.name for arm in arms])
     print(f"\nreport    {report}\nnumbers   {folder / 'results.json'}\npictures  {', '.join(sheet['name'] + '.png' for sheet in sheets)} beside it")
     return report
@@ -131,6 +134,28 @@ def bits_rows(arms: Sequence[Arm], floor: Sequence[Baseline]) -> list[dict[str, 
 def people(name: str) -> str:
     """A declared name for people: a quantity in words, a config field as it is."""
     return name.replace("_", " ").replace("train flops", "training FLOPs") if name in fairness.QUANTITIES else name
+
+
+def markdown(
+    record: dict[str, Any], plan: Plan, bits: Sequence[dict[str, Any]], table: Sequence[Row], names: Sequence[str], pictures: Sequence[str]
+) -> list[str]:
+    """The report's tables, pictures and protocol as lines of Markdown, for notes and pages of documentation."""
+
+    def line(*cells: str) -> str:
+        return "| " + " | ".join(html.escape(cell, quote=False).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+    rules, escaped = plan.rules, lambda text: html.escape(text, quote=False)
+    lines = [f"# {escaped(record['title'])}", "", escaped(plan.config.question), "", line("held-out split", record["metrics"][0]["unit"], "", "kind")]
+    lines += ["|---|---|---|---|", *(line(row["name"], row["value"], row["stderr"], row["kind"]) for row in bits), ""]
+    lines += [escaped(pair["says"]) + "\n" for pair in record["differences"]]
+    lines += [line("", *names, ""), "|---" * (len(names) + 2) + "|", *(line(row.name.strip(), *row.cells, row.status) for row in table), ""]
+    lines.append(f"Matched: {', '.join(map(people, rules.match))}. Declared to differ: {', '.join(map(people, rules.varies)) or 'nothing'}.")
+    lines += [f"Waived: {escaped(name)}, {escaped(reason)}." for name, reason in rules.waive.items()]
+    lines += ["", *(f"![{escaped(name.replace('_', ' '))}](<{name}.png>)" for name in pictures), ""]
+    lines.append(
+        f"`{record['command']}`, commit {record['commit']}, {record['date']}, {record['hardware']}, seeds {', '.join(map(str, record['seeds']))}."
+    )
+    return [*lines, ""]
 
 
 def print_table(record: dict[str, Any], bits: Sequence[dict[str, Any]], table: Sequence[Row], names: Sequence[str]) -> None:

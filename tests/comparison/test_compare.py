@@ -4,6 +4,7 @@ import hashlib
 import html.parser
 import io
 import json
+import re
 
 import jax
 import numpy as np
@@ -109,6 +110,18 @@ def test_the_report_is_one_escaped_page_with_its_pictures_inside(compared):
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
     assert len(page.pictures) == 5  # three sheets and two figures
     assert "upper bound" in text and "not ranked" in text
+
+
+def test_the_report_is_markdown_too_with_the_same_figures(compared):
+    folder, loaded, _ = compared
+    text = (folder / "report.md").read_text()
+    bits = {row["arm"]: row["value"] for row in rows(folder) if row["metric"] == "bits_per_dim"}
+    for arm, config in loaded.arms.items():
+        bound = "≤ " * (config.objective == "noise_prediction")
+        assert f"| {arm} | {bound}{bits[arm]:.3f} | ± " in text
+    assert "Matched: training FLOPs." in text and f"`{COMMAND}`" in text
+    for picture in re.findall(r"!\[.*?\]\(<(.*?)>\)", text):
+        assert (folder / picture).exists()
 
 
 def test_the_sheets_show_one_column_a_class(compared):
