@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import tarfile
 import tokenize
 import wave
 import zipfile
@@ -298,11 +299,18 @@ def small(recipe, tmp_path):
         (tmp_path / "book.txt").write_text("".join(f"{n} is a line of the book\n" for n in range(2000)))
         elsewhere = {"data.source": f"text:{tmp_path / 'book.txt'}"}
     if kind == "spoken_digit":
-        for number in range(20):
-            with wave.open(str(tmp_path / f"{number % 2}_{number}.wav"), "wb") as file:
-                file.setparams((1, 2, 2000, 64, "NONE", ""))
-                file.writeframes(bytes(range(128)))
-        elsewhere = {"data.source": f"audio:{tmp_path}@length=64"}
+        (tmp_path / "spoken_digit").mkdir()
+        with tarfile.open(tmp_path / "spoken_digit" / "digits.tar.gz", "w:gz") as archive:
+            for number in range(20):
+                content = io.BytesIO()
+                with wave.open(content, "wb") as file:
+                    file.setparams((1, 2, 2000, 64, "NONE", ""))
+                    file.writeframes(bytes(range(128)))
+                member = tarfile.TarInfo(f"{number % 2}_ann_{number // 2}.wav")
+                member.size = content.tell()
+                content.seek(0)
+                archive.addfile(member, content)
+        elsewhere = {"data.source": "spoken_digit:length=64", "data.dir": str(tmp_path)}
     if kind == "said":
         elsewhere = {"data.source": "said:moving:shapes/frames=2+moving:digits/frames=2", "conditioning.shown_patches": "1,4,4; 2,4,4"}
     if kind == "emoji":
