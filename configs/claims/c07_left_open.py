@@ -14,7 +14,7 @@ def get_config(config, variant):
     )
     config.if_supported = "So."
     config.if_refuted = "Not so: asked for the same, its results are no more varied."
-    config.confounds = "Only pictures that are what was asked for are counted, and a model that draws few of these has fewer."
+    config.confounds = "All pictures are counted, be their shapes exact or not: noise prediction draws few that are."
     config.compare = "configs/compare/planning.py"
     config.training = "train.duration='4000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' evaluate.examples=512"
     config.first = "noise_prediction"
