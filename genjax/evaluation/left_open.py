@@ -1,8 +1,8 @@
 """How varied pictures are in what their caption leaves open, beside how varied they should be.
 
-"A heart" leaves open its colour and the background. Which a picture shows is read off its pixels, be its shape exact or not: the background that is there
-more often, and the commonest of the objects' colours, if any. H(colour, background | caption) of a model is estimated with Miller's correction, and
-the true one is that of the posterior over all scenes, in closed form (`data.shapes.posterior`):
+"A heart" leaves open its colour and the background. Which a picture shows is read off its pixels, be its shape exact or not: the background that is
+there more often, and the commonest of the objects' colours, if any. H(colour, background | caption) of a model is estimated with Miller's correction,
+and the true one is that of the posterior over all scenes, in closed form (`data.shapes.posterior`):
 
     H(model) - H(posterior)                                                                         (1)
 
