@@ -33,6 +33,11 @@ class Before(nn.Module):
         """Whether it is told by a vector."""
         return False
 
+    @property
+    def prefixes(self) -> bool:
+        """Whether it is told by positions before the data."""
+        return True
+
     def vector(self, caption: Array | None) -> Array | float:
         """What modulates every block, [B, width], or zero."""
         return 0.0
@@ -83,6 +88,10 @@ class Captions(Before):
     @property
     def modulates(self) -> bool:
         return self.way == "pooled"
+
+    @property
+    def prefixes(self) -> bool:
+        return self.way == "tokens"
 
     def vector(self, caption: Array | None) -> Array | float:
         """The mean of the words [B, width], zero without any, and where they are not pooled."""

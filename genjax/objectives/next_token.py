@@ -232,7 +232,8 @@ class NextToken:
         require(len(grid) == 1 or room <= self.spec.num_dims, f"{room} positions do not fit into a grid of {self.spec.num_dims}")
         network, reach, params = self.network, self.spec.num_dims, by_layer(params)
         require(self.holds(room), f"{room} positions, and the model has learned {reach}: shorten the prompt or sample.length")
-        if room > reach:  # beyond the length of training, attention reaches as far as it was trained to, and rotary positions are relative
+        before = network.captions is not None and network.captions.prefixes  # which every position sees, however far
+        if room > reach and not before:  # beyond the length of training, attention reaches as far as it was trained to; rotary positions are relative
             trunk = network.trunk
             network = network.clone(trunk=trunk.clone(window=min(trunk.window or reach, reach)))
 

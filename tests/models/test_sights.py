@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from genjax.errors import UsageError
+from genjax.models import masks
 from genjax.types import Shown
 from tests.helpers import TOKENS, build, make_batch, random_params
 
@@ -77,6 +78,28 @@ def test_words_are_decoded_as_they_are_scored():
     tokens = jnp.asarray(drawn).reshape(ROWS, length)
     hit = jax.jit(lambda tokens: objective.loss(params, batch | {"tokens": tokens, "caption": caption}, KEY, train=False).metrics["accuracy"])(tokens)
     assert hit[0] / hit[1] == pytest.approx(1.0 if hit[1] == ROWS * length else length)
+
+
+def test_an_answer_is_asked_for_with_what_is_shown():
+    """The logits after the prompt of rows with room for answers, read into a cache, are those of all positions at once."""
+    spec = dataclasses.replace(TEXT, prompted=True)
+    objective, params, batch = make(spec=spec)
+    caption, ask = shown(), spec.levels - 1
+    tokens = np.where(np.arange(spec.num_dims) == 0, ask, spec.levels - 2) * np.ones((ROWS, 1), np.int32)
+    real = np.broadcast_to(np.arange(spec.num_dims) == 0, tokens.shape)
+    request = {"id": batch["id"], "caption": caption}
+
+    @jax.jit
+    def read():
+        progress = objective.read(params, jnp.asarray(tokens), jnp.asarray(real), request, spec.num_dims)
+        apply, _ = objective.decoder(params, 2 * spec.num_dims)
+        return apply(progress.token[:, None], progress.position[:, None], jnp.ones((ROWS, 1), bool), progress.state)[0][:, -1]
+
+    sequence = jnp.concatenate([jnp.full((ROWS, 1), objective.network.vocab), jnp.full((ROWS, 1), ask)], axis=1)
+    places = jnp.broadcast_to(jnp.arange(2), (ROWS, 2))
+    ids = masks.AttentionIds(places, jnp.ones_like(places), places)
+    whole = jax.jit(lambda: objective.network.apply({"params": params}, sequence, places[..., None], ids, None, caption=caption)[0][:, -1])()
+    np.testing.assert_allclose(read(), whole, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
