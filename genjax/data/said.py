@@ -11,8 +11,7 @@ it is shown what there is to say.
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -45,15 +44,14 @@ class SaidRows:
     def rows(self, indices: np.ndarray) -> Arrays:
         end, blank = len(self.vocabulary.known), unsaid(self.vocabulary, len(indices))
         tokens = blank["tokens"]
-        caption = np.zeros((len(indices), sum(source.spec.num_dims for source in self.sources)), np.int32)
-        first = 0
+        ends = spans(self.sources)
+        caption = np.zeros((len(indices), ends[-1]), np.int32)
         for number, (part, source, numbers) in enumerate(zip(self.parts, self.sources, self.numbers, strict=True)):
-            here, last = np.flatnonzero(self.order[indices, 0] == number), first + source.spec.num_dims
+            here = np.flatnonzero(self.order[indices, 0] == number)
             found = part.rows(self.order[indices[here], 1])
-            caption[here, first:last] = 1 + found[source.spec.key].reshape(-1, source.spec.num_dims).astype(np.int32)
+            caption[here, ends[number] : ends[number + 1]] = 1 + found[source.spec.key].reshape(-1, source.spec.num_dims).astype(np.int32)
             said = found["caption"]
             tokens[here, 1 : 1 + said.shape[1]] = np.where(said == 0, end, numbers[said])
-            first = last
         return blank | {"caption": caption}
 
 
@@ -73,9 +71,9 @@ class SaidQuestions:
             raise UsageError(f"--question='{text}': this model says what it is shown and answers no questions; leave it out")
         if image is None:
             raise UsageError("this model speaks of what it is shown: give --image")
-        at = sum(source.spec.num_dims for source in self.sources[: self._asked_of])
-        caption = np.zeros((1, sum(source.spec.num_dims for source in self.sources)), np.int32)
-        caption[0, at : at + image.size] = 1 + image.reshape(-1).astype(np.int32)
+        ends = spans(self.sources)
+        caption = np.zeros((1, ends[-1]), np.int32)
+        caption[0, ends[self._asked_of] : ends[self._asked_of + 1]] = 1 + image.reshape(-1).astype(np.int32)
         return unsaid(self.vocabulary, 1) | {"caption": caption}
 
     def decode(self, answer: np.ndarray) -> str:
@@ -83,8 +81,8 @@ class SaidQuestions:
         return " ".join(known[token] if 0 < token < len(known) else "?" for token in answer)
 
     def groups(self, rows: Arrays) -> list[tuple[str, ...]]:
-        ends = np.cumsum([source.spec.num_dims for source in self.sources])
-        return [(self.sources[int(np.searchsorted(ends, np.argmax(caption != 0), side="right"))].spec.name,) for caption in rows["caption"]]
+        of = np.searchsorted(spans(self.sources), np.argmax(rows["caption"] != 0, axis=1), side="right") - 1
+        return [(self.sources[number].spec.name,) for number in of]
 
     def judge(self, rows: Arrays, answers: list[np.ndarray]) -> Mapping[str, tuple[np.ndarray, np.ndarray]]:
         """Answers that are right to the letter, and the words of the right ones that are said, wherever."""
@@ -101,6 +99,11 @@ class SaidQuestions:
         if len(found) != 1:
             raise UsageError("the files that this model could be shown are not pictures of one kind: give --image=held_out")
         return found[0]
+
+
+def spans(sources: Sequence[Source]) -> np.ndarray:
+    """Where the array of each source begins among the values of a caption, and where the last ends: int [sources + 1]."""
+    return np.cumsum([0, *(source.spec.num_dims for source in sources)])
 
 
 def unsaid(vocabulary: Words, count: int) -> Arrays:
@@ -151,7 +154,7 @@ def said_source(name: str, sources: list[Source]) -> Source:
         len(splits["eval"]),
         unit="answer",
         prompted=True,
-        caption_length=sum(math.prod(source.spec.shape) for source in sources),
+        caption_length=int(spans(sources)[-1]),
         shown=tuple(Shown(source.spec.shape, source.spec.levels) for source in sources),
     )
     return Source(spec, splits, questions=SaidQuestions(vocabulary, tuple(sources)))

@@ -187,11 +187,11 @@ def look(
     image: str | None,
     question: str | None,
     redraw: str | None,
-    describe: bool,
     out: str | None,
     label: int | None,
     step: int | None,
     weights: str,
+    describe: bool = False,
 ) -> str | Path:
     """Answers a question about an image, or describes it, with the model of a run that does so, and returns what it says; or edits it (`edit`).
 

@@ -13,6 +13,7 @@ A row may be about arrays instead, a picture or a sound: their patches stand bef
 
 from __future__ import annotations
 
+import abc
 import math
 from typing import Literal
 
@@ -46,13 +47,13 @@ class Before(nn.Module):
         """What is attended to."""
         return None
 
+    @abc.abstractmethod
     def length(self, caption: Array | None) -> int:
         """Positions of the prefix."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def positions(self, caption: Array | None, axes: int) -> tuple[Array, Array, masks.AttentionIds]:
         """The prefix: vectors [B, S, width], coordinates int32 [B, S, axes], ids."""
-        raise NotImplementedError
 
     def put_before(
         self, caption: Array | None, x: Array, coordinates: Array, ids: masks.AttentionIds, cached: bool = False

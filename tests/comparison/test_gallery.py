@@ -33,6 +33,9 @@ def get_config(config, variant):
 """
 
 
+REDRAWN = {"sample": "--image=held_out --redraw=0,0,2,4 --label=0 --config.sample.count=3"}
+
+
 @pytest.mark.parametrize("name", gallery.entries())
 def test_every_entry_is_commands_that_are_right(name):
     entry = gallery.load(name)
@@ -83,6 +86,10 @@ def test_an_entry_is_trained_measured_and_drawn_once(tiny, tmp_path):
 
     before = (tmp_path / "results" / "gallery" / "tiny.json").stat().st_mtime_ns
     (workdir,) = (tmp_path / "runs").iterdir()
+    redrawn = entry._replace(
+        config=configs.check(configs.apply(entry.config, configs.base_fields("GALLERY"), REDRAWN), configs.base_fields("GALLERY"))
+    )
+    assert gallery.draw(redrawn, workdir, tmp_path / "redrawn") == {"files": ["tiny.png"], "text": ""}
     trained = (workdir / "status.json").stat().st_mtime_ns
     gallery.run(entry, tmp_path / "runs", "cmd", tmp_path)
     assert (workdir / "status.json").stat().st_mtime_ns == trained, "it is not trained again"

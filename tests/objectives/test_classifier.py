@@ -47,12 +47,12 @@ def test_shifts_are_whole_turns_by_all_amounts_alike():
 
 def test_shifts_are_for_training_alone():
     params = random_params(build("classifier", IMAGES, classifier__patch_size=2).init)
-    losses = {
-        (shift, train): float(jax.jit(lambda: objective.loss(params, BATCH, KEY, train=train).loss)())  # noqa: B023
-        for shift in (0, 2)
-        for train in (False, True)
-        for objective in [build("classifier", IMAGES, classifier__patch_size=2, classifier__shift=shift)]
-    }
+
+    def loss(shift, train):
+        objective = build("classifier", IMAGES, classifier__patch_size=2, classifier__shift=shift)
+        return float(jax.jit(lambda: objective.loss(params, BATCH, KEY, train=train).loss)())
+
+    losses = {(shift, train): loss(shift, train) for shift in (0, 2) for train in (False, True)}
     assert losses[0, True] == losses[0, False] == losses[2, False] != losses[2, True]
 
 

@@ -70,7 +70,7 @@ def test_code_is_predicted_better_than_by_the_compressors(tmp_path):
 
 def test_word_problems_are_calculated_to_the_right_number(tmp_path):
     """Of calculations that training never shows."""
-    record = train_and_evaluate("word_problems.py:sums", tmp_path, "--config.evaluate.examples=400", "--config.sample.length=96")
+    record = train_and_evaluate("text_tasks.py:sums", tmp_path, "--config.evaluate.examples=400", "--config.sample.length=96")
     scores = record["answers"]["scores"]
     assert record["answers"]["prompts"] == 400
     assert scores["the model"]["final_number"] > 30 and scores["the prompt itself"]["final_number"] == 0
@@ -79,6 +79,6 @@ def test_word_problems_are_calculated_to_the_right_number(tmp_path):
 def test_questions_about_stories_are_answered_better_than_by_the_last_statement(tmp_path):
     """Its place is right for 52.7 % of the published test questions."""
     test = needs("babi_qa1") / "qa1_single-supporting-fact_test.txt.gz"
-    record = train_and_evaluate("babi.py", tmp_path, f"--config.data.held_out={test}")
+    record = train_and_evaluate("text_tasks.py:babi", tmp_path, f"--config.data.held_out={test}")
     assert record["answers"]["prompts"] == 1000
     assert record["answers"]["scores"]["the model"]["exact_match"] > 52.7
