@@ -66,3 +66,8 @@ def dropout(x: Array, rate: float, keys: Key | None) -> Array:
 def each(keys: Key, number: Array | int) -> Key:
     """Every key of `keys` [B] folded with a number: the same one, or its own of [B]."""
     return jax.vmap(jax.random.fold_in)(keys, jnp.broadcast_to(number, keys.shape))
+
+
+def along(keys: Key, numbers: Array) -> Key:
+    """Keys [B, N]: every key of `keys` [B] folded with each of N numbers: the same ones [N], or its own of [B, N]."""
+    return jax.vmap(rows)(keys, jnp.broadcast_to(numbers, (*keys.shape, numbers.shape[-1])))

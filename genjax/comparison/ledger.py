@@ -7,7 +7,7 @@ skips what attention may not see (mask-aware), XLA's cost analysis of the step w
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -186,6 +186,7 @@ def table(arms: Sequence[Arm], rules: Rules) -> list[Row]:
     field("training", "schedule", "optimizer.schedule")
 
     add("model", "objective", [arm.config.objective for arm in arms], "objective")
+    add("model", "  set for it", [learning(arm.config) for arm in arms])
     add("model", "parameters", [f"{sum(a.parameters.values()):,}" for a in accounts], "parameters")
     for part in dict.fromkeys(part for a in accounts for part in a.parameters):
         add("model", f"  {part}", [f"{a.parameters.get(part, 0):,}" for a in accounts], "trunk_parameters" if part == "trunk" else "")
@@ -213,8 +214,17 @@ def table(arms: Sequence[Arm], rules: Rules) -> list[Row]:
 
 def sampler(config: Any) -> str:
     """How a config draws: the fields of its objective that sampling and evaluation may change."""
+    return _own(config, lambda spec, value: spec.late)
+
+
+def learning(config: Any) -> str:
+    """What else is set for a config's objective. Where all arms set it alike it is no difference of fields, and yet only this one reads it."""
+    return _own(config, lambda spec, value: not spec.late and value != spec.default)
+
+
+def _own(config: Any, wanted: Callable[[Any, Any], bool]) -> str:
     fields, own = configs.base_fields(), f"{config.objective}."
-    used = [(path, value) for path, value in configs.leaves(config) if path.startswith(own) and fields[path].late]
+    used = [(path, value) for path, value in configs.leaves(config) if path.startswith(own) and wanted(fields[path], value)]
     return ", ".join(f"{path.removeprefix(own)}={text(value)}" for path, value in used) or "—"
 
 

@@ -6,6 +6,9 @@ read into the state by `prefill`, all but its last token; each step then feeds t
     token[b, i] ~ rule(apply(token[b, i-1]))   with the key of row b folded with i                  (1)
 
 so a row does not depend on its neighbours, on its padding, or on whether it is drawn at once (`generate`) or watched (`stream`).
+
+A step reads all of the state, so room for what is to come is made in stages, each as long as all before it: made at once, half of it would lie
+empty half of the time. The noise of a stage is drawn at its beginning where it is small: random numbers for one token take long beside a short step.
 """
 
 from __future__ import annotations
@@ -23,6 +26,9 @@ from genjax.types import Array, Key, PyTree
 # (tokens int32 [B, T], positions int32 [B, T], real bool [B, T], state) -> (logits [B, T, V] of what follows each token, the state after
 # them). A position is the index of the token that is predicted; where `real` is false the token is padding, which no state keeps.
 Apply = Callable[[Array, Array, Array, PyTree], tuple[Array, PyTree]]
+
+SHORTEST = 64  # tokens of a stage: shorter ones are not worth a program each
+MOST_NOISE = 2**16  # numbers a row whose noise is drawn ahead; where a vocabulary is large, random numbers are little of a step
 
 Stop = tuple[tuple[int, ...], ...]  # sequences of tokens; a row ends with the first of them that it completes
 
@@ -77,14 +83,14 @@ def prefill(apply: Apply, state: PyTree, tokens: Array, real: Array, stop: Stop 
     return begin(state, token, position, stop)
 
 
-def make_step(
-    apply: Apply, rule: SamplingRule, keys: Key, stop: Stop = (), known: tuple[Array, Array] | None = None
-) -> Callable[[Progress], Progress]:
-    """Equation (1) as a function from progress to progress; a row that is done draws 0 and its state stays. Arguments as in `generate`."""
+def make_step(apply: Apply, rule: SamplingRule, keys: Key, stop: Stop = (), known: tuple[Array, Array] | None = None) -> Callable[..., Progress]:
+    """Equation (1) as a function from progress, and the noise [B, V] if it is drawn already, to progress; a row that is done draws 0 and its state
+    stays. Arguments as in `generate`.
+    """
 
-    def step(at: Progress) -> Progress:
+    def step(at: Progress, noise: Array | None = None) -> Progress:
         logits, state = apply(at.token[:, None], at.position[:, None], ~at.done[:, None], at.state)
-        token = rule(logits[:, 0], rng.each(keys, at.position))
+        token = rule(logits[:, 0], rng.each(keys, at.position)) if noise is None else rule.choose(logits[:, 0], noise)
         if known is not None:
             token = jnp.where(known[1][:, at.step], known[0][:, at.step], token)
         token = jnp.where(at.done, 0, token)
@@ -95,8 +101,22 @@ def make_step(
     return step
 
 
+def stages(length: int) -> list[int]:
+    """After how many tokens each stage of drawing `length` ends."""
+    return [length] if length < 2 * SHORTEST else [*stages(-(-length // 2)), length]
+
+
 def generate(
-    apply: Apply, progress: Progress, length: int, rule: SamplingRule, keys: Key, *, stop: Stop = (), known: tuple[Array, Array] | None = None
+    apply: Apply,
+    progress: Progress,
+    length: int,
+    rule: SamplingRule,
+    keys: Key,
+    *,
+    stop: Stop = (),
+    known: tuple[Array, Array] | None = None,
+    vocab: int | None = None,
+    grow: Callable[[PyTree, int], PyTree] | None = None,
 ) -> Drawn:
     """At most `length` tokens a row.
 
@@ -109,20 +129,32 @@ def generate(
       stop: sequences that end a row.
       known: (tokens int32 [B, length], mask bool [B, length]): where the mask is true the token is given. What is drawn sees the given
         tokens before it, not those after it.
+      vocab: V; where it is told, the noise of a stage is drawn at once, if that is not too much. The tokens are the same.
+      grow: (state, n) -> the state with room for n tokens more; then the state given has room for those of the first of `stages` only.
     """
     step = make_step(apply, rule, keys, stop, known)
 
-    def draw(carry: tuple[Progress, Array, Array]) -> tuple[Progress, Array, Array]:
-        at, tokens, lengths = carry
-        after = step(at)
-        return after, tokens.at[:, at.step].set(after.token), lengths + ~at.done
+    def stage(carry: tuple[Progress, Array, Array], first: int, last: int) -> tuple[Progress, Array, Array]:
+        noise, begins = None, carry[0].position
+        if vocab is not None and (last - first) * vocab <= MOST_NOISE:
+            noise = jax.vmap(lambda keys: rule.noise(keys, vocab))(rng.along(keys, begins[:, None] + jnp.arange(last - first)))
 
-    rows = progress.token.shape[0]
+        def draw(carry: tuple[Progress, Array, Array]) -> tuple[Progress, Array, Array]:
+            at, tokens, lengths = carry
+            after = step(at, None if noise is None else noise[:, at.step - first])
+            return after, tokens.at[:, at.step].set(after.token), lengths + ~at.done
+
+        if stop:
+            return jax.lax.while_loop(lambda carry: (carry[0].step < last) & ~jnp.all(carry[0].done), draw, carry)
+        # As many steps as there are tokens: a loop whose operations can be counted beforehand.
+        return jax.lax.fori_loop(first, last, lambda _, carry: draw(carry), carry)
+
+    rows, ends = progress.token.shape[0], [length] if grow is None else stages(length)
     carry = progress, jnp.zeros((rows, length), jnp.int32), jnp.zeros(rows, jnp.int32)
-    if stop:
-        carry = jax.lax.while_loop(lambda carry: (carry[0].step < length) & ~jnp.all(carry[0].done), draw, carry)
-    else:  # as many steps as there are tokens: a loop whose operations can be counted beforehand
-        carry = jax.lax.fori_loop(0, length, lambda _, carry: draw(carry), carry)
+    for first, last in zip([0, *ends], ends, strict=False):
+        if grow is not None and first:
+            carry = carry[0]._replace(state=grow(carry[0].state, last - first)), *carry[1:]
+        carry = stage(carry, first, last)
     return Drawn(carry[1], carry[2], carry[0].step)
 
 

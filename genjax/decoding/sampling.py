@@ -32,9 +32,15 @@ class SamplingRule:
 
     def __call__(self, logits: Array, keys: Key) -> Array:
         """Tokens int32 [B] from logits [B, V], each row with its own key."""
-        if self.temperature == 0.0:
-            return jnp.argmax(logits, axis=-1).astype(jnp.int32)
-        return jnp.argmax(self.filter(logits) + rng.gumbel(keys, logits.shape[1:]), axis=-1).astype(jnp.int32)
+        return self.choose(logits, self.noise(keys, logits.shape[-1]))
+
+    def noise(self, keys: Key, vocab: int) -> Array | None:
+        """What is added to the logits of each key of [B], [B, V]; nothing at temperature 0."""
+        return None if self.temperature == 0.0 else rng.gumbel(keys, (vocab,))
+
+    def choose(self, logits: Array, noise: Array | None) -> Array:
+        """Tokens int32 [B] from logits [B, V] and their noise."""
+        return jnp.argmax(logits if noise is None else self.filter(logits) + noise, axis=-1).astype(jnp.int32)
 
     def filter(self, logits: Array) -> Array:
         """The logits of the distribution that is sampled; -inf where a token is left out."""

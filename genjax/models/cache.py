@@ -5,6 +5,9 @@ as without a cache. Padding (segment 0) is not written, wherever in a row it sta
 each had come alone. An empty slot has segment 0, which nothing sees. A write beyond the end is dropped (a clamped one would overwrite the
 last slot silently) and the index then says so; outside of a compiled program it is refused (`require_room`).
 
+Where attention reaches no further than a window, a cache needs no more slots than the window and what is written at once: it goes round (`turns`),
+and what is overwritten is what no later query sees.
+
 Every layer has arrays of its own, the positions of a head one after the other: so a loop writes into them where they lie, and products read them
 as they are. Stacked, or with heads inside positions, the whole cache was copied several times for every token.
 """
@@ -59,10 +62,18 @@ def require_room(cache: Cache, index: Array) -> None:
         raise UsageError(f"{most} positions do not fit into a cache of {cache.room}: shorten the prompt or what is to be drawn")
 
 
-def slots(cache: Cache, ids: AttentionIds) -> tuple[Array, Array]:
+def turns(room: int, at_once: int, window: int | None) -> bool:
+    """Whether `room` slots are enough to go round, if `at_once` positions are written in a call: the first of them sees window - 1 before it."""
+    return window is not None and room >= window - 1 + at_once
+
+
+def slots(cache: Cache, ids: AttentionIds, window: int | None = None) -> tuple[Array, Array]:
     """The slot int32 [B, T] of each new position (beyond the end for padding), and the index [B] after them."""
     real = ids.segment_ids != 0
-    return jnp.where(real, cache.index[:, None] + jnp.cumsum(real, axis=1) - 1, cache.room), cache.index + jnp.sum(real, axis=1)
+    at = cache.index[:, None] + jnp.cumsum(real, axis=1) - 1
+    if turns(cache.room, real.shape[1], window):
+        at %= cache.room
+    return jnp.where(real, at, cache.room), cache.index + jnp.sum(real, axis=1)
 
 
 def write(stored: Array, new: Array, at: Array) -> Array:
@@ -88,6 +99,14 @@ def take(cache: Cache, rows: Array) -> Cache:
 
 def forget(cache: Cache, count: Array) -> Cache:
     """The cache without its last count[b] positions of each row b."""
-    index = cache.index - count
-    held = jnp.arange(cache.room)[None, :] < index[:, None]
+    index, last = cache.index - count, cache.index[:, None] - 1
+    written = last - (last - jnp.arange(cache.room)) % cache.room  # what was written into each slot last: the how manieth position, or none below 0
+    held = (written >= 0) & (written < index[:, None])
     return cache._replace(ids=cache.ids._replace(segment_ids=jnp.where(held, cache.ids.segment_ids, 0)), index=index)
+
+
+def grow(cache: Cache, count: int) -> Cache:
+    """The cache with `count` empty slots more; it must not have gone round."""
+    longer = lambda axis: lambda leaf: jnp.pad(leaf, [(0, count if number == axis else 0) for number in range(leaf.ndim)])
+    keys, values = (jax.tree.map(longer(2), stored) for stored in (cache.keys, cache.values))
+    return cache._replace(keys=keys, values=values, ids=jax.tree.map(longer(1), cache.ids))

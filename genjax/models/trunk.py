@@ -200,8 +200,9 @@ class Trunk(nn.Module):
         if cache is None:
             x, _ = blocks(x, layers, None, None, context, coordinates, ids, ids, None, cond, dropout_keys)
         else:
-            slots, index = caches.slots(cache, ids)
-            caches.require_room(cache, index)
+            slots, index = caches.slots(cache, ids, self.window)
+            if not caches.turns(cache.room, x.shape[1], self.window):
+                caches.require_room(cache, index)
             keys = caches.write_ids(cache.ids, ids, slots)
             memories: list[Any] = [None] * self.depth
             if context is None and cache.memory is not None:
@@ -223,7 +224,11 @@ class Trunk(nn.Module):
         """Hidden features of the MLP: the ratio times the width, rounded to a multiple of 8."""
         return max(8, round(self.width * self.mlp_ratio / 8) * 8)
 
-    def empty_cache(self, batch: int, length: int) -> Cache:
-        """A cache for `batch` rows of at most `length` positions."""
+    def empty_cache(self, batch: int, length: int, at_once: int | None = None) -> Cache:
+        """A cache for `batch` rows of at most `length` positions. With the number of positions that are written `at_once`, at most, it is no longer
+        than a window needs.
+        """
+        if self.window is not None and at_once is not None:
+            length = min(length, self.window - 1 + at_once)
         heads, head_size = self.kv_heads or self.heads, self.width // self.heads
         return caches.empty(layers=self.depth, batch=batch, length=length, heads=heads, head_size=head_size, dtype=jnp.dtype(self.dtype))

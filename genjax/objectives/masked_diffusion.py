@@ -257,8 +257,7 @@ class MaskedDiffusion:
 
     def _choose(self, logits: Array, keys: Key) -> Array:
         """Tokens [B, T] of logits [B, T, V], each drawn with its row's key and its place."""
-        keys = jax.vmap(lambda place: rng.each(keys, place), out_axes=1)(jnp.arange(logits.shape[1]))
-        flat = self.rule(logits.reshape(-1, logits.shape[-1]), keys.reshape(-1))
+        flat = self.rule(logits.reshape(-1, logits.shape[-1]), rng.along(keys, jnp.arange(logits.shape[1])).reshape(-1))
         return flat.reshape(logits.shape[:2])
 
     def _shown(self, frames: Array) -> Array:

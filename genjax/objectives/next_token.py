@@ -28,7 +28,7 @@ import numpy as np
 from genjax import rng
 from genjax.config import Choice, require
 from genjax.decoding.beam import beam_search
-from genjax.decoding.generate import Apply, Drawn, Progress, Stop, generate, prefill
+from genjax.decoding.generate import Apply, Drawn, Progress, Stop, generate, prefill, stages
 from genjax.decoding.sampling import SamplingRule, guide
 from genjax.decoding.speculative import DRAFTS, Draft, speculate
 from genjax.models import adapters, masks
@@ -176,14 +176,17 @@ class NextToken:
         request: `id` of every row, and what it is conditioned on.
         stop, known: see `decoding.generate`.
         """
-        apply, take = self.decoder(params, prompt.shape[1] + length)
-        progress = self.read(params, prompt, real, request, length, stop)
+        room = prompt.shape[1] + length
+        apply, take = self.decoder(params, room)
         keys, draft = rng.rows(key, request["id"]), self._draft
+        if draft is None and not self.beams:
+            grow = None if self._within(room).trunk.window is not None else self._grow
+            progress = self.read(params, prompt, real, request, length if grow is None else stages(length)[0], stop)
+            return generate(apply, progress, length, self.rule, keys, stop=stop, known=known, vocab=self.network.vocab, grow=grow)
+        progress = self.read(params, prompt, real, request, length, stop)
         if draft is not None:
             require(known is None, "what is redrawn is drawn one by one: set next_token.draft=none")
             return speculate(apply, progress, length, self.rule, keys, draft, self._forget, stop=stop)
-        if not self.beams:
-            return generate(apply, progress, length, self.rule, keys, stop=stop, known=known)
         require(known is None, "a beam search cannot redraw a part: set next_token.beams=0")
         require(len(stop) <= 1 and all(len(words) == 1 for words in stop), "a beam search ends at one token: give one stop, of one token")
         end = stop[0][0] if stop else None
@@ -201,7 +204,8 @@ class NextToken:
         if self.guidance_scale != 1.0:  # every row twice in one batch: with its condition, and without
             asked = jax.tree.map(lambda *parts: jnp.concatenate(parts), asked, (asked[0].instead(self.base_label), *asked[1:]))
         given, prefix, read, encoded = asked
-        cache = cache_of(self.network, params, given, read.shape[0], room)
+        at_once = max(self.prefill_chunk or tokens.shape[1], self._guesses + 1)
+        cache = cache_of(self._within(room), params, given, read.shape[0], room, at_once)
         if self.network.encoder is not None:  # the decoder reads what is left, and counts its positions from there
             cache, real = self._remember(params, read, encoded, given, cache), real & ~first
         return prefill(self.decoder(params, room)[0], (cache, given, prefix), tokens, real, stop, self.prefill_chunk)
@@ -228,14 +232,7 @@ class NextToken:
 
         The state is a cache, what its rows are conditioned on, and how many of the first positions of each see each other.
         """
-        guided, grid = self.guidance_scale != 1.0, self.network.grid
-        require(len(grid) == 1 or room <= self.spec.num_dims, f"{room} positions do not fit into a grid of {self.spec.num_dims}")
-        network, reach, params = self.network, self.spec.num_dims, by_layer(params)
-        require(self.holds(room), f"{room} positions, and the model has learned {reach}: shorten the prompt or sample.length")
-        before = network.captions is not None and network.captions.prefixes  # which every position sees, however far
-        if room > reach and not before:  # beyond the length of training, attention reaches as far as it was trained to; rotary positions are relative
-            trunk = network.trunk
-            network = network.clone(trunk=trunk.clone(window=min(trunk.window or reach, reach)))
+        guided, network, grid, params = self.guidance_scale != 1.0, self._within(room), self.network.grid, by_layer(params)
 
         def apply(tokens: Array, positions: Array, real: Array, state: PyTree) -> tuple[Array, PyTree]:
             cache, given, prefix = state
@@ -256,6 +253,23 @@ class NextToken:
 
         return apply, take
 
+    def _within(self, room: int) -> TokenNetwork:
+        """The network for at most `room` positions a row: beyond the length of training, attention reaches as far as it was trained to, since rotary
+        positions are relative.
+        """
+        network, reach = self.network, self.spec.num_dims
+        require(len(network.grid) == 1 or room <= reach, f"{room} positions do not fit into a grid of {reach}")
+        require(self.holds(room), f"{room} positions, and the model has learned {reach}: shorten the prompt or sample.length")
+        before = network.captions is not None and network.captions.prefixes  # which every position sees, however far
+        if room <= reach or before:
+            return network
+        return network.clone(trunk=network.trunk.clone(window=min(network.trunk.window or reach, reach)))
+
+    def _grow(self, state: PyTree, count: int) -> PyTree:
+        """The state of a decoder with room for `count` tokens more."""
+        cache, *rest = state
+        return caches.grow(cache, count), *rest
+
     def _forget(self, state: PyTree, count: Array) -> PyTree:
         """The state of a decoder without its last count[b] tokens of each row b."""
         cache, *rest = state
@@ -264,6 +278,13 @@ class NextToken:
     @property
     def _draft(self) -> Draft | None:
         return bind(DRAFTS, Choice(self.draft).parts, "draft")()
+
+    @property
+    def _guesses(self) -> int:
+        """How many tokens the draft guesses at once."""
+        if (draft := self._draft) is None:
+            return 0
+        return jax.eval_shape(draft, jax.ShapeDtypeStruct((1, 1), jnp.int32), jax.ShapeDtypeStruct((1,), jnp.int32)).shape[1]
 
     def _rows(self, batch: Batch) -> Sequence:
         """The rows of a batch, in the order in which they are predicted."""

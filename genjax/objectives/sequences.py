@@ -90,10 +90,10 @@ def sequence(batch: Batch, spec: DataSpec) -> Sequence:
     )
 
 
-def cache_of(network: TokenNetwork, params: Params, given: Given, rows: int, room: int) -> Cache:
-    """A cache with room for so many positions a row, in which lies what comes before them: the prefix that a caption is."""
+def cache_of(network: TokenNetwork, params: Params, given: Given, rows: int, room: int, at_once: int | None = None) -> Cache:
+    """A cache with room for so many positions a row, in which lies what comes before them: the prefix that a caption is. See `Trunk.empty_cache`."""
     if network.captions is None:
-        return network.trunk.empty_cache(rows, room)
-    empty = network.trunk.empty_cache(rows, network.captions.length(given.caption) + room)
+        return network.trunk.empty_cache(rows, room, at_once)
+    empty = network.trunk.empty_cache(rows, network.captions.length(given.caption) + room, None if network.captions.prefixes else at_once)
     cache: Any = network.apply({"params": params}, *given, empty, method="read")
     return cache

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from genjax import rng
-from genjax.decoding.generate import begin, generate, make_step, prefill, stream
+from genjax.decoding.generate import begin, generate, make_step, prefill, stages, stream
 from genjax.decoding.prompts import bucket, pad
 from genjax.decoding.sampling import SamplingRule
 from genjax.errors import UsageError
 from tests.decoding.toys import LENGTH, TABLE, V, apply
+from tests.helpers import assert_trees_equal
 
 ROWS = 50
 PROMPTS = [[], [0], [3, 0], [1, 2, 3], [0, 0], [2]]  # after the start token
@@ -57,6 +58,31 @@ def test_generate_is_the_loop_over_rows_and_positions(rule):
     np.testing.assert_array_equal(drawn.tokens, row_by_row(range(5), rule))
     np.testing.assert_array_equal(drawn.lengths, LENGTH)
     assert drawn.steps == LENGTH
+
+
+@pytest.mark.parametrize("ahead", [0, V, 3 * V, 100 * V])
+@pytest.mark.parametrize("stop", [(), ((1, 2), (0, 3))], ids=["no stop", "stop"])
+def test_stages_and_noise_that_is_drawn_ahead_change_no_token(ahead, stop, monkeypatch):
+    """Stages of one, one, two tokens and so on, each with room made for it once, when the tokens before it are drawn."""
+    rule, ids, grown = SamplingRule(1.5), np.arange(ROWS), []
+
+    def grow(state, count):
+        grown.append(count)
+        return state
+
+    def drawn(ids):
+        progress = begin(jnp.zeros(len(ids), jnp.int32), jnp.full(len(ids), V, jnp.int32), 0, stop)
+        return generate(apply, progress, LENGTH, rule, keys_of(ids), stop=stop, vocab=V, grow=grow)
+
+    monkeypatch.setattr("genjax.decoding.generate.SHORTEST", 1)
+    monkeypatch.setattr("genjax.decoding.generate.MOST_NOISE", ahead)
+    assert_trees_equal(jax.jit(drawn)(ids), run(ids, rule, stop=stop))
+    ends = stages(LENGTH)
+    assert (grown, ends[0], len(ends) > 2) == (list(np.diff(ends)), 1, True)
+
+
+def test_stages_are_halves():
+    assert [stages(n) for n in (1, 127, 128, 129, 256, 784)] == [[1], [127], [64, 128], [65, 129], [64, 128, 256], [98, 196, 392, 784]]
 
 
 def test_a_row_does_not_depend_on_its_neighbours():

@@ -4,6 +4,8 @@ A layout says which tokens of each row are fed together: indices into the row, -
 logits that it has in the row as a whole.
 """
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -87,12 +89,18 @@ LAYOUTS = {
 }
 
 
+def empty_caches(model, at_once):
+    """A cache for T positions; where a window allows it, one that goes round besides."""
+    caches = [model.trunk.empty_cache(B, T), model.trunk.empty_cache(B, T, at_once)]
+    return caches if caches[0].room != caches[1].room else caches[:1]
+
+
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_cached_decode_is_the_whole_forward_pass(name, model):
     kinds, chunks = LAYOUTS[name]
-    for ids in kinds:
+    for ids, cache in itertools.product(kinds, empty_caches(model, max(len(row) for chunk in chunks for row in chunk))):
         expected = np.asarray(model.whole(TOKENS, AT, ids))
-        cache, fed = model.trunk.empty_cache(B, T), np.zeros(B, int)
+        fed = np.zeros(B, int)
         for index in map(np.array, chunks):
             rows, real = np.arange(B)[:, None], index >= 0
             here = AttentionIds(*(jnp.asarray(part)[rows, index] for part in ids))
@@ -125,13 +133,42 @@ def test_what_is_forgotten_is_as_if_it_had_never_been(model):
     kept, ids = np.array([0, 1, 2, 3, 4]), rows_of([CAUSAL])
     wrong = AttentionIds(*(part[:, :4] for part in ids))
     prompt = np.where(np.arange(4) < kept[:, None], TOKENS[:, :4], (TOKENS[:, :4] + 1) % V)
-    _, cache = model.chunk(prompt, AT[:, :4], wrong, model.trunk.empty_cache(B, T))
-    cache = caches.forget(cache, jnp.asarray(4 - kept))
     expected, rows = np.asarray(model.whole(TOKENS, AT, ids)), np.arange(B)[:, None]
-    for step in range(4):
-        index = (kept + step)[:, None]
-        logits, cache = model.chunk(TOKENS[rows, index], AT[rows, index], AttentionIds(*(jnp.asarray(part)[rows, index] for part in ids)), cache)
-        np.testing.assert_allclose(logits, expected[rows, index], rtol=1e-5, atol=1e-5)
+    for cache in empty_caches(model, 4):
+        _, cache = model.chunk(prompt, AT[:, :4], wrong, cache)
+        cache = caches.forget(cache, jnp.asarray(4 - kept))
+        for step in range(4):
+            index = (kept + step)[:, None]
+            logits, cache = model.chunk(TOKENS[rows, index], AT[rows, index], AttentionIds(*(jnp.asarray(part)[rows, index] for part in ids)), cache)
+            np.testing.assert_allclose(logits, expected[rows, index], rtol=1e-5, atol=1e-5)
+
+
+def test_what_is_forgotten_behind_a_turn_is_as_if_it_had_never_been():
+    """A cache of five slots for a window of three: three tokens are written at once, behind the turn as well, and up to two are taken back."""
+    model, ids = Model(window=3), rows_of([CAUSAL])
+    cache, fed, expected, rows = model.trunk.empty_cache(B, T, 3), np.zeros(B, int), np.asarray(model.whole(TOKENS, AT, ids)), np.arange(B)[:, None]
+    assert cache.room == 5
+    for taken_back in ([2, 1, 0, 2, 0], [0, 1, 2, 1, 2], [1, 2, 1, 2, 1], [1, 1, 1, 0, 1]):
+        index = fed[:, None] + np.arange(3)
+        real = index < T
+        index = np.minimum(index, T - 1)
+        here = AttentionIds(*(jnp.asarray(part)[rows, index] for part in ids))
+        logits, cache = model.chunk(TOKENS[rows, index], AT[rows, index], here._replace(segment_ids=jnp.where(real, here.segment_ids, 0)), cache)
+        np.testing.assert_allclose(np.asarray(logits)[real], expected[rows, index][real], rtol=1e-5, atol=1e-5)
+        count = np.minimum(taken_back, real.sum(1))
+        cache, fed = caches.forget(cache, jnp.asarray(count)), fed + real.sum(1) - count
+    assert fed.max() > 5
+
+
+def test_a_cache_that_grows_is_one_that_was_large(model):
+    ids, cache = rows_of([CAUSAL]), model.trunk.empty_cache(B, 1)
+    expected = np.asarray(model.whole(TOKENS, AT, ids))
+    for first, last, more in ((0, 1, 2), (1, 3, 5), (3, 8, 0)):
+        here = slice(first, last)
+        logits, cache = model.chunk(TOKENS[:, here], AT[:, here], AttentionIds(*(part[:, here] for part in ids)), cache)
+        np.testing.assert_allclose(logits, expected[:, here], rtol=1e-5, atol=1e-5)
+        cache = caches.grow(cache, more)
+    assert cache.room == T
 
 
 def test_a_window_is_not_a_whole_and_the_cap_holds():

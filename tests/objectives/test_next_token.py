@@ -270,6 +270,14 @@ def test_beyond_the_length_of_training_attention_reaches_no_further_than_it(mode
     np.testing.assert_array_equal(np.argmax(logits, -1)[:, 2:], drawn)
 
 
+def test_a_cache_that_grows_while_it_is_drawn_into_changes_no_token(model, monkeypatch):
+    """Guided, after prompts of two lengths, within the length of training."""
+    draw = lambda: complete(model, [[], [1]], length=2, guidance_scale=2.0)
+    at_once = draw()
+    monkeypatch.setattr("genjax.decoding.generate.SHORTEST", 1)
+    np.testing.assert_array_equal(draw(), at_once)
+
+
 # ---- drafts, and prompts in pieces ---------------------------------------------------------------------------------
 
 
@@ -317,14 +325,16 @@ def test_a_part_is_not_redrawn_with_a_draft(model):
 
 
 def test_a_prompt_that_is_read_in_pieces_is_read_as_at_once(model):
-    """What is left in the cache, to the rounding of float32, and the tokens that follow."""
+    """What the next step makes of it, to the rounding of float32, and the tokens that follow. The cache goes round."""
     tokens, real = pad([[2], [0, 1], [1, 0, 0], [2, 2, 1, 0, 1, 2, 0]], side="left")
     requests = request_of(range(4), 1)
 
     def read(chunk):
         objective = dataclasses.replace(model.objective, prefill_chunk=chunk)
         progress = jax.jit(lambda: objective.read(model.params, tokens, real, requests, 4))()
-        return progress, jax.jit(lambda: objective.complete(model.params, tokens, real, requests, KEY, length=4))().tokens
+        apply, _ = objective.decoder(model.params, tokens.shape[1] + 4)
+        logits, _ = jax.jit(apply)(progress.token[:, None], progress.position[:, None], np.ones((4, 1), bool), progress.state)
+        return (logits, *progress[:-1]), jax.jit(lambda: objective.complete(model.params, tokens, real, requests, KEY, length=4))().tokens
 
     (pieces, after_pieces), (whole, after_whole) = read(4), read(None)
     assert_trees_close(pieces, whole, rtol=1e-5, atol=1e-5)
