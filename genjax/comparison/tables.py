@@ -2,8 +2,9 @@
 
 A table stands between two comments, `<!-- results/NAME.json -->` and `<!-- end -->`; `rewrite` replaces what is between them. The form of a
 table that is not a comparison's is named behind the file: `<!-- results/NAME.json as samplers -->`. `<!-- results/NAME/ as following -->` puts all
-records of scripts/evaluate.py in a folder side by side. `<!-- claims -->` stands for all records of claims, and `<!-- options -->` for the options
-of the diffusion side, which come from the code; `<!-- gallery -->`, `<!-- gallery cards -->` and `<!-- bits -->` for the entries of the gallery.
+records of scripts/evaluate.py in a folder side by side. `<!-- claims -->` stands for all records of claims, `<!-- family by form -->` for those of
+C3 on scenes, and `<!-- options -->` for the options of the diffusion side, which come from the code; `<!-- gallery -->`, `<!-- gallery cards -->` and
+`<!-- bits -->` for the entries of the gallery.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 from genjax.comparison import claims, frontier, gallery, isoflop, measured, options
 
 COSTS = {"train_flops": ".3g", "network_evaluations_per_sample": "g", "samples_per_second": ".0f"}
-_WHOLE = re.compile(r"(<!-- (claims|options|gallery|gallery cards|bits) -->\n).*?(<!-- end -->)", re.DOTALL)
+_WHOLE = re.compile(r"(<!-- (claims|family by form|options|gallery|gallery cards|bits) -->\n).*?(<!-- end -->)", re.DOTALL)
 _FOLDER = re.compile(r"(<!-- (results/[\w./-]+)/ as (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _PLACE = re.compile(r"(<!-- (results/[\w.-]+\.json)(?: as (\w+))? -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -222,6 +223,28 @@ def loaders(record: dict[str, Any]) -> list[str]:
     return lines
 
 
+# Family -> form of the data -> which side of which claim's record.
+SCENES = {
+    "next-token prediction": {"codes": ("c03_next_token", 1), "pixels": ("c03_next_token", 0)},
+    "diffusion": {"codes": ("c03_shapes", 0), "pixels": ("c03_shapes", 1)},
+}
+
+
+def family_by_form(root: Path) -> str:
+    """C3 on scenes: the mean of the seeds for either family on either form of the data, and the least and the most of them."""
+
+    def cell(name: str, side: int) -> str:
+        if (record := claims.record_of(name, root)) is None:
+            return "not yet run"
+        seeds = np.mean(record["values"][side], axis=1)
+        return f"{'≤ ' * record['may_be_higher'][side]}{np.mean(seeds):.3g} ({np.min(seeds):.3g} to {np.max(seeds):.3g})"
+
+    forms = list(SCENES["diffusion"])
+    lines = [f"| bits a scene above the entropy | {' | '.join(forms)} |", "|---" * (len(forms) + 1) + "|"]
+    lines += [f"| {family} | {' | '.join(cell(*cells[form]) for form in forms)} |" for family, cells in SCENES.items()]
+    return "\n".join([*lines, ""])
+
+
 FORMS = {
     "comparison": comparison,
     "biases": biases,
@@ -240,6 +263,7 @@ FORMS = {
 # What stands for all records of its kind, or for none.
 WHOLE = {
     "claims": claims.markdown,
+    "family by form": family_by_form,
     "options": lambda root: options.markdown(),
     "gallery": gallery.markdown,
     "gallery cards": gallery.cards,

@@ -76,6 +76,14 @@ def test_bits_against_compute_that_follow_a_power_law_are_told_so_and_foretold()
     assert lines[-1].endswith("10 bits take 41 FLOPs and 1 bit 4.1e+03.")
 
 
+def test_the_square_of_families_and_forms_takes_each_cell_from_its_claim(monkeypatch):
+    records = {"c03_shapes": {"values": [[[1.0, 3.0], [2.0, 6.0]], [[50.0], [60.0]]], "may_be_higher": [True, True]}}
+    monkeypatch.setattr(tables.claims, "record_of", lambda name, root: records.get(name))
+    lines = tables.family_by_form(REPOSITORY).splitlines()
+    assert lines[0] == "| bits a scene above the entropy | codes | pixels |"
+    assert lines[2:] == ["| next-token prediction | not yet run | not yet run |", "| diffusion | ≤ 3 (2 to 4) | ≤ 55 (50 to 60) |"]
+
+
 def test_excess_is_shown_with_its_kind(tmp_path):
     rows = [("excess_bits", 0.3234, 0.0104), ("parameters", 173792, None), ("train_flops", 2e13, None)]
     metrics = [
