@@ -84,19 +84,22 @@ def train(arms: dict[str, tuple[Any, Account]], cells: dict[str, list[Cell]], wo
 
 
 def train_ahead(cells: Sequence[Cell], workers: int) -> None:
-    """Trains the incomplete cells in `workers` processes; what each prints goes into <cell>/log.txt.
+    """Trains the incomplete cells in `workers` processes, each on its share of the cores; what each prints goes into <cell>/log.txt.
 
     A signal is handed on, once: the trainings save themselves and the same command goes on later (Preempted). A training that fails stops the rest.
     """
     waiting, running, failed, asked = [cell for cell in cells if not cell.complete], {}, [], False
+    parts = shares(sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (), workers)
     context = multiprocessing.get_context("spawn")
     with Stopper() as stopper:
         while waiting or running:
             while waiting and len(running) < workers and stopper.received is None and not failed:
                 cell = waiting.pop(0)
-                process = context.Process(target=_train, args=(configs.to_json(cell.config), cell.path), daemon=True)
+                taken = [share for _, share in running.values()]
+                share = min(parts, key=taken.count)
+                process = context.Process(target=_train, args=(configs.to_json(cell.config), cell.path, share), daemon=True)
                 process.start()
-                running[process] = cell
+                running[process] = cell, share
                 print(f"  training {cell.arm}, seed {cell.seed}: {cell.path / 'log.txt'}", flush=True)
             multiprocessing.connection.wait([process.sentinel for process in running], timeout=1.0)
             if stopper.received is not None or failed:
@@ -105,7 +108,7 @@ def train_ahead(cells: Sequence[Cell], workers: int) -> None:
                     process.terminate()  # SIGTERM: it saves what it has
                 asked = True
             for process in [process for process in running if not process.is_alive()]:
-                cell = running.pop(process)
+                cell, _ = running.pop(process)
                 if process.exitcode not in (0, Preempted.exit_code, -signal.SIGTERM):  # the last: before it had begun, so nothing is lost
                     failed.append(cell)
         if stopper.received is not None and not failed:
@@ -114,9 +117,19 @@ def train_ahead(cells: Sequence[Cell], workers: int) -> None:
         raise GenjaxError(f"the training of arm '{failed[0].arm}', seed {failed[0].seed}, failed: {failed[0].path / 'log.txt'} tells why")
 
 
-def _train(config: Mapping[str, Any], path: Path) -> None:
-    """In a process of its own, and a group of its own: Ctrl-C in the terminal reaches the comparison alone, which hands it on."""
+def shares(cores: Sequence[int], workers: int) -> list[tuple[int, ...]]:
+    """The cores dealt out to so many processes, or to as many as there are cores; one share of none where the system tells of none."""
+    return [tuple(cores[number::workers]) for number in range(min(workers, len(cores)))] or [()]
+
+
+def _train(config: Mapping[str, Any], path: Path, cores: Sequence[int]) -> None:
+    """In a process of its own, and a group of its own: Ctrl-C in the terminal reaches the comparison alone, which hands it on.
+
+    XLA makes a thread for each core that it sees: processes that all see all cores wait for each other, and are slower by a quarter.
+    """
     os.setsid()
+    if cores:
+        os.sched_setaffinity(0, cores)
     Workdir(path).path.mkdir(parents=True, exist_ok=True)
     checked = configs.from_json(config, configs.base_fields())
     with (path / "log.txt").open("a") as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
