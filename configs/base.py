@@ -433,6 +433,7 @@ CLAIM = {
             "clauses",
             "told_apart",
             "leaves_out",
+            "shown",
             "hidden_cell",
             "answers",
             "round_trip",

@@ -11,6 +11,10 @@ def get_config(config, variant):
     config.hypothesis = "Sixteen steps of a second-order solver give samples as near to the data as 256 steps of it."
     config.if_supported = "Not so here: sixteen steps are as good."
     config.if_refuted = "So: sixteen steps are not enough."
+    config.confounds = (
+        "Both settings are of one model, whose own error is larger than that of its solver: held-out digits are nearer to the "
+        "training set than its samples."
+    )
     config.compare = "configs/compare/digits.py"
     config.training = "model.width=32 model.depth=2 train.duration='200 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"
     config.first = "noise_prediction --config.noise_prediction.solver=dpmpp_2m --config.noise_prediction.steps=16"

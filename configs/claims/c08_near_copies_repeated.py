@@ -13,8 +13,8 @@ def get_config(config, variant):
         "diffusion, by at least 5 points."
     )
     config.if_supported = "So: it copies more of what it has seen again and again."
-    config.if_refuted = "Not so: it copies no more, even of what it has seen again and again."
-    config.confounds = "Diffusion here is masked diffusion."
+    config.if_refuted = "Not so here: it hardly copies, even of what it has seen again and again."
+    config.confounds = "Diffusion here is masked diffusion. It makes hardly a near copy, and next-token prediction few: fewer than other digits are."
     config.compare = "configs/compare/digits_repeated.py"
     config.training = "model.width=32 model.depth=2 train.duration='100 epochs' train.evaluate_every='100 percent' train.sample_every='100 percent'"
     config.first = "next_token"

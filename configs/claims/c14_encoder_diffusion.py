@@ -13,6 +13,10 @@ def get_config(config, variant):
     )
     config.if_supported = "In part: it is how the prompt is read, for diffusion too."
     config.if_refuted = "Not so: how the prompt is read makes no such difference."
+    config.confounds = (
+        "A picture that is not valid leaves out nothing: this counts how well a model draws as well as whether it obeys "
+        "(c14_shown counts valid ones only)."
+    )
     config.training = (
         "train.duration='4000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' evaluate.examples=512 "
         "data.source=shapes_codes:s8/p_neg=0.1"

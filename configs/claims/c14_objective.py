@@ -14,8 +14,7 @@ def get_config(config, variant):
     config.if_supported = "Not so: told in the same way, both leave it out as often."
     config.if_refuted = "The objective makes a difference (the sign says which way)."
     config.confounds = (
-        "The products that were compared differ in their objective, in how the prompt is read and in how often captions say 'no': one "
-        "factor at a time here."
+        "A picture that is not valid leaves out nothing, so this counts drawing as well as obeying: c14_shown counts valid pictures only."
     )
     config.training = (
         "train.duration='4000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' evaluate.examples=512 "

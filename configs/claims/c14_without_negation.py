@@ -11,16 +11,15 @@ def get_config(config, variant):
     config.hypothesis = "Where no caption in training forbids anything, the objective makes no difference to what a forbidden shape does either."
     config.if_supported = "Not so: untaught, neither obeys more."
     config.if_refuted = "The objective makes a difference even untaught (the sign says which way)."
-    config.confounds = "Models that have read 'no' only in 'no shapes' may draw nothing at all, and obey by mistake."
-    config.training = (
-        "train.duration='4000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' evaluate.examples=512 "
-        "data.source=shapes_codes:s8/p_neg=0"
+    config.confounds = (
+        "Models that have read 'no' only in 'no shapes' may draw nothing at all, and obey by mistake; what is not valid leaves out nothing."
     )
-    config.first = "masked_diffusion_tokens"
-    config.second = "next_token_tokens"
+    config.training = "train.duration='4000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' evaluate.examples=512"
+    config.first = "masked_diffusion_untold"
+    config.second = "next_token_untold"
     config.direction = "equal"
     config.margin = 0.05
-    config.compare = "configs/compare/camel.py"
+    config.compare = "configs/compare/negation.py"
     config.metric = "leaves_out(samples=600)"
     config.seeds = 5
     config.family = "shapes"

@@ -14,7 +14,10 @@ def get_config(config, variant):
     )
     config.if_supported = "In part: without any randomness in its steps diffusion still varies by its first noise."
     config.if_refuted = "Not so: without randomness in its steps diffusion does not vary."
-    config.confounds = "Both can be made deterministic: diffusion by fixing the first noise as well, which is an input and not a step."
+    config.confounds = (
+        "Greedy decoding does not vary by definition. Both can be made deterministic: diffusion by fixing the first noise as "
+        "well, which is an input and not a step."
+    )
     config.compare = "configs/compare/digits.py"
     config.training = "model.width=32 model.depth=2 train.duration='200 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"
     config.first = "noise_prediction --config.noise_prediction.solver=ddim"

@@ -2,8 +2,9 @@
 
     registered  ->  trainings (shared by all claims of a comparison)  ->  results/claims/<name>.json  ->  docs/claims.md
 
-A record holds what was registered, the arms of its comparison included, so that a margin or a recipe that is changed later no longer fits its record
-(a test), and every value that was measured: the effect, its interval and its p-values are computed from them whenever they are shown. The verdict is
+A record holds what was registered, every field of its arms and the rules that made them equal, so that a margin, a recipe or a default that is
+changed later no longer fits its record (a test), and every value that was measured: the effect, its interval and its p-values are computed from them
+whenever they are shown. The verdict is
 read from all records of a family together (Holm), and a claim that was not yet run counts as one that may still be found.
 """
 
@@ -26,7 +27,8 @@ from genjax.config import REPOSITORY, Choice, require
 from genjax.evaluation.statistics import Effect, holm, two_level
 
 FOLDER = REPOSITORY / "configs" / "claims"
-READINGS = ("if_supported", "if_refuted")  # how a verdict is told; all other fields are registered
+READINGS = ("confounds", "if_supported", "if_refuted")  # how a verdict is told and what is to be thought of; all other fields are registered
+EQUAL = ("match", "tolerance", "budget")  # the rules that say how long arms are trained
 RESULTS = Path("results") / "claims"
 
 
@@ -118,12 +120,21 @@ def registered(claim: Claim) -> dict[str, Any]:
     return {name: value for name, value in configs.to_json(claim.config).items() if name not in READINGS}
 
 
-def compared(claim: Claim, tier: str = "cpu") -> str:
-    """A digest of what its arms are: of both sides and the reference, every field that is not its default, and the rules."""
-    loaded, fields = claim.plan({}, tier), configs.base_fields()
-    arms = {loaded.config.reference, *(arm for side in claim.sides for arm in side.arms)}
-    told = {name: {path: value for path, value in configs.leaves(loaded.arms[name]) if value != fields[path].default} for name in sorted(arms)}
-    return hashlib.sha256(json.dumps([told, loaded.rules.record()], sort_keys=True, default=str).encode()).hexdigest()[:16]
+def compared(claim: Claim, overrides: Mapping[str, str], tier: str = "cpu") -> dict[str, Any]:
+    """What is held against what, as JSON: every field of the arms of both sides and of the reference, and the rules that set their lengths."""
+    loaded = claim.plan(overrides, tier)
+    names = {loaded.config.reference, *(arm for side in claim.sides for arm in side.arms)}
+    told = {"arms": {name: dict(configs.leaves(loaded.arms[name])) for name in sorted(names)}}
+    rules = loaded.rules.record()
+    return json.loads(json.dumps(told | {"rules": {name: rules[name] for name in EQUAL}, "waived": rules["waive"]}))
+
+
+def _same(then: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether what was compared is what would be now, in all fields that there are now and were then."""
+    if then.keys() != now.keys() or then["arms"].keys() != now["arms"].keys():
+        return False
+    arms = [(then["arms"][name], now["arms"][name]) for name in then["arms"]]
+    return then | {"arms": None} == now | {"arms": None} and all(was[path] == now[path] for was, now in arms for path in was.keys() & now.keys())
 
 
 def results(tier: str) -> Path:
@@ -137,7 +148,8 @@ def record_of(name: str, root: Path = REPOSITORY, tier: str = "cpu") -> dict[str
     if not path.exists():
         return None
     record, claim = json.loads(path.read_text()), load(name)
-    return record if record["registered"] == registered(claim) and record["compared"] == compared(claim, tier) else None
+    then = {field: value for field, value in record["registered"].items() if field not in READINGS}
+    return record if then == registered(claim) and _same(record["compared"], compared(claim, {}, tier)) else None
 
 
 def run(claim: Claim, folder: Path, command: str, overrides: Mapping[str, str], *, tier: str = "cpu", workers: int = 1) -> dict[str, Any]:
@@ -159,35 +171,40 @@ def run(claim: Claim, folder: Path, command: str, overrides: Mapping[str, str], 
     loads: dict[str, Any] = {"planner": Planner.load, "describer": Describer.load}
     name, numbers = Choice(claim.config.metric).parts
     metric = metrics.METRICS[name]
-    values, kinds = [], []
+    values, kinds = [[], []], []
     costs = {str(number): ledger.likelihood_flops(load_trained(trainings[side.arm][0].path, side.use).run) for number, side in enumerate(claim.sides)}
     repeats = memorisation.repeats(costs)
-    for number, side in enumerate(claim.sides):
-        print(f"  measuring {claim.config.metric} of {side.name} {side.use or ''}", flush=True)
-        rows = []
-        for seed, cell in enumerate(trainings[side.arm]):
-            trained = load_trained(cell.path, side.use)
+    # Seed by seed, the sides one after the other and in turns: what the machine does meanwhile is no difference between them.
+    for seed in range(len(loaded.seeds)):
+        for number in (0, 1) if seed % 2 == 0 else (1, 0):
+            side = claim.sides[number]
+            print(f"  measuring {claim.config.metric} of {side.name} {side.use or ''}, seed {loaded.seeds[seed]}", flush=True)
+            trained = load_trained(trainings[side.arm][seed].path, side.use)
             helpers = {what: loads[what](trainings[arm][seed].path, trained.run) for what, arm in side.helpers.items()}
-            rows.append(metrics.measure(name, numbers, metrics.Subject(trained.run, trained.params, repeats[str(number)], **helpers)))
-        values.append(np.stack(rows))
-        batch = trained.run.abstract_batch
-        kinds.append(jax.eval_shape(trained.run.objective.likelihood, trained.params, batch, jax.eval_shape(lambda: jax.random.key(0))).kind)
+            values[number].append(metrics.measure(name, numbers, metrics.Subject(trained.run, trained.params, repeats[str(number)], **helpers)))
+    for side in claim.sides:
+        run = load_trained(trainings[side.arm][0].path, side.use).run
+        key = jax.eval_shape(lambda: jax.random.key(0))
+        kinds.append(jax.eval_shape(run.objective.likelihood, run.abstract_state.params, run.abstract_batch, key).kind)
     return {
         "name": claim.name,
         "registered": registered(claim),
-        "compared": compared(claim, tier),
+        "compared": compared(claim, overrides, tier),
         "command": command,
         **record.provenance(),
         "seeds": list(loaded.seeds),
         "tier": tier,
         "overrides": dict(overrides),
         "rules": loaded.rules.record(),
-        "trained": {arm: {"steps": account.steps, **account.quantities} for arm, (_, account) in wanted.items()},
+        "trained": {
+            arm: {"steps": account.steps, **account.quantities, "seconds": [sum(cell.clock.values()) for cell in trainings[arm]]}
+            for arm, (_, account) in wanted.items()
+        },
         "unit": metric.unit,
         "kinds": kinds,
         "attack_repeats": list(repeats.values()) if name.startswith("membership") else None,
         "may_be_higher": [metric.bounded and kind != "exact" for kind in kinds],  # than the truth: only a bound was measured
-        "values": [side.tolist() for side in values],  # side, seed, item
+        "values": [np.stack(side).tolist() for side in values],  # side, seed, item
         "load": os.getloadavg()[0],
     }
 
@@ -317,8 +334,18 @@ def _card(standing: Standing) -> list[str]:
         "",
         f"*Protocol.* `{record['command']}`, {record['date'][:10]}, {record['hardware']}, jax {record['versions']['jax']}, "
         f"matched: {', '.join(rules['match'])}{_more(rules.get('budget', {}))}; declared to differ: {', '.join(rules['varies']) or 'nothing'}"
-        f"{_waived(rules['waive'])}.",
+        f"{_waived(rules['waive'])}.{_trained(record)}",
     ]
+
+
+def _trained(record: Mapping[str, Any]) -> str:
+    """What the trainings took, where the record tells, and with which code."""
+    took = [f"{name} {account['steps']:,} steps" + _minutes(account.get("seconds", ())) for name, account in record.get("trained", {}).items()]
+    return f" Trained: {'; '.join(took)}." * bool(took) + f" Commit {record['commit'][:8]}{'-dirty' * record['commit'].endswith('-dirty')}."
+
+
+def _minutes(seconds: Sequence[float]) -> str:
+    return f" in {sum(seconds) / len(seconds) / 60:.1f} minutes each" if seconds else ""
 
 
 def _waived(waive: Mapping[str, str]) -> str:

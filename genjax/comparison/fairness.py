@@ -86,20 +86,25 @@ def check_fields(arms: Mapping[str, Mapping[str, Any]], rules: Rules) -> None:
     _refuse(undeclared, {arm: {name: values.get(name) for name in undeclared} for arm, values in arms.items()})
 
 
-def check_quantities(arms: Mapping[str, Mapping[str, float]], rules: Rules, slack: Mapping[str, float]) -> None:
+def check_quantities(arms: Mapping[str, Mapping[str, float]], rules: Rules, slack: Mapping[str, Mapping[str, float]]) -> None:
     """UsageError with all quantities in which arms differ by more than the tolerance although they match, or nothing says that they may differ.
 
     Lengths are those of an arm that is given the reference's budget once.
 
     Args:
       arms: name of the arm -> {quantity: value}; the first is what the others are measured against.
-      slack: quantity -> difference that whole steps make unavoidable.
+      slack: arm -> {quantity: difference that its whole steps make unavoidable}.
     """
 
-    def each(arm: str, name: str) -> float:
-        return arms[arm][name] / (rules.budget.get(arm, 1.0) if name in LENGTHS else 1.0)
+    def times(arm: str, name: str) -> float:
+        return rules.budget.get(arm, 1.0) if name in LENGTHS else 1.0
 
-    unequal = [name for name in next(iter(arms.values())) if not _equal([each(arm, name) for arm in arms], rules, slack.get(name, 0.0))]
+    def equal(arm: str, name: str) -> bool:
+        value, first = arms[arm][name], times(arm, name) * reference[name]
+        return abs(value - first) <= max(rules.tolerance * abs(first), slack.get(arm, {}).get(name, 0.0))
+
+    reference = next(iter(arms.values()))
+    unequal = [name for name in reference if not all(equal(arm, name) for arm in arms)]
     missed = [name for name in unequal if name in rules.match]
     if missed:
         raise UsageError(
@@ -113,11 +118,6 @@ def differing(arms: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """The names whose values are not the same in every arm."""
     names = dict.fromkeys(name for values in arms.values() for name in values)
     return [name for name in names if len({repr(values.get(name)) for values in arms.values()}) > 1]
-
-
-def _equal(values: Sequence[float], rules: Rules, slack: float) -> bool:
-    first = values[0]
-    return all(abs(value - first) <= max(rules.tolerance * abs(first), slack) for value in values)
 
 
 def _refuse(names: Sequence[str], arms: Mapping[str, Mapping[str, Any]]) -> None:

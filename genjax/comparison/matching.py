@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from genjax.comparison import fairness, ledger
+from genjax.comparison import fairness, ledger, reads
 from genjax.comparison.ledger import Account
 from genjax.comparison.plan import Plan
 from genjax.config import require
@@ -28,6 +28,7 @@ def match(plan: Plan, folder: Path) -> dict[str, tuple[Any, Account]]:
     for name, run in runs.items():
         require(run.objective.generates, f"arm '{name}' is of objective {run.config.objective}, which draws no samples to compare")
         require(run.objective.scores, f"arm '{name}' is of objective {run.config.objective}, which has no likelihood to compare")
+    reads.refuse_one_sided(plan.overrides, {name: reads.read_by_objective(run.config, run.source.spec) for name, run in runs.items()}, plan.recipe)
     if plan.one_form:
         measured = {ledger.evaluation_set(run.source, run.config.evaluate.examples) for run in runs.values()}
         require(
@@ -48,7 +49,7 @@ def match(plan: Plan, folder: Path) -> dict[str, tuple[Any, Account]]:
             config = ledger.with_fields(config, {"train.duration": f"{steps} steps"})
         arms[name] = config, ledger.account(Run.build(config), step[name])
         quantities[name] = arms[name][1].quantities | {kind: steps * each for kind, each in cost[name].items()}
-    slack = {kind: max(cost[name][kind] for name in cost) / 2 for kind in cost[reference]}  # steps are whole
+    slack = {name: {kind: each / 2 for kind, each in cost[name].items()} for name in cost}  # steps are whole
     ordered = {reference: quantities[reference]} | quantities
     fairness.check_quantities(ordered, plan.rules, slack)
     return arms

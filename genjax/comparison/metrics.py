@@ -199,6 +199,13 @@ def _leaves_out(subject: Subject, samples: float = 600) -> np.ndarray:
     return negation.judged(Evaluator(subject.run), subject.params, int(samples), "a shape").strict.astype(np.float64)
 
 
+def _shown(subject: Subject, samples: float = 600) -> np.ndarray:
+    """Of the pictures that are valid, the share that shows what it was told to leave out: obedience alone, however well a model draws."""
+    found = negation.judged(Evaluator(subject.run), subject.params, int(samples), "a shape")
+    require(bool(found.valid.any()), f"none of {len(found.valid)} pictures is valid: train longer before you ask what they leave out")
+    return np.array([np.mean(~found.follow[found.valid])])
+
+
 def _filled(subject: Subject, cell: float = 0, samples: float = 1000) -> np.ndarray:
     """Bits between what is drawn in a hidden cell and the posterior, over all that a cell shows; what shows nothing that there is is left out."""
     found = hidden_cell.measure(Evaluator(subject.run), subject.params, int(samples), int(cell))
@@ -237,6 +244,7 @@ METRICS: dict[str, Metric] = {
     "clauses": Metric(_clauses, "share"),
     "told_apart": Metric(_told_apart, "accuracy"),
     "leaves_out": Metric(_leaves_out, "share"),
+    "shown": Metric(_shown, "share"),
     "hidden_cell": Metric(_filled, "bits"),
     "answers": Metric(_right, "share"),
     "round_trip": Metric(_round_trip, "share"),

@@ -16,6 +16,7 @@ from genjax import config as configs
 from genjax.comparison import fairness
 from genjax.comparison.fairness import Rules
 from genjax.config import require
+from genjax.errors import UsageError
 
 # Arms may differ in what they declare, but never in these: then they see the same examples in the same order.
 SHARED = ("seed", "data.source", "data.batch_size", "conditioning.label")
@@ -23,7 +24,7 @@ SHARED = ("seed", "data.source", "data.batch_size", "conditioning.label")
 FORMS = {"shapes_codes": "shapes"}
 # Kinds and options that say something else of the same examples, or ask it.
 SAYING = {"shapes_answers": "shapes"}
-SAID = ("told", "task")
+SAID = ("told", "task", "p_neg")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Plan:
     """A comparison: its own fields (`COMPARISON` in configs/base.py), the checked config of every arm by name, and what it declares.
 
     frontier: name of an arm -> lines of settings to sample with, see `comparison.frontier`.
+    overrides: the training fields that were set for every arm.
     """
 
     recipe: str
@@ -38,6 +40,7 @@ class Plan:
     arms: dict[str, ml_collections.FrozenConfigDict]
     rules: Rules
     frontier: dict[str, tuple[str, ...]]
+    overrides: Mapping[str, str]
 
     @property
     def one_form(self) -> bool:
@@ -97,7 +100,7 @@ def load(recipe: str, overrides: Mapping[str, str], seeds: int | None = None, ti
             require(name in arms, f"the comparison '{recipe}' has a {what} of '{name}', which is no arm: it has {', '.join(arms)}")
     require(config.reference not in budget, f"the comparison '{recipe}' gives its reference '{config.reference}' times its own budget: leave it out")
     require(not budget or rules.sets_length is not None, f"the comparison '{recipe}' has budgets, and matches nothing that lengths decide")
-    return Plan(recipe, config, checked, rules, frontier)
+    return Plan(recipe, config, checked, rules, frontier, dict(overrides))
 
 
 def _examples(path: str, value: Any) -> Any:
@@ -122,7 +125,10 @@ def load_arm(name: str, line: str, overrides: Mapping[str, str], times: Mapping[
     )
     own = dict(flag.removeprefix("--config.").split("=", 1) for flag in flags)
     fields = configs.base_fields()
-    config = configs.load(recipe, fields, own | dict(overrides))
+    try:
+        config = configs.load(recipe, fields, own | dict(overrides))
+    except UsageError as error:
+        raise UsageError(f"arm '{name}': {error}") from error
     if times:
         values = dict(configs.leaves(config))
         config = configs.check(configs.apply(config, fields, {field: str(factor * values[field]) for field, factor in times.items()}), fields)
