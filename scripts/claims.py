@@ -45,6 +45,7 @@ def main(args):
         low, high = claims.effect_of(record).interval()
         print(f"  {claims.effect_of(record).value:.4g}, 95 % interval [{low:.4g}, {high:.4g}] {record['unit']}")
     print(claims.listing(claims.standings()))
+    print("python scripts/results.py writes docs/claims.md and its figure from the records")
 
 
 if __name__ == "__main__":

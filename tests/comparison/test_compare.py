@@ -23,7 +23,6 @@ TINY = {
     "train.steps_per_dispatch": "4",
     "evaluate.examples": "32",
     "noise_prediction.eval_times": "2",
-    "noise_prediction.steps": "2",
     "logging.tensorboard": "false",
 }
 COMMAND = "python scripts/compare.py --config=<script>alert(1)</script>"

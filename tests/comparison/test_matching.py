@@ -86,27 +86,3 @@ def test_one_value_for_all_arms_of_what_only_one_of_them_reads_is_refused(field,
     """The arms do not differ in it, and yet it treats only one of them in another way."""
     with pytest.raises(UsageError, match=rf"--config\.{field}: of the arms only {who} read it, so one value for all is no equal treatment"):
         matching.match(plan.load("configs/compare/digits.py", SHORT | {field: value}), tmp_path)
-
-
-def test_the_published_mismatch_is_refused_in_real_fields(tmp_path):
-    """A head that is tied on one side, a share of the likeliest tokens kept on one side, a loss that is no likelihood on the other."""
-    mismatched = tmp_path / "mismatched.py"
-    mismatched.write_text(
-        "def get_config(config, variant):\n"
-        "    shape = 'configs/shapes.py'\n"
-        "    config.arms = {\n"
-        "        'next_token': f'{shape}:next_token --config.model.tied_head=true --config.next_token.top_k=3',\n"
-        "        'masked_diffusion': f'{shape}:masked_diffusion --config.masked_diffusion.time_sampler=uniform --config.optimizer.weight_decay=0',\n"
-        "    }\n"
-        "    config.reference = 'next_token'\n"
-        "    config.varies = 'objective, examples, supervised_targets, trunk_parameters'\n"
-        "    return config\n"
-    )
-    with pytest.raises(UsageError, match="differ in what the comparison does not declare") as refused:
-        plan.load(str(mismatched), SHORT)
-    for name in ("model.tied_head", "next_token.top_k", "masked_diffusion.time_sampler", "optimizer.weight_decay"):
-        assert f"{name} (" in str(refused.value)
-    declared = mismatched.read_text().replace("trunk_parameters'", "trunk_parameters, model, next_token, masked_diffusion, optimizer'")
-    mismatched.write_text(declared)
-    with pytest.raises(UsageError, match=r"parameters \(next_token [\d.e+]+, masked_diffusion [\d.e+]+\)"):
-        matching.match(plan.load(str(mismatched), SHORT), tmp_path)
