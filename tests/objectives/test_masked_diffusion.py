@@ -48,7 +48,7 @@ class Seen:
     def trunk(self):
         return self
 
-    def empty_cache(self, batch, length):
+    def empty_cache(self, batch, length, at_once=None):
         empty = jnp.zeros((batch, length), jnp.int32)
         return (empty, empty, jax.tree.map(jnp.zeros_like, masks.causal(batch, length))), jnp.zeros((batch,), jnp.int32)
 
