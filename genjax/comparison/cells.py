@@ -125,7 +125,7 @@ def shares(cores: Sequence[int], workers: int) -> list[tuple[int, ...]]:
 def _train(config: Mapping[str, Any], path: Path, cores: Sequence[int]) -> None:
     """In a process of its own, and a group of its own: Ctrl-C in the terminal reaches the comparison alone, which hands it on.
 
-    XLA makes a thread for each core that it sees: processes that all see all cores wait for each other, and are slower by a quarter.
+    XLA makes a thread for each core that it sees: processes that all see all cores wait for each other.
     """
     os.setsid()
     if cores:

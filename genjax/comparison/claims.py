@@ -4,8 +4,8 @@
 
 A record holds what was registered, every field of its arms and the rules that made them equal, so that a margin, a recipe or a default that is
 changed later no longer fits its record (a test), and every value that was measured: the effect, its interval and its p-values are computed from them
-whenever they are shown. The verdict is
-read from all records of a family together (Holm), and a claim that was not yet run counts as one that may still be found.
+whenever they are shown. The verdict is read from all records of a family together (Holm), and a claim that was not yet run counts as one that may
+still be found.
 """
 
 from __future__ import annotations

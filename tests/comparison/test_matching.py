@@ -86,3 +86,9 @@ def test_one_value_for_all_arms_of_what_only_one_of_them_reads_is_refused(field,
     """The arms do not differ in it, and yet it treats only one of them in another way."""
     with pytest.raises(UsageError, match=rf"--config\.{field}: of the arms only {who} read it, so one value for all is no equal treatment"):
         matching.match(plan.load("configs/compare/digits.py", SHORT | {field: value}), tmp_path)
+
+
+def test_the_ledger_tells_what_only_one_objective_reads():
+    """Where both arms have the field, it is no difference between them, and only one of them is changed by it."""
+    arms = plan.load("configs/compare/digits.py", SHORT | {"noise_prediction.weighting": "simple"}).arms
+    assert "weighting=simple" in ledger.learning(arms["noise_prediction"]) and "weighting" not in ledger.learning(arms["next_token"])
