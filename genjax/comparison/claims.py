@@ -129,7 +129,7 @@ def compared(claim: Claim, overrides: Mapping[str, str], tier: str = "cpu") -> d
     return json.loads(json.dumps(told | {"rules": {name: rules[name] for name in EQUAL}, "waived": rules["waive"]}))
 
 
-def _same(then: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+def _same(then: dict[str, Any], now: dict[str, Any]) -> bool:
     """Whether what was compared is what would be now, in all fields that there are now and were then."""
     if then.keys() != now.keys() or then["arms"].keys() != now["arms"].keys():
         return False
