@@ -12,7 +12,7 @@ def get_config(config, variant):
     config.if_supported = "Half so: what is next is a choice."
     config.if_refuted = "So, and the order matters: along a curve it is not the same."
     config.compare = "configs/compare/digits_orders.py"
-    config.training = "model.width=32 model.depth=2 train.duration='200 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"
+    config.training = "train.evaluate_every='100 percent' train.sample_every='100 percent'"
     config.first = "hilbert"
     config.second = "raster"
     config.metric = "bits_per_dim"

@@ -15,7 +15,7 @@ def get_config(config, variant):
     config.if_refuted = "Not so for discrete values: diffusion needs hardly more bits."
     config.confounds = "Whether data are discrete and whether they are text are two things; here the data are discrete images."
     config.compare = "configs/compare/digits.py"
-    config.training = "model.width=32 model.depth=2 train.duration='200 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"
+    config.training = "train.evaluate_every='100 percent' train.sample_every='100 percent'"
     config.first = "next_token"
     config.second = "noise_prediction"
     config.metric = "bits_per_dim"

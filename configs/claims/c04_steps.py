@@ -16,11 +16,11 @@ def get_config(config, variant):
         "training set than its samples."
     )
     config.compare = "configs/compare/digits.py"
-    config.training = "model.width=32 model.depth=2 train.duration='200 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"
+    config.training = "train.evaluate_every='100 percent' train.sample_every='100 percent'"
     config.first = "noise_prediction --config.noise_prediction.solver=dpmpp_2m --config.noise_prediction.steps=16"
     config.second = "noise_prediction --config.noise_prediction.solver=dpmpp_2m --config.noise_prediction.steps=256"
     config.metric = "pixel_frechet(samples=500)"
     config.seeds = 5
     config.direction = "equal"
-    config.margin = 0.1
+    config.margin = 0.02
     return config

@@ -8,14 +8,18 @@ def get_config(config, variant):
     config.number = "C5"
     config.aspect = "samples a second in batches of 64"
     config.statement = "A language model needs one forward pass for each token, which makes it faster than diffusion with its many steps."
-    config.hypothesis = "In batches of 64 the next-token model makes more samples a second than diffusion in sixteen steps (by a factor above 1.19)."
-    config.if_supported = "So in batches of 64, against 16 steps."
-    config.if_refuted = "Not so in batches of 64, against 16 steps."
-    config.confounds = "Quality is not equal; the frontier shows it."
+    config.hypothesis = (
+        "In batches of 64 the next-token model makes more samples a second than diffusion in eight steps, which are as good (by a factor above 1.19)."
+    )
+    config.if_supported = "So in batches of 64, at equal quality."
+    config.if_refuted = "Not so in batches of 64: at equal quality diffusion makes as many or more."
+    config.confounds = (
+        "That quality is alike is a claim of its own (c05_quality). With larger batches the advantage of few steps shrinks (the last section)."
+    )
     config.compare = "configs/compare/digits.py"
-    config.training = "model.width=32 model.depth=2 train.duration='200 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"
+    config.training = "train.evaluate_every='100 percent' train.sample_every='100 percent'"
     config.first = "next_token"
-    config.second = "noise_prediction --config.noise_prediction.solver=dpmpp_2m --config.noise_prediction.steps=16"
+    config.second = "noise_prediction --config.noise_prediction.solver=dpmpp_2m --config.noise_prediction.steps=8"
     config.metric = "throughput(batch=64)"
     config.seeds = 5
     config.direction = "greater"

@@ -15,7 +15,7 @@ def get_config(config, variant):
         "Variety can come from errors: a model whose samples are noise is the most varied. The frontier sets it against distance to the data."
     )
     config.compare = "configs/compare/digits.py"
-    config.training = "model.width=32 model.depth=2 train.duration='200 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"
+    config.training = "train.evaluate_every='100 percent' train.sample_every='100 percent'"
     config.first = "noise_prediction"
     config.second = "next_token"
     config.metric = "vendi(samples=200)"

@@ -16,7 +16,7 @@ def get_config(config, variant):
     config.if_refuted = "Not so: it gives away no more."
     config.confounds = "Being bound to seen patterns is generalisation; what is measured here is what the likelihood reveals."
     config.compare = "configs/compare/digits_epochs.py"
-    config.training = "model.width=32 model.depth=2 train.duration='200 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"
+    config.training = "train.evaluate_every='100 percent' train.sample_every='100 percent'"
     config.first = "next_token"
     config.second = "noise_prediction"
     config.metric = "membership_auc"

@@ -18,7 +18,7 @@ def get_config(config, variant):
         "trained so little could not copy."
     )
     config.compare = "configs/compare/digits_epochs.py"
-    config.training = "model.width=32 model.depth=2 train.duration='200 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"
+    config.training = "train.evaluate_every='100 percent' train.sample_every='100 percent'"
     config.first = "next_token"
     config.second = "noise_prediction"
     config.metric = "near_copies(samples=500)"

@@ -15,7 +15,7 @@ def get_config(config, variant):
         "Guidance by a classifier's gradient and classifier-free guidance are two methods; only the second is used, and it compares nothing."
     )
     config.compare = "configs/compare/digits.py"
-    config.training = "model.width=32 model.depth=2 train.duration='200 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"
+    config.training = "train.evaluate_every='100 percent' train.sample_every='100 percent'"
     config.first = "noise_prediction"
     config.second = "noise_prediction --config.sample.guidance_scale=3"
     config.metric = "disagreement(pairs=100)"

@@ -14,7 +14,7 @@ def get_config(config, variant):
     config.if_supported = "Not so as something of diffusion: tokens can be guided too."
     config.if_refuted = "So: guidance does nothing for tokens."
     config.compare = "configs/compare/digits.py"
-    config.training = "model.width=32 model.depth=2 train.duration='200 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"
+    config.training = "train.evaluate_every='100 percent' train.sample_every='100 percent'"
     config.first = "next_token"
     config.second = "next_token --config.sample.guidance_scale=3"
     config.metric = "disagreement(pairs=100)"

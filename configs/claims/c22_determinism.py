@@ -19,7 +19,7 @@ def get_config(config, variant):
         "well, which is an input and not a step."
     )
     config.compare = "configs/compare/digits.py"
-    config.training = "model.width=32 model.depth=2 train.duration='200 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"
+    config.training = "train.evaluate_every='100 percent' train.sample_every='100 percent'"
     config.first = "noise_prediction --config.noise_prediction.solver=ddim"
     config.second = "next_token --config.next_token.temperature=0"
     config.metric = "disagreement(pairs=100)"

@@ -14,7 +14,7 @@ def get_config(config, variant):
     config.if_supported = "So for the language model; for diffusion see C21."
     config.if_refuted = "Not so: temperature does not control it."
     config.compare = "configs/compare/digits.py"
-    config.training = "model.width=32 model.depth=2 train.duration='200 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"
+    config.training = "train.evaluate_every='100 percent' train.sample_every='100 percent'"
     config.first = "next_token"
     config.second = "next_token --config.next_token.temperature=0.5"
     config.metric = "disagreement(pairs=100)"

@@ -13,7 +13,7 @@ def get_config(config, variant):
     config.if_refuted = "Not so: any order will do."
     config.confounds = "Any order is exact in principle; what is measured is how easily a small model learns it."
     config.compare = "configs/compare/digits_orders.py"
-    config.training = "model.width=32 model.depth=2 train.duration='200 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"
+    config.training = "train.evaluate_every='100 percent' train.sample_every='100 percent'"
     config.first = "scattered"
     config.second = "raster"
     config.metric = "bits_per_dim"

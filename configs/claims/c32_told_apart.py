@@ -12,7 +12,7 @@ def get_config(config, variant):
     config.if_supported = "So: both are told from data alike."
     config.if_refuted = "Not so: one is told from data more easily."
     config.compare = "configs/compare/digits.py"
-    config.training = "model.width=32 model.depth=2 train.duration='200 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"
+    config.training = "train.evaluate_every='100 percent' train.sample_every='100 percent'"
     config.first = "noise_prediction"
     config.second = "next_token"
     config.metric = "told_apart(samples=300)"

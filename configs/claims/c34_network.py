@@ -14,7 +14,7 @@ def get_config(config, variant):
     config.if_supported = "So: the network matters little."
     config.if_refuted = "The network matters."
     config.compare = "configs/compare/digits_networks.py"
-    config.training = "model.width=32 model.depth=2 train.duration='200 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"
+    config.training = "train.evaluate_every='100 percent' train.sample_every='100 percent'"
     config.first = "unet"
     config.second = "trunk"
     config.metric = "bound_per_dim"
