@@ -435,6 +435,7 @@ CLAIM = {
             "leaves_out",
             "shown",
             "hidden_cell",
+            "filled_in",
             "answers",
             "round_trip",
             "caption_choice",
@@ -456,6 +457,7 @@ CLAIM = {
     "margin": field(0.0, "differences up to this do not matter", at_least=0.0),
     "seeds": field(5, "trainings of every arm, each with the same seeds", at_least=2),
     "family": field("digits", "claims that are corrected together"),
+    "tried": field(0, "times that it was measured before in a form that is not registered any more; each counts in the family", at_least=0),
 }
 
 # An entry of the gallery (configs/gallery/): what is trained, how it is measured and what is drawn, each as flags of the script of that name. DATA

@@ -22,4 +22,5 @@ def get_config(config, variant):
     config.seeds = 5
     config.direction = "less"
     config.margin = 0.1
+    config.tried = 2
     return config

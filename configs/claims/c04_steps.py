@@ -23,4 +23,5 @@ def get_config(config, variant):
     config.seeds = 5
     config.direction = "equal"
     config.margin = 0.02
+    config.tried = 2
     return config

@@ -24,4 +24,5 @@ def get_config(config, variant):
     config.seeds = 5
     config.direction = "less"
     config.margin = 0.25
+    config.tried = 2
     return config

@@ -25,4 +25,5 @@ def get_config(config, variant):
     config.seeds = 5
     config.direction = "less"
     config.margin = 1.0
+    config.tried = 2
     return config

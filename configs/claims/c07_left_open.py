@@ -24,4 +24,5 @@ def get_config(config, variant):
     config.direction = "greater"
     config.margin = 0.1
     config.family = "shapes"
+    config.tried = 1
     return config

@@ -25,4 +25,5 @@ def get_config(config, variant):
     config.seeds = 5
     config.direction = "greater"
     config.margin = 0.05
+    config.tried = 2
     return config

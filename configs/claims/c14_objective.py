@@ -28,4 +28,5 @@ def get_config(config, variant):
     config.metric = "leaves_out(samples=600)"
     config.seeds = 5
     config.family = "shapes"
+    config.tried = 1
     return config

@@ -27,4 +27,5 @@ def get_config(config, variant):
     config.direction = "equal"
     config.margin = 0.05
     config.family = "shapes"
+    config.tried = 1
     return config

@@ -26,4 +26,5 @@ def get_config(config, variant):
     config.seeds = 5
     config.direction = "greater"
     config.margin = 0.1
+    config.tried = 2
     return config

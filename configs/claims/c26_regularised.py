@@ -27,4 +27,5 @@ def get_config(config, variant):
     config.direction = "less"
     config.margin = 0.1
     config.family = "digits"
+    config.tried = 1
     return config

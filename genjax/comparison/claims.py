@@ -27,7 +27,8 @@ from genjax.config import REPOSITORY, Choice, require
 from genjax.evaluation.statistics import Effect, holm, two_level
 
 FOLDER = REPOSITORY / "configs" / "claims"
-READINGS = ("confounds", "if_supported", "if_refuted")  # how a verdict is told and what is to be thought of; all other fields are registered
+# How a verdict is told, what is to be thought of and what was tried before; all other fields are registered.
+READINGS = ("confounds", "if_supported", "if_refuted", "tried")
 EQUAL = ("match", "tolerance", "budget")  # the rules that say how long arms are trained
 RESULTS = Path("results") / "claims"
 
@@ -242,7 +243,7 @@ class Standing(NamedTuple):
 
 
 def standings(root: Path = REPOSITORY) -> list[Standing]:
-    """All claims in order, each family corrected by itself; what was not run counts with a p-value of 1."""
+    """All claims in order, each family corrected by itself; what was not run, or was tried in another form, counts with a p-value of 1."""
     claims = [load(name) for name in names()]
     records = {claim.name: record_of(claim.name, root) for claim in claims}
     effects = {name: effect_of(record) for name, record in records.items() if record is not None}
@@ -251,8 +252,10 @@ def standings(root: Path = REPOSITORY) -> list[Standing]:
     }
     corrected: dict[str, float] = {}
     for family in {claim.config.family for claim in claims}:
-        members = [claim.name for claim in claims if claim.config.family == family]
-        corrected |= dict(zip(members, holm([found[name].p if name in found else 1.0 for name in members]), strict=True))
+        members = [claim for claim in claims if claim.config.family == family]
+        tried = sum(claim.config.tried for claim in members)
+        p = holm([*(found[claim.name].p if claim.name in found else 1.0 for claim in members), *[1.0] * tried])
+        corrected |= {claim.name: value for claim, value in zip(members, p, strict=False)}
     return [
         Standing(
             claim,
@@ -311,7 +314,7 @@ def _card(standing: Standing) -> list[str]:
         f"*Statement.* {config.statement}",
         "",
         f"*Hypothesis.* {config.hypothesis} Registered as: {config.metric} of `{config.first}` less that of `{config.second}` is "
-        f"{relation}{config.margin:g}; {config.seeds} seeds, family `{config.family}`.",
+        f"{relation}{config.margin:g}; {config.seeds} seeds, family `{config.family}`{_tried(config.tried)}.",
     ]
     if answer := _answer(standing):
         lines += ["", f"*Is it so?* {answer}"]
@@ -346,6 +349,10 @@ def _trained(record: Mapping[str, Any]) -> str:
 
 def _minutes(seconds: Sequence[float]) -> str:
     return f" in {sum(seconds) / len(seconds) / 60:.1f} minutes each" if seconds else ""
+
+
+def _tried(times: int) -> str:
+    return f", measured {times} times before in another form" if times > 1 else ", measured once before in another form" * times
 
 
 def _waived(waive: Mapping[str, str]) -> str:

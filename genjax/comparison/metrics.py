@@ -207,9 +207,15 @@ def _shown(subject: Subject, samples: float = 600) -> np.ndarray:
 
 
 def _filled(subject: Subject, cell: float = 0, samples: float = 1000) -> np.ndarray:
-    """Bits between what is drawn in a hidden cell and the posterior, over all that a cell shows; what shows nothing that there is is left out."""
+    """Bits between what is drawn in a hidden cell and the posterior, beyond those of exact draws; of fill-ins that show something that there is."""
     found = hidden_cell.measure(Evaluator(subject.run), subject.params, int(samples), int(cell))
-    return np.array([sum(found.bits.values())])
+    require(found.valid.value > 0, f"no fill-in of {int(samples)} shows anything that there is: train longer before you ask what they show")
+    return np.array([found.divergence])
+
+
+def _filled_in(subject: Subject, cell: float = 0, samples: float = 1000) -> np.ndarray:
+    """How often a hidden cell is filled in with something that there is, an object or nothing."""
+    return np.array([hidden_cell.measure(Evaluator(subject.run), subject.params, int(samples), int(cell)).valid.value])
 
 
 def _right(subject: Subject, samples: float = 500) -> np.ndarray:
@@ -246,6 +252,7 @@ METRICS: dict[str, Metric] = {
     "leaves_out": Metric(_leaves_out, "share"),
     "shown": Metric(_shown, "share"),
     "hidden_cell": Metric(_filled, "bits"),
+    "filled_in": Metric(_filled_in, "share"),
     "answers": Metric(_right, "share"),
     "round_trip": Metric(_round_trip, "share"),
     "caption_choice": Metric(_chosen, "share"),

@@ -32,7 +32,7 @@ from genjax.errors import UsageError, did_you_mean
 __all__ = ["COMPOSED", "CORPORA", "DIALOGUES", "OPENERS", "Rows", "Source", "TextFormat", "open_source"]
 
 OPENERS: dict[str, Callable[[str, str | None], Source]] = {
-    "digits": open_digits,  # digits                 scikit-learn's 8x8 handwritten digits, always at hand
+    "digits": open_digits,  # digits                 scikit-learn's 8x8 handwritten digits, always at hand; digits:tuning without the held-out ones
     "tfds": open_tfds,  #     tfds:fashion_mnist     an image set that TensorFlow Datasets has prepared
     "npz": open_npz,  #       npz:path/to/file.npz   arrays of your own
     "shapes": open_shapes,  # shapes:s16             captioned scenes whose entropy is known, as pictures

@@ -4,9 +4,9 @@ The fill-in of a cell is one of 225 contents: whether an object is there, its sh
 independent, and only the probability of the first depends on the other cells, by how many objects k they show. So with q(.) the shares of what
 was drawn,
 
-    KL(occupied) = sum_k q(k) KL(q(occupied | k) || p(occupied | k)),    KL(part) = KL(q(part | occupied) || uniform)       (1)
+    occupied: sum_k q(k) KL(q(occupied | k) || p(occupied | k)),    a part: q(occupied) KL(q(part | occupied) || uniform)       (1)
 
-add up to the divergence of the whole (the parts weighted by q(occupied)) if q has them independent too; else that is larger. A share of N draws
+add up to the divergence of the whole if q has the parts independent too; else that is larger. A share of N draws
 of m values is off by itself by about (m - 1) / 2N nats: the same figure of as many exact draws stands beside. Fill-ins that show nothing that
 there is are counted, and left out.
 """
@@ -44,6 +44,11 @@ class Found(NamedTuple):
     bits: dict[str, float]
     exact: dict[str, float]
 
+    @property
+    def divergence(self) -> float:
+        """All parts together, less what as many exact draws have: about 0 for the posterior itself."""
+        return sum(self.bits.values()) - sum(self.exact.values())
+
 
 def check(run: Run, cell: int) -> SceneData:
     """The scenes of a run; UsageError where the posterior of this cell is not known of them."""
@@ -76,6 +81,8 @@ def measure(evaluator: Evaluator, params: Params, count: int, cell: int) -> Foun
 
 def divergences(tier: Tier, rows: Scenes, cell: int, contents: np.ndarray) -> dict[str, float]:
     """Equation (1) in bits, of the contents [n] that were drawn for a cell of scenes."""
+    if not len(contents):
+        return dict.fromkeys(("occupied", *PARTS), 0.0)
     others = (np.delete(rows.contents, cell, axis=1) > 0).sum(axis=1)
     occupied, chance = contents > 0, 1 - posterior.hidden_cell(tier, rows, cell)[:, 0]
     bits = {"occupied": 0.0}
@@ -85,7 +92,7 @@ def divergences(tier: Tier, rows: Scenes, cell: int, contents: np.ndarray) -> di
         bits["occupied"] += float(np.mean(here)) * divergence(np.array([(~occupied[here]).sum(), occupied[here].sum()]), np.array([1 - p, p]))
     numbers = np.unravel_index(contents[occupied] - 1, tuple(PARTS.values()))
     for (name, size), values in zip(PARTS.items(), numbers, strict=True):
-        bits[name] = divergence(np.bincount(values, minlength=size), np.full(size, 1 / size))
+        bits[name] = float(np.mean(occupied)) * divergence(np.bincount(values, minlength=size), np.full(size, 1 / size))
     return bits
 
 

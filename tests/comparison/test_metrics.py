@@ -167,6 +167,7 @@ OF_SHAPES = {
     "caption_choice": ({"samples": 24, "captions": 3}, TOLD, 24),
     "leaves_out": ({"samples": 24}, TOLD, 24),
     "hidden_cell": ({"cell": 0, "samples": 48}, TOLD | {"conditioning__text": "none"}, 1),
+    "filled_in": ({"cell": 0, "samples": 48}, TOLD | {"conditioning__text": "none"}, 1),
     "answers": ({"samples": 24}, {"objective": "masked_diffusion", "source": "shapes_answers:s8"}, 24),
 }
 

@@ -50,6 +50,14 @@ def test_no_image_is_in_both_splits(source):
     assert not train & held_out
 
 
+def test_what_is_tuned_on_never_shows_the_held_out_images(source):
+    tuning = open_source("digits:tuning")
+    parts = [{image.tobytes() for image in all_rows(tuning, name)["image"]} for name in ("train", "eval")]
+    assert (len(parts[0]), len(parts[1])) == (tuning.spec.train_size, tuning.spec.eval_size)
+    assert not parts[0] & parts[1]
+    assert parts[0] | parts[1] == {image.tobytes() for image in all_rows(source, "train")["image"]}
+
+
 def test_every_class_gives_a_fifth(source, original):
     held_out = np.bincount(all_rows(source, "eval")["label"], minlength=10)
     assert np.abs(held_out - 0.2 * np.bincount(original.target)).max() <= 0.5
@@ -61,6 +69,6 @@ def test_split_never_changes(original):
     assert digest[:16] == "e47fd1f1a5ecf84f"
 
 
-def test_digits_takes_no_argument():
-    with pytest.raises(UsageError, match="takes no argument"):
+def test_digits_takes_no_other_argument():
+    with pytest.raises(UsageError, match="to choose settings without the held-out images"):
         open_source("digits:mnist")

@@ -76,12 +76,24 @@ def test_one_shape_always_costs_three_bits_and_noise_is_no_object():
         data[:, 8:, :8] = cell
         return data
 
-    stamped = found("shapes:s16", stamp)
+    stamped = found("shapes:s16", stamp)  # occupied every time
     assert stamped.bits["shape"] == pytest.approx(3.0) and stamped.bits["colour"] == pytest.approx(np.log2(7))
     assert stamped.bits["offset"] == pytest.approx(2.0)
     random = np.random.default_rng(0)
     noisy = found("shapes:s16", lambda data, hidden: np.where(hidden, random.integers(0, 256, data.shape), data))
     assert noisy.valid.value == 0.0 and noisy.kept.value == 1.0
+
+
+def test_the_parts_of_a_cell_that_is_seldom_occupied_count_as_seldom():
+    """Oracle: all contents as one distribution. In every fourth scene of one number of objects a red square in one place, in the others nothing."""
+    tier, count = scenes.TIERS["s16"], 400
+    rows = scenes.Scenes(np.zeros(count, int), np.tile([1, 1, 0, 0], (count, 1)))  # one object beside the hidden cell 2
+    contents = np.where(np.arange(count) % 4 == 0, int(scenes.content(0, 0, 0)), 0)
+    chance = posterior.hidden_cell(tier, rows, 2)[0]
+    p = np.concatenate([chance[:1], np.full(224, (1 - chance[0]) / 224)])
+    np.testing.assert_allclose(chance, p, rtol=1e-12)
+    whole = hidden_cell.divergence(np.bincount(contents, minlength=225), p)
+    assert sum(hidden_cell.divergences(tier, rows, 2, contents).values()) == pytest.approx(whole, rel=1e-12)
 
 
 def test_what_changes_around_the_cell_is_seen():
