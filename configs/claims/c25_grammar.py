@@ -19,7 +19,7 @@ def get_config(config, variant):
     config.training = "train.duration='500 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"
     config.first = "next_token"
     config.second = "masked_diffusion"
-    config.metric = "bound_per_dim"
+    config.metric = "bits_per_dim"
     config.seeds = 5
     config.direction = "less"
     config.margin = 0.05

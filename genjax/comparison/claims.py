@@ -155,24 +155,29 @@ def record_of(name: str, root: Path = REPOSITORY, tier: str = "cpu") -> dict[str
 
 def run(claim: Claim, folder: Path, command: str, overrides: Mapping[str, str], *, tier: str = "cpu", workers: int = 1) -> dict[str, Any]:
     """Trains what is missing, measures both sides for every seed, and returns the record."""
-    import jax
-
     from genjax.comparison import cells, ledger, matching, metrics, record
     from genjax.evaluation import memorisation
     from genjax.evaluation.describing import Describer
     from genjax.evaluation.planner import Planner
     from genjax.evaluation.trained import load as load_trained
+    from genjax.training.setup import Run
 
     loaded = claim.plan(overrides, tier)
     arms = matching.match(loaded, folder)
     wanted = {arm: arms[arm] for side in claim.sides for arm in side.arms}
     trainings = {arm: cells.lay_out(loaded, arm, config, folder) for arm, (config, _) in wanted.items()}
+    name, numbers = Choice(claim.config.metric).parts
+    metric = metrics.METRICS[name]
+    kinds = [ledger.likelihood_kind(Run.build(ledger.with_fields(arms[side.arm][0], side.use))) for side in claim.sides]
+    require(
+        not metric.of_bounds or len(set(kinds)) == 1,
+        f"claim {claim.name}: {name} compares what two likelihoods guarantee, and here one is {kinds[0]}, the other {kinds[1]}: "
+        "the metric without 'bound' in its name knows what such a difference can say",
+    )
     cells.train(wanted, trainings, workers)
 
     loads: dict[str, Any] = {"planner": Planner.load, "describer": Describer.load}
-    name, numbers = Choice(claim.config.metric).parts
-    metric = metrics.METRICS[name]
-    values, kinds = [[], []], []
+    values = [[], []]
     costs = {str(number): ledger.likelihood_flops(load_trained(trainings[side.arm][0].path, side.use).run) for number, side in enumerate(claim.sides)}
     repeats = memorisation.repeats(costs)
     # Seed by seed, the sides one after the other and in turns: what the machine does meanwhile is no difference between them.
@@ -183,10 +188,6 @@ def run(claim: Claim, folder: Path, command: str, overrides: Mapping[str, str], 
             trained = load_trained(trainings[side.arm][seed].path, side.use)
             helpers = {what: loads[what](trainings[arm][seed].path, trained.run) for what, arm in side.helpers.items()}
             values[number].append(metrics.measure(name, numbers, metrics.Subject(trained.run, trained.params, repeats[str(number)], **helpers)))
-    for side in claim.sides:
-        run = load_trained(trainings[side.arm][0].path, side.use).run
-        key = jax.eval_shape(lambda: jax.random.key(0))
-        kinds.append(jax.eval_shape(run.objective.likelihood, run.abstract_state.params, run.abstract_batch, key).kind)
     return {
         "name": claim.name,
         "registered": registered(claim),

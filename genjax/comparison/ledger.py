@@ -17,6 +17,7 @@ import numpy as np
 from genjax import config as configs
 from genjax.comparison import fairness
 from genjax.comparison.fairness import Rules
+from genjax.data.shapes.prompts import SceneData
 from genjax.data.sources import Source
 from genjax.training import flops
 from genjax.training.setup import Run
@@ -122,10 +123,30 @@ def likelihood_flops(run: Run) -> float:
     return flops.count(run.objective.likelihood, run.abstract_state.params, one, jax.eval_shape(lambda: jax.random.key(0)))
 
 
+def likelihood_kind(run: Run) -> str:
+    """What the likelihood of a model is: "exact", or an "upper_bound" of its bits."""
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    return jax.eval_shape(run.objective.likelihood, run.abstract_state.params, run.abstract_batch, key).kind
+
+
 def evaluation_set(source: Source, examples: int | None) -> str:
     """sha256 over the held-out rows that are measured: every array in the order of its name, with its dtype and shape."""
+    return _digest(_measured(source, examples))
+
+
+def evaluated_scenes(source: Source, examples: int | None) -> str | None:
+    """sha256 over the pictures of the scenes that are measured, whether data are pictures or codes; None where data show no scenes."""
+    if not isinstance(source.prompts, SceneData):
+        return None
+    return _digest({"pictures": source.prompts.pictures(_measured(source, examples)[source.spec.key])})
+
+
+def _measured(source: Source, examples: int | None) -> dict[str, np.ndarray]:
     rows = source.splits["eval"]
-    arrays = rows.rows(np.arange(len(rows) if examples is None else min(examples, len(rows))))
+    return rows.rows(np.arange(len(rows) if examples is None else min(examples, len(rows))))
+
+
+def _digest(arrays: dict[str, np.ndarray]) -> str:
     found = hashlib.sha256()
     for name in sorted(arrays):
         found.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())

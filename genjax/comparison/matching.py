@@ -29,12 +29,12 @@ def match(plan: Plan, folder: Path) -> dict[str, tuple[Any, Account]]:
         require(run.objective.generates, f"arm '{name}' is of objective {run.config.objective}, which draws no samples to compare")
         require(run.objective.scores, f"arm '{name}' is of objective {run.config.objective}, which has no likelihood to compare")
     reads.refuse_one_sided(plan.overrides, {name: reads.read_by_objective(run.config, run.source.spec) for name, run in runs.items()}, plan.recipe)
-    if plan.one_form:
-        measured = {ledger.evaluation_set(run.source, run.config.evaluate.examples) for run in runs.values()}
-        require(
-            len(measured) == 1,
-            "the arms are measured on other held-out rows: give them the same evaluate.examples, and windows of text the same stride",
-        )
+    shown_by = ledger.evaluation_set if plan.one_form else ledger.evaluated_scenes
+    measured = {shown_by(run.source, run.config.evaluate.examples) for run in runs.values()} - {None}
+    require(
+        len(measured) <= 1,
+        "the arms are measured on other held-out rows: give them the same evaluate.examples, and windows of text the same stride",
+    )
     step = {name: ledger.Step.of(run) for name, run in runs.items()}
     cost = {name: step[name].quantities(run) for name, run in runs.items()}
     if "wall_clock" in plan.rules.match:

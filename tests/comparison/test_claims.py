@@ -172,6 +172,15 @@ def test_a_record_of_another_default_is_none_and_of_other_words_is_one(tmp_path)
     assert not kept()
 
 
+def test_a_bound_is_held_against_a_bound_only(tmp_path):
+    """Refused before anything is trained."""
+    claim = claims.load("c03_bits")
+    config = configs.altered(claim.config, {"metric": configs.Choice("bound_per_dim")})
+    with pytest.raises(UsageError, match="here one is exact, the other upper_bound"):
+        claims.run(claim._replace(config=config), tmp_path, "cmd", TINY)
+    assert not (tmp_path / "arms").exists()
+
+
 @pytest.mark.parametrize("direction", ["greater", "less", "equal"])
 @pytest.mark.parametrize("loose", [(False, False), (True, False), (False, True), (True, True)])
 def test_what_can_be_found_is_what_some_effect_is_found_to_be(direction, loose):

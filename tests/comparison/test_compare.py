@@ -191,6 +191,12 @@ def test_the_evaluation_set_is_known_by_its_rows():
     assert ledger.evaluation_set(source, None) == ledger.evaluation_set(source, 10**6)
 
 
+def test_scenes_are_the_same_as_pictures_and_as_codes_and_others_are_not():
+    known = {name: ledger.evaluated_scenes(open_source(name), 20) for name in ("shapes:s8", "shapes_codes:s8", "shapes_codes:s16", "digits")}
+    assert known["shapes:s8"] == known["shapes_codes:s8"] and known["digits"] is None
+    assert len({known["shapes:s8"], known["shapes_codes:s16"], ledger.evaluated_scenes(open_source("shapes:s8"), 19)}) == 3
+
+
 def test_an_exact_figure_and_a_bound_are_ordered_only_where_the_bound_allows_it(compared):
     folder, _, _ = compared
     (pair,) = json.loads((folder / "results.json").read_text())["differences"]
