@@ -234,19 +234,21 @@ def effect_of(record: Mapping[str, Any]) -> Effect:
 
 
 class Standing(NamedTuple):
-    """A claim with its record and its effect, if any, its p-value corrected for the family, and its verdict."""
+    """A claim with its record and its effect, if any, its p-value corrected for the family, its verdict, and its records of larger tiers."""
 
     claim: Claim
     record: dict[str, Any] | None
     effect: Effect | None
     p: float
     word: str
+    larger: dict[str, dict[str, Any]]
 
 
 def standings(root: Path = REPOSITORY) -> list[Standing]:
     """All claims in order, each family corrected by itself; what was not run, or was tried in another form, counts with a p-value of 1."""
     claims = [load(name) for name in names()]
     records = {claim.name: record_of(claim.name, root) for claim in claims}
+    larger = {claim.name: {tier: record_of(claim.name, root, tier) for tier in TIERS if tier != "cpu"} for claim in claims}
     effects = {name: effect_of(record) for name, record in records.items() if record is not None}
     found = {
         claim.name: verdict.evidence(effects[claim.name], claim.config.direction, claim.config.margin) for claim in claims if claim.name in effects
@@ -264,6 +266,7 @@ def standings(root: Path = REPOSITORY) -> list[Standing]:
             effects.get(claim.name),
             corrected[claim.name],
             verdict.verdict(found[claim.name], corrected[claim.name]) if claim.name in found else "not yet run",
+            {tier: record for tier, record in larger[claim.name].items() if record is not None},
         )
         for claim in claims
     ]
@@ -295,10 +298,13 @@ def _answer(standing: Standing) -> str:
 
 
 def _measured(standing: Standing) -> str:
-    if standing.record is None or standing.effect is None:
-        return ""
-    low, high = standing.effect.interval()
-    return f"{_number(standing.effect.value)} [{_number(low)}, {_number(high)}] {standing.record['unit']}"
+    return "" if standing.record is None else _difference(standing.record)
+
+
+def _difference(record: Mapping[str, Any]) -> str:
+    effect = effect_of(record)
+    low, high = effect.interval()
+    return f"{_number(effect.value)} [{_number(low)}, {_number(high)}] {record['unit']}"
 
 
 def _number(value: float) -> str:
@@ -321,6 +327,8 @@ def _card(standing: Standing) -> list[str]:
         lines += ["", f"*Is it so?* {answer}"]
     if config.confounds:
         lines += ["", f"*What the statement mixes.* {config.confounds}"]
+    for tier, found in standing.larger.items():
+        lines += ["", f"*Larger.* Difference {_difference(found)}: `{found['command']}`, {found['date'][:10]}, {found['hardware']} (tier `{tier}`)."]
     if record is None or standing.effect is None:
         return [*lines, "", f"Not yet run: `python scripts/claims.py --name={name}`."]
     loose = record["may_be_higher"]

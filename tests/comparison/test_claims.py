@@ -78,13 +78,13 @@ def test_a_record_is_of_the_claim_as_it_is_registered(path):
     assert record["overrides"] == {} and np.isfinite(record["values"]).all()
 
 
-def write_record(root, name, values):
+def write_record(root, name, values, tier="cpu"):
     """A record whose first side has these values for its seeds, and the second 0."""
     claim = claims.load(name)
     record = {
         "name": name,
         "registered": claims.registered(claim),
-        "compared": claims.compared(claim, {}),
+        "compared": claims.compared(claim, {}, tier),
         "command": "cmd",
         "commit": "0123456789ab",
         "date": "2026-01-02T03:04",
@@ -97,7 +97,7 @@ def write_record(root, name, values):
         "values": [[[value] for value in values], [[0.0] for _ in values]],
         "overrides": {},
     }
-    claims.keep(record, root / claims.RESULTS)
+    claims.keep(record, root / claims.results(tier))
     return record
 
 
@@ -218,6 +218,17 @@ def test_the_page_tells_the_verdict_the_points_and_what_was_not_run(tmp_path):
     assert not re.search(r"\bNone\b", text)
 
 
+def test_what_a_larger_tier_found_stands_beside_the_verdict(tmp_path):
+    first, second = claims.names()[:2]
+    write_record(tmp_path, first, [1.249, 1.25, 1.251])
+    for name in (first, second):
+        write_record(tmp_path, name, [-2.5, -2.5, -2.5], "gpu")
+    cards = {name: claims.markdown(tmp_path).split(f'<a id="{name}"></a>')[1].split("<a id=")[0] for name in (first, second)}
+    for card in cards.values():
+        assert "*Larger.* Difference −2.5 [−2.5, −2.5] bits/dim: `cmd`, 2026-01-02, h (tier `gpu`)." in card
+    assert "Difference 1.25" in cards[first] and "not yet run" in cards[second], "verdicts are told of the registered tier"
+
+
 def test_a_claim_that_is_not_there_is_refused():
     with pytest.raises(UsageError, match="no claim 'c99'"):
         claims.load("c99")
@@ -279,9 +290,13 @@ def test_a_claim_that_was_stopped_goes_on_to_the_numbers_of_one_that_was_not(tmp
 @pytest.mark.slow
 @pytest.mark.parametrize("name", claims.names())
 def test_every_claim_runs(name, tmp_path):
-    """With tiny models and two seeds; its numbers mean nothing."""
+    """With tiny models and two seeds; its numbers mean nothing. What is asked of valid pictures alone may find none."""
     claim = small(name)
-    record = claims.run(claim, tmp_path, "cmd", tiny(claim))
+    try:
+        record = claims.run(claim, tmp_path, "cmd", tiny(claim))
+    except UsageError as refusal:
+        assert Choice(claim.config.metric).parts[0] in ("shown", "hidden_cell") and "train longer" in str(refusal)
+        return
     assert np.isfinite(record["values"]).all() and len(record["values"][0]) == 2
     assert claims.effect_of(record).seeds == 2
     json.dumps(record)
