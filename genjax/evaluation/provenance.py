@@ -15,6 +15,7 @@ import jax
 
 from genjax.config import REPOSITORY
 
+WRITTEN = (":(exclude)results", ":(exclude)docs", ":(exclude)README.md")  # from measurements
 PACKAGES = ("genjax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
 
 
@@ -45,12 +46,15 @@ def versions(packages: Sequence[str]) -> dict[str, str]:
 
 
 def commit() -> str:
-    """The commit of the code, "-dirty" with changes on top, or "unknown" outside a checkout."""
+    """The commit of the code, "-dirty" with changes on top, or "unknown" outside a checkout.
+
+    Records, and the pages that are written from them, are no code: a claim that is run after another is of the same commit.
+    """
     try:
         git = ["git", "-C", str(REPOSITORY)]
         name = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=10).stdout.strip()
         changes = subprocess.run(
-            [*git, "status", "--porcelain", "--untracked-files=no"], capture_output=True, text=True, check=True, timeout=10
+            [*git, "status", "--porcelain", "--untracked-files=no", "--", ".", *WRITTEN], capture_output=True, text=True, check=True, timeout=10
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return "unknown"

@@ -5,6 +5,7 @@ import html.parser
 import io
 import json
 import re
+import subprocess
 
 import jax
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import Image
 from genjax.comparison import ledger, plan, record
 from genjax.comparison.run import compare
 from genjax.data.sources import open_source
+from genjax.evaluation import provenance
 
 TINY = {
     "model.width": "16",
@@ -144,6 +146,22 @@ def test_an_arrow_marks_the_bound_and_figures_are_pictures(compared):
 def test_the_commit_is_named(tmp_path):
     name = record.commit()
     assert name == "unknown" or len(name.removesuffix("-dirty")) == 40
+
+
+def test_code_that_is_changed_is_told_and_a_record_is_no_code(tmp_path, monkeypatch):
+    monkeypatch.setattr(provenance, "REPOSITORY", tmp_path)
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=b"]
+    for name in ("code.py", "results/claims/a.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("before")
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "first"]):
+        subprocess.run([*git, *command], check=True)
+    clean = provenance.commit()
+    assert len(clean) == 40
+    (tmp_path / "results" / "claims" / "a.json").write_text("after")
+    assert provenance.commit() == clean
+    (tmp_path / "code.py").write_text("after")
+    assert provenance.commit() == clean + "-dirty"
 
 
 # ---- the ledger ----------------------------------------------------------------------------------------------------
