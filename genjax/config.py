@@ -481,8 +481,10 @@ def _find(filename: str) -> Path:
     for path in (Path(filename), REPOSITORY / filename):
         if path.is_file():
             return path
+    here = sorted(str(path) for path in Path().glob("*.py"))
     known = sorted(str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "configs").rglob("*.py"))
-    raise UsageError(f"no config file '{filename}'{did_you_mean(filename, known) or '; there are ' + ', '.join(known)}")
+    nearest = did_you_mean(filename, here) or did_you_mean(filename, known)
+    raise UsageError(f"no config file '{filename}'{nearest or '; those of the repository are in configs/'}")
 
 
 def _load_module(path: Path) -> ModuleType:

@@ -328,9 +328,14 @@ def test_files_that_are_no_recipes(tmp_path, recipe, fragments):
     assert len(str(error.value).splitlines()) == 1
 
 
-def test_unknown_recipes_and_variants(tmp_path):
+def test_unknown_recipes_and_variants(tmp_path, monkeypatch):
     with pytest.raises(UsageError, match=r"no config file 'configs/digit.py': did you mean 'configs/digits.py'\?"):
         configs.load("configs/digit.py", FIELDS)
+    (tmp_path / "scattered.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    for typed in ("scattered", "scatered.py"):
+        with pytest.raises(UsageError, match=rf"no config file '{typed}': did you mean 'scattered.py'\?"):
+            configs.recipe(typed)
     with pytest.raises(UsageError, match="no config file 'configs'"):
         configs.load("configs", FIELDS)
     with pytest.raises(

@@ -5,7 +5,7 @@ python scripts/compare.py --config=configs/compare/shapes_noise.py --workdir=run
 Hardware: 2 CPU cores, 4 to 5 minutes an arm.
 """
 
-_RECIPE = "configs/shapes.py:noise_prediction --config.train.duration='1000 steps'"
+_RECIPE = "configs/shapes.py:noise_prediction"
 _FIELDS = {
     "wider": "model.width=128",
     "deeper": "model.depth=6",
@@ -26,7 +26,9 @@ def get_config(config, variant):
         "The entropy of the scenes is known and the ideal denoiser reaches it. At the training compute of 1000 steps of the recipe: does another "
         "size of the network, another target, another range or another choice of noise levels come nearer?"
     )
-    config.arms = {"recipe": _RECIPE} | {name: f"{_RECIPE} --config.{fields}" for name, fields in _FIELDS.items()}
+    config.arms = {"recipe": f"{_RECIPE} --config.train.duration='1000 steps'"} | {
+        name: f"{_RECIPE} --config.{fields}" for name, fields in _FIELDS.items()
+    }
     config.reference = "recipe"
     config.varies = (
         "model.width, model.depth, noise_prediction.patch_size, noise_prediction.prediction, noise_prediction.logsnr_min, "

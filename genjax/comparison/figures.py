@@ -27,6 +27,7 @@ from matplotlib.ticker import NullLocator
 
 COLOURS = ("#2563a8", "#c2571a", "#3a7d44", "#7b4b94", "#8a6d1d", "#555555")
 MARKERS = "os^Dvp*"
+_NORMAL = 1.96  # standard errors in half a 95 % interval
 
 
 def bits_figure(arms: Sequence[Arm], floor: Sequence[Baseline]) -> bytes:
@@ -44,7 +45,7 @@ def bits_figure(arms: Sequence[Arm], floor: Sequence[Baseline]) -> bytes:
             text = "≤ " + text
         axes.annotate(text, (value, position), xytext=(0, 9), textcoords="offset points", ha="center", fontsize=9, color=colour)
     for position, baseline in enumerate(floor, len(arms)):
-        axes.errorbar(baseline.value, position, xerr=baseline.stderr, fmt="|", color="#777777", capsize=3, markersize=12)
+        axes.errorbar(baseline.value, position, xerr=_NORMAL * baseline.stderr, fmt="|", color="#777777", capsize=3, markersize=12)
         axes.annotate(
             f"{baseline.value:.3f}", (baseline.value, position), xytext=(0, 8), textcoords="offset points", ha="center", fontsize=9, color="#555555"
         )
@@ -68,7 +69,8 @@ def curves_figure(arms: Sequence[Arm]) -> bytes:
             bits = [row[f"bits_per_{arm.unit}"] for row in held_out]
             left.plot([row["step"] * step for row in held_out], bits, "o-", color=colour, markersize=4, label=label)
             rows = [row for row in cell.history if row["split"] == "train"]
-            right.plot([row["step"] * step for row in rows], [row["loss"] / np.log(2) for row in rows], color=colour)
+            points = "o" if len(rows) < 2 else "-"  # a line of one point is not seen
+            right.plot([row["step"] * step for row in rows], [row["loss"] / np.log(2) for row in rows], points, color=colour, markersize=4)
     left.set(xlabel="training FLOPs", ylabel=f"bits/{arms[0].unit}", title="held-out split")
     right.set(xlabel="training FLOPs", ylabel="loss / ln 2", title="training loss (each objective's own)")
     left.legend(frameon=False)

@@ -196,7 +196,7 @@ def table(arms: Sequence[Arm], rules: Rules) -> list[Row]:
     add("training", "  by the formula 6NT + attention", ["—" if a.formula_flops is None else f"{a.formula_flops:.4g}" for a in accounts])
     add("training", "steps", [f"{a.steps:,}" for a in accounts])
     add("training", "examples seen", [f"{a.examples:,}" for a in accounts], "examples")
-    add("training", "  unique", [f"{a.unique:,}" for a in accounts])
+    add("training", "  in the training split", [f"{a.unique:,}" for a in accounts])
     add("training", "  passes", [f"{a.examples / a.unique:.1f}" for a in accounts])
     add("training", "positions processed", [f"{a.positions:.4g}" for a in accounts])
     add("training", "supervised targets", [f"{a.targets:.4g}" for a in accounts], "supervised_targets")

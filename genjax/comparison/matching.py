@@ -13,6 +13,7 @@ from genjax.comparison.ledger import Account
 from genjax.comparison.plan import Plan
 from genjax.config import require
 from genjax.data.loader import train_batches
+from genjax.errors import UsageError
 from genjax.training.setup import Run
 from genjax.training.workdir import Workdir
 
@@ -24,7 +25,7 @@ def match(plan: Plan, folder: Path) -> dict[str, tuple[Any, Account]]:
 
     UsageError where arms are not comparable.
     """
-    runs = {name: Run.build(config) for name, config in plan.arms.items()}
+    runs = {name: _built(name, config) for name, config in plan.arms.items()}
     for name, run in runs.items():
         require(run.objective.generates, f"arm '{name}' is of objective {run.config.objective}, which draws no samples to compare")
         require(run.objective.scores, f"arm '{name}' is of objective {run.config.objective}, which has no likelihood to compare")
@@ -53,6 +54,13 @@ def match(plan: Plan, folder: Path) -> dict[str, tuple[Any, Account]]:
     ordered = {reference: quantities[reference]} | quantities
     fairness.check_quantities(ordered, plan.rules, slack)
     return arms
+
+
+def _built(name: str, config: Any) -> Run:
+    try:
+        return Run.build(config)
+    except UsageError as error:
+        raise UsageError(f"arm '{name}': {error}") from error
 
 
 def step_seconds(runs: dict[str, Run], folder: Path) -> dict[str, float]:

@@ -86,6 +86,12 @@ def load(recipe: str, overrides: Mapping[str, str], seeds: int | None = None, ti
     wrong = [name for name, times in budget.items() if not isinstance(times, (int, float)) or not 0 < times < math.inf]
     require(not wrong, f"the comparison '{recipe}' gives {', '.join(wrong)} no number of times the reference's budget: write {{'arm': 2.0}}")
     rules = Rules(config.match.parts, config.varies.parts, fairness.read_waivers(tree.get("waive") or ()), config.tolerance, budget)
+    for name, line in arms.items():
+        require(
+            name == config.reference or rules.sets_length is None or "--config.train.duration=" not in line,
+            f"arm '{name}' sets train.duration, and the length of its training is what gives it the {rules.sets_length} of '{config.reference}': "
+            "leave it out, or give it a budget",
+        )
     apart = fairness.differing({name: dict(configs.leaves(load_arm(name, line, {}))) for name, line in arms.items()}) if overrides else []
     for name in overrides:
         require(
@@ -119,18 +125,19 @@ def content(source: str) -> str:
 
 def load_arm(name: str, line: str, overrides: Mapping[str, str], times: Mapping[str, int] = MappingProxyType({})) -> ml_collections.FrozenConfigDict:
     """The config that a command line "recipe.py:variant --config.field=value ..." stands for, with fields that are so many `times` as large."""
-    recipe, *flags = shlex.split(line)
-    require(
-        all(flag.startswith("--config.") and "=" in flag for flag in flags), f"arm '{name}': after the recipe come --config.field=value, not '{line}'"
-    )
+    try:
+        recipe, *flags = shlex.split(line) or ("",)
+    except ValueError as error:  # a quotation without its end
+        raise UsageError(f"arm '{name}': '{line}' is no command line of a training ({error}): write 'recipe.py --config.field=value'") from error
+    wrong = [flag for flag in flags if not (flag.startswith("--config.") and "=" in flag)]
+    require(not wrong, f"arm '{name}': after the recipe come --config.field=value, not {', '.join(map(repr, wrong))}")
     own = dict(flag.removeprefix("--config.").split("=", 1) for flag in flags)
     fields = configs.base_fields()
     try:
         config = configs.load(recipe, fields, own | dict(overrides))
-    except UsageError as error:
-        raise UsageError(f"arm '{name}': {error}") from error
-    if times:
         values = dict(configs.leaves(config))
         config = configs.check(configs.apply(config, fields, {field: str(factor * values[field]) for field, factor in times.items()}), fields)
-    configs.validate(config)
+        configs.validate(config)
+    except UsageError as error:
+        raise UsageError(f"arm '{name}': {error}") from error
     return config

@@ -41,9 +41,13 @@ def read_by_objective(config: Any, spec: DataSpec) -> set[str]:
 
 
 def refuse_one_sided(overrides: Mapping[str, str], reads: Mapping[str, set[str]], recipe: str) -> None:
-    """UsageError for an override of a field that some arms' objectives read and others do not; `reads` is by the name of the arm."""
+    """UsageError for an override of a field that some arms' objectives read and others do not, or of an objective that is none of the arms';
+    `reads` is by the name of the arm.
+    """
     for field in overrides:
         readers = [arm for arm, read in reads.items() if field in read]
+        of_objective = field.partition(".")[0] in objectives.OBJECTIVES
+        require(bool(readers) or field in EFFORT or not of_objective, f"--config.{field}: none of the arms of {recipe} reads it; leave it out")
         require(
             field in EFFORT or len(readers) in (0, len(reads)),
             f"--config.{field}: of the arms only {', '.join(readers)} read it, so one value for all is no equal treatment; "

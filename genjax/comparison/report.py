@@ -47,9 +47,10 @@ def write_report(folder: Path, plan: Plan, record: dict[str, Any], arms: Sequenc
     swept = Workdir(folder).read_json("frontier.json") if (folder / "frontier.json").exists() else None
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined)
     bits, table = bits_rows(arms, floor), ledger.table(arms, plan.rules)
+    differences = ledger.config_differences({arm.name: arm.config for arm in arms}, plan.rules)
     kinds, contents = [arm.kind for arm in arms], {content(arm.config.data.source) for arm in arms}
     notes = [READING[pair] for pair in READING if set(pair) <= set(kinds)] + [TWO_BOUNDS] * (kinds.count("upper_bound") > 1)
-    originality = {name: found for name, found in record["originality"].items() if found}
+    originality = originality_rows(record)
     page = environment.get_template("report.html.j2").render(
         record=record,
         question=plan.config.question,
@@ -65,20 +66,19 @@ def write_report(folder: Path, plan: Plan, record: dict[str, Any], arms: Sequenc
         bits=bits,
         reading=notes + [OTHERS] * (len(contents) > 1),
         originality=originality,
-        any_original=next(iter(originality.values()), None),
         matched=[people(name) for name in plan.rules.match],
         tolerance=f"{plan.rules.tolerance:.0%}",
         varies=[people(name) for name in plan.rules.varies],
         waived=plan.rules.waive,
         arms=[arm.name for arm in arms],
         ledger=table,
-        differences=ledger.config_differences({arm.name: arm.config for arm in arms}, plan.rules),
+        differences=differences,
         configs=json.dumps(record["config"], indent=2),
     )
     report = folder / "report.html"
     replace(report, page.encode())
-    pictures = ["bits", *(sheet["name"] for sheet in sheets)]
-    replace(folder / "report.md", "\n".join(markdown(record, plan, bits, table, [arm.name for arm in arms], pictures)).encode())
+    pictures = [*figures, *(sheet["name"] for sheet in sheets)]
+    replace(folder / "report.md", "\n".join(markdown(record, plan, bits, [*table, *differences], [arm.name for arm in arms], pictures)).encode())
     print_table(record, bits, table, [arm.name for arm in arms])
     print(f"\nreport    {report}\nnumbers   {folder / 'results.json'}\npictures  {', '.join(sheet['name'] + '.png' for sheet in sheets)} beside it")
     return report
@@ -131,6 +131,25 @@ def bits_rows(arms: Sequence[Arm], floor: Sequence[Baseline]) -> list[dict[str, 
     ]
 
 
+def originality_rows(record: dict[str, Any]) -> list[list[str]]:
+    """How different the samples are from one another and from the training examples, a row a measure; empty where it was not measured."""
+    measured = {name: found for name, found in record["originality"].items() if found}
+    if not measured:
+        return []
+    first, values = next(iter(measured.values())), measured.values()
+
+    def share(found: dict[str, Any]) -> str:
+        return f"{found['rate']:.0%} [{100 * found['low']:.0f}, {100 * found['high']:.0f}]"
+
+    return [
+        ["", *measured],
+        [f"effectively different (Vendi score; held-out data {first['vendi_held_out']:.2f})", *(f"{found['vendi']:.2f}" for found in values)],
+        [f"distinct, of {first['samples']}", *(str(found["distinct"]) for found in values)],
+        [f"near copies of training examples (by chance {first['near_copies']['chance']:.0%})", *(share(found["near_copies"]) for found in values)],
+        ["nearer to a training than to a held-out example (by chance 50%)", *(f"{found['nearer_to_train']:.0%}" for found in values)],
+    ]
+
+
 def people(name: str) -> str:
     """A declared name for people: a quantity in words, a config field as it is."""
     return name.replace("_", " ").replace("train flops", "training FLOPs") if name in fairness.QUANTITIES else name
@@ -148,6 +167,8 @@ def markdown(
     lines = [f"# {escaped(record['title'])}", "", escaped(plan.config.question), "", line("held-out split", record["metrics"][0]["unit"], "", "kind")]
     lines += ["|---|---|---|---|", *(line(row["name"], row["value"], row["stderr"], row["kind"]) for row in bits), ""]
     lines += [escaped(pair["says"]) + "\n" for pair in record["differences"]]
+    head, *original = originality_rows(record) or [[]]
+    lines += [line(*head), "|---" * len(head) + "|", *(line(*row) for row in original), ""] * bool(head)
     lines += [line("", *names, ""), "|---" * (len(names) + 2) + "|", *(line(row.name.strip(), *row.cells, row.status) for row in table), ""]
     lines.append(f"Matched: {', '.join(map(people, rules.match))}. Declared to differ: {', '.join(map(people, rules.varies)) or 'nothing'}.")
     lines += [f"Waived: {escaped(name)}, {escaped(reason)}." for name, reason in rules.waive.items()]

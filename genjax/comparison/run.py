@@ -127,7 +127,9 @@ def compare(plan: Plan, path: str | Path, command: str, *, workers: int = 1) -> 
     measured = [measure(plan, name, config, account, cells[name]) for name, (config, account) in arms.items()]
     run = Run.build(measured[0].config)
     units = measured[0].cells[0].units
-    floor = [each._replace(value=units * each.value, stderr=units * each.stderr) for each in baselines.table(run.source)]
+    floor = [
+        each._replace(value=units * each.value, stderr=units * each.stderr) for each in baselines.table(run.source, run.config.evaluate.examples)
+    ]
     record = write(folder / "results.json", plan, command, measured, floor, time.monotonic() - started)
     return write_report(folder, plan, record, measured, floor, run)
 

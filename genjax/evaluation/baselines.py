@@ -38,24 +38,25 @@ class Baseline(NamedTuple):
     stderr: float
 
 
-def table(source: Source) -> list[Baseline]:
-    """The baselines of a data set; the histograms only where an example is small enough for a table of counts."""
-    spec = source.spec
+def table(source: Source, examples: int | None = None) -> list[Baseline]:
+    """The baselines of a data set on its first `examples` held-out rows (None: all), as models are measured; the histograms only where an example is
+    small enough for a table of counts.
+    """
+    spec, held_out = source.spec, first(source.splits["eval"], examples)
     if source.tokenizer is not None:
-        return text_table(source, source.tokenizer)
-    if "loss_mask" in source.splits["eval"].rows(np.arange(1)):  # not every value is predicted
-        return token_table(source, whole(source.splits["eval"]))
+        return text_table(source, source.tokenizer, held_out)
+    if "loss_mask" in held_out:  # not every value is predicted
+        return token_table(source, held_out)
     baselines = [Baseline(f"uniform over {spec.levels} levels", math.log2(spec.levels), 0.0)]
     if spec.num_dims * spec.levels * max(1, spec.num_classes) <= 50_000_000:
-        baselines.append(histogram(source, by_class=False))
+        baselines.append(histogram(source, held_out, by_class=False))
         if spec.num_classes:
-            baselines.append(histogram(source, by_class=True))
+            baselines.append(histogram(source, held_out, by_class=True))
     return baselines
 
 
-def text_table(source: Source, tokenizer: Tokenizer) -> list[Baseline]:
+def text_table(source: Source, tokenizer: Tokenizer, held_out: Arrays) -> list[Baseline]:
     """Bits a byte of text."""
-    held_out = whole(source.splits["eval"])
     raw = b"".join(tokenizer.pieces[token] for token in held_out["tokens"][held_out["loss_mask"] > 0] if token < tokenizer.vocab)
     pressed = {name: 8 * len(press(raw)) / len(raw) for name, press in COMPRESSORS.items()}
     return token_table(source, held_out) + [Baseline(f"{name}, of the held-out text by itself", bits, 0.0) for name, bits in pressed.items()]
@@ -84,21 +85,21 @@ def _unigram(counts: np.ndarray) -> np.ndarray:
     return nats(min(SMOOTHING, key=lambda smoothing: counts @ nats(smoothing, 1)), 0)
 
 
-def whole(rows: Rows) -> Arrays:
-    """All rows of a split."""
-    return rows.rows(np.arange(len(rows)))
+def first(rows: Rows, examples: int | None = None) -> Arrays:
+    """So many rows of a split, or all."""
+    return rows.rows(np.arange(len(rows) if examples is None else min(examples, len(rows))))
 
 
-def histogram(source: Source, *, by_class: bool) -> Baseline:
-    """Equation (1), with or without the class."""
+def histogram(source: Source, held_out: Arrays, *, by_class: bool) -> Baseline:
+    """Equation (1), with or without the class, on held-out examples."""
     spec = source.spec
-    train, held_out = (_examples(source, split, by_class) for split in ("train", "eval"))
+    train, measured = _values(source, first(source.splits["train"], _LIMIT), by_class), _values(source, held_out, by_class)
     # Examples without a class, labelled num_classes, are a class of their own here.
     counts = np.zeros((spec.num_classes + 1 if by_class else 1, spec.num_dims, spec.levels), np.int32)
     values, label = train
     np.add.at(counts, (label[:, None], np.arange(spec.num_dims)[None, :], values), 1)
     smoothing = min(SMOOTHING, key=lambda a: _nats(counts, *train, a, leave_out=1).mean())
-    nats = _nats(counts, *held_out, smoothing, leave_out=0)
+    nats = _nats(counts, *measured, smoothing, leave_out=0)
     bits = bits_per_unit(nats, np.full(len(nats), spec.num_dims), np.zeros(len(nats)), {}, "exact")
     return Baseline(f"histogram of each dimension{' given the class' if by_class else ''}", bits.value, bits.stderr)
 
@@ -110,8 +111,6 @@ def _nats(counts: np.ndarray, values: np.ndarray, label: np.ndarray, smoothing: 
     return -np.sum(np.log(seen + smoothing) - np.log(total + smoothing * counts.shape[-1]), axis=-1)
 
 
-def _examples(source: Source, split: str, by_class: bool) -> tuple[np.ndarray, np.ndarray]:
-    rows = source.splits[split]
-    arrays = rows.rows(np.arange(min(len(rows), _LIMIT)))
+def _values(source: Source, arrays: Arrays, by_class: bool) -> tuple[np.ndarray, np.ndarray]:
     values = arrays[source.spec.key].reshape(-1, source.spec.num_dims)
     return values, arrays["label"] if by_class else np.zeros(len(values), np.int32)

@@ -377,7 +377,8 @@ def evaluate(
             for name, part in bits.excess_terms.items():
                 print(f"    of {name:<11} {part.value:.3f} ± {part.stderr:.3f}")
         record[f"bits_per_{bits.unit}"] = bits._asdict() | {"excess_terms": dict(bits.excess_terms)}
-        record["baselines"] = [baseline._asdict() for baseline in (baselines.table(run.source) if run.objective.generates else [])]
+        floor = baselines.table(run.source, run.config.evaluate.examples) if run.objective.generates else []
+        record["baselines"] = [baseline._asdict() for baseline in floor]
         for baseline in record["baselines"]:
             print(f"  {baseline['value']:.4f}     {baseline['name']}")
         if run.source.tokenizer is not None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ class Logger:
         self.rows.truncate_after(start_step, again)
         self.folder = workdir.path / "samples"
         self.console = Console(stderr=False, highlight=False, soft_wrap=True, quiet=not is_primary())
-        self.total, self.start_step, self.started, self.paused = total_steps, start_step, time.monotonic(), 0.0
+        self.total, self.untimed, self.started, self.paused = total_steps, start_step, time.monotonic(), 0.0
         self.tensorboard = _tensorboard(workdir.path / "tensorboard", start_step) if config.logging.tensorboard and is_primary() else None
         self.wandb = _wandb(config.logging.wandb, workdir, config) if config.logging.wandb and is_primary() else None
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -70,18 +71,24 @@ class Logger:
         self.console.print(visible(text), markup=False)
 
     def progress(self, step: int, values: Mapping[str, float]) -> None:
-        """A line with the step, its metrics and, after the first dispatch, which is not timed, the rate and the time that is left at this rate."""
+        """A line with the step, its metrics and, where steps were timed, the rate and the time that is left at this rate."""
         self.bar.update(self.task, completed=step)
         line = f"step {step:>{len(str(self.total))}}/{self.total}  " + "  ".join(f"{name} {value:.4g}" for name, value in values.items())
-        if step > self.start_step:
-            rate = (step - self.start_step) / max(time.monotonic() - self.started - self.paused, 1e-9)
+        if step > self.untimed:
+            rate = (step - self.untimed) / max(time.monotonic() - self.started - self.paused, 1e-9)
             left = int((self.total - step) / rate)
             line += f"  {rate:.1f} steps/s  {left // 60}:{left % 60:02d} left"
         self.line(line)
 
-    def pause(self) -> _Pause:
-        """Time in this context is not training: it does not count in the rate."""
-        return _Pause(self)
+    @contextlib.contextmanager
+    def pause(self, steps: int = 0) -> Iterator[None]:
+        """Time in this context, and `steps` that are made in it, do not count in the rate."""
+        entered = time.monotonic()
+        try:
+            yield
+        finally:
+            self.paused += time.monotonic() - entered
+            self.untimed += steps
 
     def close(self) -> None:
         self.bar.stop()
@@ -90,17 +97,6 @@ class Logger:
             self.tensorboard.close()
         if self.wandb:
             self.wandb.finish()
-
-
-class _Pause:
-    def __init__(self, logger: Logger) -> None:
-        self.logger = logger
-
-    def __enter__(self) -> None:
-        self.entered = time.monotonic()
-
-    def __exit__(self, *error: object) -> None:
-        self.logger.paused += time.monotonic() - self.entered
 
 
 def _tensorboard(folder: Path, start_step: int):

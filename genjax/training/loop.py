@@ -169,7 +169,7 @@ def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stoppe
         _Bad(config.train.max_bad_steps, config.train.after_bad_steps == "roll_back"),
         _Profile(config.train.profile_steps, workdir.path / "profile"),
     )
-    measured_from, timed_from = step, 0.0
+    compiled, timed, timed_from = set(), 0, seconds["train"]
     drifted = run.parallel.compile_drifted(run.state_shardings) if config.train.check_replicas else None
     fetched, fetched_at = seconds["data"], step
 
@@ -228,15 +228,17 @@ def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stoppe
             profile.at(step)
 
             # 5. Step.
-            first = step == (restored or 0)
-            state, metrics = train_step(state, batch)
-            before, step = step, step + count
-            if first:
-                jax.block_until_ready(state)
+            if count in compiled:
+                state, metrics = train_step(state, batch)
+                timed += count
+            else:  # the first dispatch, and the last where it is shorter: not timed, since it is compiled
+                read()
+                clock.lap("train")
+                with log.pause(steps=count):
+                    state, metrics = jax.block_until_ready(train_step(state, batch))
                 clock.lap("compile")
-                measured_from, timed_from = step, seconds["train"]
-                log.started = time.monotonic()
-                log.start_step = step
+                compiled.add(count)
+            before, step = step, step + count
 
             # 6. Log the dispatch before this one.
             read()
@@ -250,7 +252,7 @@ def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stoppe
     summary = Summary(step, digest(state), last, seconds)
     workdir.status("complete", step, exit_code=0)
     _summarise(run, workdir, summary)
-    used = planning.utilisation(run, step - measured_from, seconds["train"] - timed_from) if is_primary() else None
+    used = planning.utilisation(run, timed, seconds["train"] - timed_from) if is_primary() else None
     if used is not None:
         print(f"  MFU     {used}")
     return summary

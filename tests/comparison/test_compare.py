@@ -15,7 +15,7 @@ from PIL import Image
 from genjax.comparison import ledger, plan, record
 from genjax.comparison.run import compare
 from genjax.data.sources import open_source
-from genjax.evaluation import provenance
+from genjax.evaluation import baselines, provenance
 
 TINY = {
     "model.width": "16",
@@ -73,9 +73,11 @@ def test_the_record_has_the_schema_of_results(compared):
 def test_the_table_holds_the_baselines_of_the_issue(compared):
     folder, _, _ = compared
     floor = {row["arm"]: row["value"] for row in rows(folder) if row["seed"] is None}
-    assert floor["uniform over 17 levels"] == pytest.approx(np.log2(17), abs=1e-12)
-    assert floor["histogram of each dimension"] == pytest.approx(2.42, abs=0.03)  # the issue's figures, for another split
-    assert floor["histogram of each dimension given the class"] == pytest.approx(2.16, abs=0.03)
+    assert floor == {each.name: each.value for each in baselines.table(open_source("digits"), 32)}, "on the rows that models are measured on"
+    whole = {each.name: each.value for each in baselines.table(open_source("digits"))}
+    assert whole["uniform over 17 levels"] == pytest.approx(np.log2(17), abs=1e-12)
+    assert whole["histogram of each dimension"] == pytest.approx(2.42, abs=0.03)  # the issue's figures, for another split
+    assert whole["histogram of each dimension given the class"] == pytest.approx(2.16, abs=0.03)
 
 
 @pytest.mark.slow
@@ -121,8 +123,10 @@ def test_the_report_is_markdown_too_with_the_same_figures(compared):
         bound = "≤ " * (config.objective == "noise_prediction")
         assert f"| {arm} | {bound}{bits[arm]:.3f} | ± " in text
     assert "Matched: training FLOPs." in text and f"`{COMMAND}`" in text
-    for picture in re.findall(r"!\[.*?\]\(<(.*?)>\)", text):
-        assert (folder / picture).exists()
+    pictures = re.findall(r"!\[.*?\]\(<(.*?)>\)", text)
+    assert {"bits.png", "curves.png"} < set(pictures) and all((folder / picture).exists() for picture in pictures)
+    vendi = [f"{found['vendi']:.2f}" for found in json.loads((folder / "results.json").read_text())["originality"].values()]
+    assert f" | {' | '.join(vendi)} |" in text and "| objective | next_token | noise_prediction | varies |" in text
 
 
 def test_the_sheets_show_one_column_a_class(compared):

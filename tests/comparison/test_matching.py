@@ -88,6 +88,18 @@ def test_one_value_for_all_arms_of_what_only_one_of_them_reads_is_refused(field,
         matching.match(plan.load("configs/compare/digits.py", SHORT | {field: value}), tmp_path)
 
 
+def test_an_arm_that_cannot_be_built_is_named(tmp_path):
+    loaded = plan.load("configs/compare/digits_orders.py", SHORT)
+    arms = loaded.arms | {"scattered": ledger.with_fields(loaded.arms["scattered"], {"next_token.scan": "random(sed=0)"})}
+    with pytest.raises(UsageError, match=r"arm 'scattered': .*did you mean 'seed'"):
+        matching.match(dataclasses.replace(loaded, arms=arms), tmp_path)
+
+
+def test_a_setting_of_an_objective_that_none_of_the_arms_has_is_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"--config\.masked_diffusion\.steps: none of the arms of .*digits.py reads it"):
+        matching.match(plan.load("configs/compare/digits.py", SHORT | {"masked_diffusion.steps": "8"}), tmp_path)
+
+
 def test_the_ledger_tells_what_only_one_objective_reads():
     """Where both arms have the field, it is no difference between them, and only one of them is changed by it."""
     arms = plan.load("configs/compare/digits.py", SHORT | {"noise_prediction.weighting": "simple"}).arms

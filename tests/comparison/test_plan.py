@@ -59,8 +59,11 @@ def test_overrides_hold_for_every_arm_but_not_of_what_is_compared(tmp_path):
 
 
 def test_a_length_that_is_matched_may_be_given_although_arms_differ_in_it(tmp_path):
+    loaded = plan.load("configs/compare/digits.py", {"train.duration": "7 steps"})
+    assert {str(arm.train.duration) for arm in loaded.arms.values()} == {"7 steps"}
     arms = {"a": "configs/digits.py:next_token", "b": "configs/digits.py:next_token --config.train.duration='3 steps'"}
-    assert {str(arm.train.duration) for arm in plan.load(write(tmp_path, arms), {"train.duration": "7 steps"}).arms.values()} == {"7 steps"}
+    with pytest.raises(UsageError, match=r"arm 'b' sets train\.duration, and .* the train_flops of 'a': leave it out"):
+        plan.load(write(tmp_path, arms), {})
     path = write(tmp_path, arms, match="parameters", varies="train.duration, train_flops, examples, supervised_targets")
     with pytest.raises(UsageError, match=r"train\.duration: the arms of .* differ in it"):
         plan.load(path, {"train.duration": "7 steps"})
@@ -73,7 +76,10 @@ def test_a_length_that_is_matched_may_be_given_although_arms_differ_in_it(tmp_pa
         ({"a": "configs/digits.py:next_token"}, {"reference": "b"}, "no arm 'b'"),
         ({"a": "configs/digits.py:next_token", "b": "configs/digits.py:next_token --config.seed=1"}, {}, "same data in the same order"),
         ({"a": "configs/digits.py:next_token", "b": "configs/digits.py:next_token --config.data.batch_size=32"}, {}, "data.batch_size=32"),
-        ({"a": "configs/digits.py:next_token width=3"}, {}, "--config.field=value"),
+        ({"a": "configs/digits.py:next_token width=3"}, {}, "--config.field=value, not 'width=3'"),
+        ({"a": "configs/digits.py:next_token --config.next_token.scan='raster"}, {}, "arm 'a': .* is no command line .*No closing quotation"),
+        ({"a": ""}, {}, "arm 'a': no config file ''"),
+        ({"a": "configs/digits.py:next_token"}, {"varies": "parameters next_token.scan"}, "write commas between names"),
         ({"a": "configs/digits.py:next_tokens"}, {}, "did you mean 'next_token'"),
         ({"a": "configs/digits.py:next_token"}, {"match": "flops"}, "train_flops"),
         ({"a": "configs/digits.py:next_token"}, {"titel": "x"}, "title"),

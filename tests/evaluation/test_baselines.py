@@ -8,7 +8,7 @@ import pytest
 
 from genjax.data.base import ArrayRows, Source
 from genjax.data.sources import open_source
-from genjax.evaluation.baselines import SMOOTHING, histogram, table, whole
+from genjax.evaluation.baselines import SMOOTHING, first, histogram, table
 from genjax.types import DataSpec
 
 SPEC = DataSpec("toy", "image", (2, 1, 1), 3, 2, 12, 7)
@@ -53,7 +53,7 @@ def test_histogram_is_the_loop(by_class):
 
     best = min(SMOOTHING, key=left_out)
     expected = np.array([nats(train, example, best) for example in held_out]) / 2 / math.log(2)
-    baseline = histogram(source, by_class=by_class)
+    baseline = histogram(source, first(source.splits["eval"]), by_class=by_class)
     np.testing.assert_allclose(baseline.value, expected.mean(), rtol=1e-10)
     np.testing.assert_allclose(baseline.stderr, expected.std(ddof=1) / math.sqrt(len(expected)), rtol=1e-10)
     assert best != SMOOTHING[0]
@@ -66,17 +66,26 @@ def test_probabilities_of_every_dimension_add_up_to_one():
     values = []
     for image in world:
         one = Source(SPEC, {"train": train, "eval": ArrayRows({"image": image[None], "label": np.array([1], np.int32)})})
-        values.append(2.0 ** (-2 * histogram(one, by_class=True).value))
+        values.append(2.0 ** (-2 * histogram(one, first(one.splits["eval"]), by_class=True).value))
     np.testing.assert_allclose(sum(values), 1.0, rtol=1e-10)
 
 
 def test_table_begins_with_the_uniform_model():
-    uniform, plain, by_class = table(make_source())
+    source = make_source()
+    uniform, plain, by_class = table(source)
     assert uniform.value == math.log2(3)
     assert uniform.stderr == 0
-    assert plain == histogram(make_source(), by_class=False)
-    assert by_class == histogram(make_source(), by_class=True)
+    assert plain == histogram(source, first(source.splits["eval"]), by_class=False)
+    assert by_class == histogram(source, first(source.splits["eval"]), by_class=True)
     assert by_class.value < uniform.value
+
+
+def test_the_rows_are_those_that_models_are_measured_on():
+    source = make_source()
+    few = first(source.splits["eval"], 3)
+    assert len(few["label"]) == 3
+    assert table(source, 3)[1:] == [histogram(source, few, by_class=by_class) for by_class in (False, True)]
+    assert table(source, 10**6) == table(source) != table(source, 3)
 
 
 def test_table_without_classes_has_no_line_for_them():
@@ -92,7 +101,7 @@ def test_a_table_that_would_not_fit_is_not_made():
 def test_captions_alone_are_counted_word_by_word_as_far_as_they_are_learned():
     """Words counted wherever they stand need more than a caption is worth, and less than words that are all alike."""
     source = open_source("shapes_captions:s8")
-    rows = whole(source.splits["eval"])
+    rows = first(source.splits["eval"])
     uniform, frequency = table(source)
     exact = source.exact_nats(rows).sum() / math.log(2) / rows["num_units"].sum()
     assert uniform.value == pytest.approx(math.log2(source.spec.levels))

@@ -162,7 +162,7 @@ def test_bytes_and_not_tokens_are_what_the_baselines_are_for():
     assert sum(math.exp(-value) for value in known.values()) == pytest.approx(1)
     assert known[4] > known[3] > known[0]
     letters = SimpleNamespace(vocab=5, pieces=[b"aa", b"bb", b"cc", b"", b"dd"])
-    floor = {baseline.name: baseline.value for baseline in baselines.text_table(source, letters)}
+    floor = {baseline.name: baseline.value for baseline in baselines.text_table(source, letters, baselines.first(source.splits["eval"]))}
     total = int(held_out.units.sum())
     assert floor["frequency of each token"] == pytest.approx(sum(known[token] for token in held_out.tokens.tolist()) / math.log(2) / total)
     assert floor["uniform over 5 tokens"] == pytest.approx(math.log2(5) * 23 / total)
