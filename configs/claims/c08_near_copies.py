@@ -12,10 +12,10 @@ def get_config(config, variant):
         "After as many passes over the data, samples of the next-token model are near copies of training examples more often, by at least 5 points."
     )
     config.if_supported = "So: it copies more."
-    config.if_refuted = "Not so here: neither copies anything."
+    config.if_refuted = "Not so here: neither copies more than other digits would by chance."
     config.confounds = (
-        "Neither makes a single near copy, and both draw further from the training set than other digits lie: models that are "
-        "trained so little could not copy."
+        "A near copy is a sample nearer to a training example than 95 % of held-out digits are, so that data themselves come to 0 "
+        "here. Both models draw further from the training set than that: what does not draw well copies little."
     )
     config.compare = "configs/compare/digits_epochs.py"
     config.training = "train.evaluate_every='100 percent' train.sample_every='100 percent'"

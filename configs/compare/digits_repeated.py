@@ -2,7 +2,8 @@
 
 python scripts/compare.py --config=configs/compare/digits_repeated.py --workdir=runs/repeated
 
-The regularisation is the best of configs/sweeps/digits_repeated.py (results/digits_repeated_sweep.csv), which is on a seed of its own.
+The regularisation is the best of configs/sweeps/digits_repeated.py (results/digits_repeated_sweep.csv), on a seed of its own and without the held-out
+digits.
 """
 
 
@@ -11,7 +12,7 @@ def get_config(config, variant):
     config.question = "As many passes over the same examples: who still learns from the hundredth?"
     config.arms = {
         "next_token": "configs/digits.py:next_token --config.model.dropout=0",
-        "next_token_regularised": "configs/digits.py:next_token --config.model.dropout=0.1 --config.optimizer.weight_decay=2",
+        "next_token_regularised": "configs/digits.py:next_token --config.model.dropout=0.05 --config.optimizer.weight_decay=4",
         "masked_diffusion": "configs/digits.py:masked_diffusion --config.model.dropout=0",
     }
     config.reference = "next_token"
