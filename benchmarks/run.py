@@ -30,6 +30,7 @@ import numpy as np
 from benchmarks import workloads
 from genjax import cli
 from genjax.config import REPOSITORY, require
+from genjax.evaluation.machine import busy, wait_for_idle
 
 FLAGS = [
     cli.Flag("only", "workloads, with commas: T1-T4, G1-G4, S1, S2, D, C, M, scaling; default: all"),
@@ -47,7 +48,6 @@ VARIABLE = re.compile(r"[A-Z_]+=")  # of the environment, among the fields of a 
 CHUNK = 0.3  # seconds of one measurement
 EQUAL = 0.02  # relative difference up to which two networks are equal
 LONGEST = 1200  # seconds of an answer, after which a process hangs and is ended
-IDLE = 0.1  # cores in use by others, below which the machine is idle
 MFU = "operations of a step in products of matrices (attention whole) / (seconds * peak rate)"
 
 
@@ -112,25 +112,6 @@ class Worker:
             "faults": found["faults"] / found["calls"],
             "others": max(0.0, others),
         }
-
-
-def busy() -> float:
-    """CPU seconds that all processes have used since the machine was started; 0 where the system does not say."""
-    try:
-        user, nice, system, _, _, irq, softirq, steal = map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9])
-    except (OSError, ValueError):
-        return 0.0
-    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
-
-
-def wait_for_idle(longest: float) -> None:
-    """Returns when others use less than IDLE of a core, or after `longest` seconds."""
-    give_up = time.monotonic() + longest
-    while time.monotonic() < give_up:
-        before, started = busy(), time.monotonic()
-        time.sleep(0.1)
-        if (busy() - before) / (time.monotonic() - started) < IDLE:
-            return
 
 
 # ---- what is measured ----------------------------------------------------------------------------------------------

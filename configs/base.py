@@ -412,7 +412,7 @@ CLAIM = {
     "statement": field("", "the idea of the posts, in our words"),
     "hypothesis": field("", "what would have to be true, so that it can be found false"),
     "if_supported": field("", "what is then to be said of the statement: so, not so, or in part"),
-    "if_refuted": field("", "and what when the hypothesis is refuted"),
+    "if_refuted": field("", "and what when the hypothesis is refuted; {more} and {less} name the sides with more and less of the metric"),
     "confounds": field("", "what the statement mixes, if it does"),
     "compare": field("", "the comparison that is trained"),
     "training": field("", "training fields of every arm, as 'field=value field=value'"),

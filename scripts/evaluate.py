@@ -8,6 +8,7 @@
   python scripts/evaluate.py --workdir=runs/shapes_noise --hidden_cell=3          (what it draws there, beside the exact posterior)
   python scripts/evaluate.py --workdir=runs/shapes_text --negation                (how often "no triangle" shows one)
   python scripts/evaluate.py --workdir=runs/shapes_noise --noise_levels           (at which noise levels its bits above the entropy are)
+  python scripts/evaluate.py --workdir=runs/shapes_s8 --variety                   (how many different scenes it draws, beside independent draws)
   python scripts/evaluate.py --workdir=runs/drawer --describer=runs/captions      (the round trip: a picture, its words, their picture)
   python scripts/evaluate.py --workdir=runs/code --gap=16 --config.sample.count=256    (what it writes into gaps of held-out text)
   python scripts/evaluate.py --workdir=runs/moving_noise --redraw=2,6             (the first two frames are given: how often the others are right)
@@ -33,6 +34,7 @@ FLAGS = [
     cli.Flag("negation", "of a model that is told of captions of shapes: ask for scenes without something", kind=bool),
     cli.Flag("redraw", "draw this part of sample.count held-out arrays anew: how often it becomes what it was, and the figures of the data"),
     cli.Flag("noise_levels", "of noise prediction on scenes of shapes: how far from the ideal denoiser it is at every noise level", kind=bool),
+    cli.Flag("variety", "of scenes that can all be listed (shapes:s8): how many different ones it draws, beside independent draws", kind=bool),
     cli.Flag("gap", "of running text: fill gaps of so many tokens in `sample.count` held-out rows", kind=int),
     cli.Flag("step", "which checkpoint; default: the newest", kind=int),
     cli.WEIGHTS,
@@ -48,7 +50,8 @@ def main(args):
 
         options: dict = {"command": shlex.join(["python", *sys.argv])}
         options |= {"classifier": args.classifier, "planner": args.planner, "describer": args.describer, "cell": args.hidden_cell}
-        options |= {"forbid": bool(args.negation), "by_level": bool(args.noise_levels), "gap": args.gap, "redraw": args.redraw}
+        options |= {"forbid": bool(args.negation), "by_level": bool(args.noise_levels), "varied": bool(args.variety)}
+        options |= {"gap": args.gap, "redraw": args.redraw}
         evaluate(args.workdir, args.overrides, step=args.step, weights=args.weights, **options)
 
 

@@ -13,6 +13,7 @@ def get_config(config, variant):
     )
     config.if_supported = "Half so: noise is one target among several that come to the same."
     config.if_refuted = "So: what is predicted matters."
+    config.confounds = "The loss is weighted so that it is the same bound for both targets; with other weights they are two losses."
     config.compare = "configs/compare/predictions.py"
     config.training = "model.width=32 model.depth=2 train.duration='1000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"
     config.first = "eps"

@@ -11,6 +11,7 @@ def get_config(config, variant):
     config.hypothesis = "What is next is a choice: along a Hilbert curve a value costs as many bits as row by row, within 0.05."
     config.if_supported = "Half so: what is next is a choice."
     config.if_refuted = "So, and the order matters: along a curve it is not the same."
+    config.confounds = "Both orders are fixed in advance; orders drawn anew for every example are another model."
     config.compare = "configs/compare/digits_orders.py"
     config.training = "train.evaluate_every='100 percent' train.sample_every='100 percent'"
     config.first = "hilbert"

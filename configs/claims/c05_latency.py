@@ -11,10 +11,10 @@ def get_config(config, variant):
     config.hypothesis = (
         "One sample of the next-token model is ready in less time than one of diffusion in eight steps, which is as good (by a factor above 1.19)."
     )
-    config.if_supported = "So for one sample, at equal quality."
-    config.if_refuted = "Not so for one sample: at equal quality diffusion is as fast or faster."
+    config.if_supported = "So for one sample, against eight steps."
+    config.if_refuted = "Not so for one sample: in eight steps diffusion is as fast or faster."
     config.confounds = (
-        "The steps of both wait for one another: 64 tokens against 9 evaluations. That quality is alike is a claim of its own (c05_quality)."
+        "The steps of both wait for one another: 64 tokens against 9 evaluations. How near their quality is is a claim of its own (c05_quality)."
     )
     config.compare = "configs/compare/digits.py"
     config.training = "train.evaluate_every='100 percent' train.sample_every='100 percent'"

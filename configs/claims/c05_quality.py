@@ -12,7 +12,7 @@ def get_config(config, variant):
         "Samples of diffusion in eight steps are as near to the data as those of the next-token model, within 0.05 of the Fréchet distance "
         "of the values: what the other claims of C5 need in order to compare at equal quality."
     )
-    config.if_supported = "Eight steps of diffusion are as good as next-token prediction: time is compared at this setting."
+    config.if_supported = "Eight steps of diffusion are as good as next-token prediction: the other claims of C5 are at equal quality."
     config.if_refuted = "Eight steps of diffusion are not as good: what the other claims of C5 say is not at equal quality."
     config.confounds = "One distance is not all of quality. Eight steps were chosen on the first of these seeds (results/digits_frontier.json)."
     config.compare = "configs/compare/digits.py"

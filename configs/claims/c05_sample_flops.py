@@ -9,12 +9,13 @@ def get_config(config, variant):
     config.aspect = "operations of a sample"
     config.statement = "A language model needs one forward pass for each token, which makes it faster than diffusion with its many steps."
     config.hypothesis = (
-        "A sample of the next-token model, with its cache, costs at most half the operations of one of diffusion in eight steps, which is as good."
+        "A sample of the next-token model, with its cache, costs at most half the operations of one of diffusion in eight steps, whose "
+        "quality is near."
     )
-    config.if_supported = "So in operations, at equal quality."
-    config.if_refuted = "Not by a factor of two in operations, at equal quality."
+    config.if_supported = "So in operations, against eight steps."
+    config.if_refuted = "Not by a factor of two in operations, against eight steps."
     config.confounds = (
-        "That quality is alike is a claim of its own (c05_quality); a step costs as many operations as reading all 16 patches at once. "
+        "How near their quality is is a claim of its own (c05_quality); a step costs as many operations as reading all 16 patches at once. "
         "Waiting time and throughput are other things."
     )
     config.compare = "configs/compare/digits.py"

@@ -11,10 +11,10 @@ def get_config(config, variant):
     config.hypothesis = (
         "In batches of 64 the next-token model makes more samples a second than diffusion in eight steps, which are as good (by a factor above 1.19)."
     )
-    config.if_supported = "So in batches of 64, at equal quality."
-    config.if_refuted = "Not so in batches of 64: at equal quality diffusion makes as many or more."
+    config.if_supported = "So in batches of 64, against eight steps."
+    config.if_refuted = "Not so in batches of 64: in eight steps diffusion makes as many or more."
     config.confounds = (
-        "That quality is alike is a claim of its own (c05_quality). With larger batches the advantage of few steps shrinks (the last section)."
+        "How near their quality is is a claim of its own (c05_quality). With larger batches the advantage of few steps shrinks (the last section)."
     )
     config.compare = "configs/compare/digits.py"
     config.training = "train.evaluate_every='100 percent' train.sample_every='100 percent'"

@@ -12,9 +12,12 @@ def get_config(config, variant):
         "After as many passes over the data, the likelihood of the next-token model tells training examples from held-out "
         "ones better (area under the curve larger by 0.05), for attacks of equal cost."
     )
-    config.if_supported = "So: it gives away more of what it was trained on."
+    config.if_supported = "So: without regularisation it gives away more of what it was trained on."
     config.if_refuted = "Not so: it gives away no more."
-    config.confounds = "Being bound to seen patterns is generalisation; what is measured here is what the likelihood reveals."
+    config.confounds = (
+        "What is measured is what the likelihood reveals, after 27 passes and without the dropout that next-token prediction has elsewhere: "
+        "it overfits by then, and has 4.4 times the training compute of noise prediction, which may reveal nothing because it has learnt little."
+    )
     config.compare = "configs/compare/digits_epochs.py"
     config.training = "train.evaluate_every='100 percent' train.sample_every='100 percent'"
     config.first = "next_token"

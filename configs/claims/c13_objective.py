@@ -13,7 +13,7 @@ def get_config(config, variant):
         "prediction, within 5 points."
     )
     config.if_supported = "Not so: on the same transformer both understand as much."
-    config.if_refuted = "So or the contrary: on the same transformer the two differ."
+    config.if_refuted = "On the same transformer the objectives differ: {more} follows more."
     config.confounds = "Diffusion models have transformers, too: the statement compares a network with an objective."
     config.compare = "configs/compare/camel.py"
     config.training = (

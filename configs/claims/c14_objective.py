@@ -12,7 +12,7 @@ def get_config(config, variant):
         "It is not the objective: told by words in the sequence, masked diffusion leaves out a forbidden shape as well as next-token prediction does."
     )
     config.if_supported = "Not so: told in the same way, both leave it out as often."
-    config.if_refuted = "The objective makes a difference (the sign says which way)."
+    config.if_refuted = "The objective makes a difference: {more} leaves out more, and draws it as a valid scene."
     config.confounds = (
         "A picture that is not valid leaves out nothing, so this counts drawing as well as obeying: c14_shown counts valid pictures only."
     )

@@ -13,7 +13,7 @@ def get_config(config, variant):
         "out, within 5 points."
     )
     config.if_supported = "Not so: of what can be read, both leave it out as often."
-    config.if_refuted = "The objective makes a difference (the sign says which way)."
+    config.if_refuted = "The objective makes a difference: {more} shows more of what it was told to leave out."
     config.confounds = "Of valid pictures only: a model that draws few is judged by its best."
     config.training = "train.duration='4000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' evaluate.examples=512"
     config.first = "masked_diffusion"

@@ -10,7 +10,7 @@ def get_config(config, variant):
     config.statement = "Diffusion draws the camel that it is told to leave out; a model with a transformer that reads the prompt leaves it out."
     config.hypothesis = "Where no caption in training forbids anything, the objective makes no difference to what a forbidden shape does either."
     config.if_supported = "Not so: untaught, neither obeys more."
-    config.if_refuted = "The objective makes a difference even untaught (the sign says which way)."
+    config.if_refuted = "The objective makes a difference even untaught: {more} leaves out more."
     config.confounds = (
         "Models that have read 'no' only in 'no shapes' may draw nothing at all, and obey by mistake; what is not valid leaves out nothing."
     )

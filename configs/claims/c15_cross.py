@@ -13,6 +13,7 @@ def get_config(config, variant):
     )
     config.if_supported = "So: attending to the words helps."
     config.if_refuted = "Not so: attending to the words does not help."
+    config.confounds = "Cross-attention has parameters of its own; compute is matched, size is not."
     config.compare = "configs/compare/camel.py"
     config.training = (
         "train.duration='4000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' evaluate.examples=512 "

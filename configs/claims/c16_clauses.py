@@ -12,7 +12,8 @@ def get_config(config, variant):
         "What is lost from one statement to several is the same for both objectives, within 5 points: it is no matter of the objective."
     )
     config.if_supported = "Not so as a matter of families: both lose as much."
-    config.if_refuted = "The families differ (the sign says which way)."
+    config.if_refuted = "The families differ: {more} loses more."
+    config.confounds = "Captions of several statements are longer than those of one, and say more that can be wrong."
     config.compare = "configs/compare/camel.py"
     config.training = (
         "train.duration='4000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' evaluate.examples=512 "

@@ -12,9 +12,12 @@ def get_config(config, variant):
         "A model that draws can be asked which caption a picture belongs to: masked diffusion finds it among four as often as "
         "next-token prediction does."
     )
-    config.if_supported = "Not so: a model that draws knows as well what a picture shows."
-    config.if_refuted = "The families differ in what they understand (the sign says which way)."
-    config.confounds = "Understanding by likelihood costs a pass for every caption, and for diffusion one for every noise level as well."
+    config.if_supported = "Not so here: a model that draws finds the caption as often."
+    config.if_refuted = "The families differ: {more} finds the caption more often."
+    config.confounds = (
+        "Both are right nearly always, so harder captions could still tell them apart. Understanding by likelihood costs a pass for every "
+        "caption, and for diffusion one for every noise level as well; what it costs is not measured."
+    )
     config.compare = "configs/compare/camel.py"
     config.training = (
         "train.duration='4000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' evaluate.examples=512 "

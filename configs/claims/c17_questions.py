@@ -13,6 +13,7 @@ def get_config(config, variant):
     )
     config.if_supported = "So by degree: next-token prediction answers better."
     config.if_refuted = "Not so: diffusion answers as well."
+    config.confounds = "Answers are one of a few words, so that a guess is often right; diffusion here is masked diffusion of the answer."
     config.compare = "configs/compare/questions.py"
     config.training = "train.duration='1000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent'"
     config.first = "next_token"

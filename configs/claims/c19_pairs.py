@@ -13,7 +13,8 @@ def get_config(config, variant):
         "points."
     )
     config.if_supported = "So of both families alike."
-    config.if_refuted = "The families differ (the sign says which way)."
+    config.if_refuted = "The families differ: {more} is right more often."
+    config.confounds = "The pairs are new, their parts are not: both have seen every shape and every colour."
     config.compare = "configs/compare/questions.py"
     config.training = (
         "train.duration='1000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' data.source=shapes_answers:s8/comp1"

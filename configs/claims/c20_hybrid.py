@@ -13,7 +13,8 @@ def get_config(config, variant):
         " its compute for either task."
     )
     config.if_supported = "In part: a trunk that speaks draws as well, by noise prediction."
-    config.if_refuted = "The trunk that speaks does not draw as well, or draws better (the sign says which)."
+    config.if_refuted = "Speaking makes a difference to drawing: {more} follows more captions."
+    config.confounds = "One trunk has one size for two tasks, and compute for both."
     config.compare = "configs/compare/hybrid.py"
     config.training = "train.duration='1000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' evaluate.examples=512"
     config.first = "hybrid"

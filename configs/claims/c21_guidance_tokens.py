@@ -13,6 +13,7 @@ def get_config(config, variant):
     )
     config.if_supported = "Not so as something of diffusion: tokens can be guided too."
     config.if_refuted = "So: guidance does nothing for tokens."
+    config.confounds = "Less variety is not better quality: what guidance does to the distance to the data is in the frontier below."
     config.compare = "configs/compare/digits.py"
     config.training = "train.evaluate_every='100 percent' train.sample_every='100 percent'"
     config.first = "next_token"

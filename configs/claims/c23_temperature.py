@@ -13,6 +13,7 @@ def get_config(config, variant):
     )
     config.if_supported = "So for the language model; for diffusion see C21."
     config.if_refuted = "Not so: temperature does not control it."
+    config.confounds = "A lower temperature changes what is drawn, too: quality is in the frontier below."
     config.compare = "configs/compare/digits.py"
     config.training = "train.evaluate_every='100 percent' train.sample_every='100 percent'"
     config.first = "next_token"

@@ -11,6 +11,7 @@ def get_config(config, variant):
     config.hypothesis = "With four times the training compute noise prediction is nearer to the entropy, by at least 10 bits a scene."
     config.if_supported = "So of what is guaranteed."
     config.if_refuted = "Not so at this scale."
+    config.confounds = "Bigger and longer are two things; here it is more steps of the same model."
     config.compare = "configs/compare/scale.py"
     config.training = "train.evaluate_every='100 percent' train.sample_every='100 percent' train.duration='500 steps' evaluate.examples=512"
     config.first = "noise_prediction_longer"

@@ -13,10 +13,10 @@ def get_config(config, variant):
         "next-token prediction alone with the compute of both, by at least 5 points."
     )
     config.if_supported = "So."
-    config.if_refuted = "Not so: next-token prediction alone does far better."
+    config.if_refuted = "Not so: next-token prediction of codes alone does far better."
     config.confounds = (
-        "The drawer paints pixels and next-token prediction writes codes, and what counts is exact shapes: most of the "
-        "difference may be that of the form. Two models have the parameters of two."
+        "The drawer paints pixels and next-token prediction writes codes, and what counts is exact shapes, which so short a training of "
+        "the drawer hardly ever gives: most of the difference may be that of the form. Two models have the parameters of two."
     )
     config.compare = "configs/compare/planning.py"
     config.training = "train.duration='4000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' evaluate.examples=512"

@@ -11,6 +11,7 @@ def get_config(config, variant):
     config.hypothesis = "Samples of either are told from data that it has not seen about as often, within 5 points."
     config.if_supported = "So: both are told from data alike."
     config.if_refuted = "Not so: one is told from data more easily."
+    config.confounds = "A forest of trees on pixels judges, not a person; with 300 samples it finds little."
     config.compare = "configs/compare/digits.py"
     config.training = "train.evaluate_every='100 percent' train.sample_every='100 percent'"
     config.first = "noise_prediction"

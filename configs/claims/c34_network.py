@@ -13,6 +13,7 @@ def get_config(config, variant):
     )
     config.if_supported = "So: the network matters little."
     config.if_refuted = "The network matters."
+    config.confounds = "Operations are equal, parameters are not; a U-Net of another shape may do better."
     config.compare = "configs/compare/digits_networks.py"
     config.training = "train.evaluate_every='100 percent' train.sample_every='100 percent'"
     config.first = "unet"

@@ -14,6 +14,7 @@ def get_config(config, variant):
     )
     config.if_supported = "So."
     config.if_refuted = "Not so: half a model that only draws does as well."
+    config.confounds = "One trunk has twice the parameters of the specialist as well as twice the compute."
     config.compare = "configs/compare/hybrid.py"
     config.training = "train.duration='1000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' evaluate.examples=512"
     config.first = "hybrid"

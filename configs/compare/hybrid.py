@@ -20,5 +20,5 @@ def get_config(config, variant):
     }
     config.reference = "noise_prediction"
     config.budget = {"hybrid": 2.0}
-    config.varies = "objective, model.width, hybrid, parameters, trunk_parameters, examples, supervised_targets"
+    config.varies = "objective, model.width, parameters, trunk_parameters, examples, supervised_targets"
     return config

@@ -21,7 +21,8 @@ def get_config(config, variant):
     config.reference = "drawer"
     config.budget = {"noise_prediction": 2.0, "next_token": 2.0}
     config.varies = (
-        "objective, data.source, conditioning.text, noise_prediction, masked_diffusion.steps, parameters, trunk_parameters, examples, "
-        "supervised_targets"
+        "objective, data.source, conditioning.text, noise_prediction.decoder, noise_prediction.logsnr_max, "
+        "noise_prediction.patch_size, noise_prediction.prediction, "
+        "masked_diffusion.steps, parameters, trunk_parameters, examples, supervised_targets"
     )
     return config

@@ -18,7 +18,8 @@ def get_config(config, variant):
     }
     config.reference = "describer"
     config.varies = (
-        "objective, data.source, conditioning.text, noise_prediction, next_token, masked_diffusion.steps, parameters, trunk_parameters, "
-        "examples, supervised_targets"
+        "objective, data.source, conditioning.text, noise_prediction.decoder, noise_prediction.logsnr_max, "
+        "noise_prediction.patch_size, noise_prediction.prediction, "
+        "next_token.attention, masked_diffusion.steps, parameters, trunk_parameters, examples, supervised_targets"
     )
     return config

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -156,7 +155,7 @@ def record_of(name: str, root: Path = REPOSITORY, tier: str = "cpu") -> dict[str
 def run(claim: Claim, folder: Path, command: str, overrides: Mapping[str, str], *, tier: str = "cpu", workers: int = 1) -> dict[str, Any]:
     """Trains what is missing, measures both sides for every seed, and returns the record."""
     from genjax.comparison import cells, ledger, matching, metrics, record
-    from genjax.evaluation import memorisation
+    from genjax.evaluation import machine, memorisation
     from genjax.evaluation.describing import Describer
     from genjax.evaluation.planner import Planner
     from genjax.evaluation.trained import load as load_trained
@@ -177,7 +176,7 @@ def run(claim: Claim, folder: Path, command: str, overrides: Mapping[str, str], 
     cells.train(wanted, trainings, workers)
 
     loads: dict[str, Any] = {"planner": Planner.load, "describer": Describer.load}
-    values = [[], []]
+    values, others = [[], []], []
     costs = {str(number): ledger.likelihood_flops(load_trained(trainings[side.arm][0].path, side.use).run) for number, side in enumerate(claim.sides)}
     repeats = memorisation.repeats(costs)
     # Seed by seed, the sides one after the other and in turns: what the machine does meanwhile is no difference between them.
@@ -187,7 +186,9 @@ def run(claim: Claim, folder: Path, command: str, overrides: Mapping[str, str], 
             print(f"  measuring {claim.config.metric} of {side.name} {side.use or ''}, seed {loaded.seeds[seed]}", flush=True)
             trained = load_trained(trainings[side.arm][seed].path, side.use)
             helpers = {what: loads[what](trainings[arm][seed].path, trained.run) for what, arm in side.helpers.items()}
+            beside = machine.Others()
             values[number].append(metrics.measure(name, numbers, metrics.Subject(trained.run, trained.params, repeats[str(number)], **helpers)))
+            others.append(beside.cores())
     return {
         "name": claim.name,
         "registered": registered(claim),
@@ -199,15 +200,21 @@ def run(claim: Claim, folder: Path, command: str, overrides: Mapping[str, str], 
         "overrides": dict(overrides),
         "rules": loaded.rules.record(),
         "trained": {
-            arm: {"steps": account.steps, **account.quantities, "seconds": [sum(cell.clock.values()) for cell in trainings[arm]]}
-            for arm, (_, account) in wanted.items()
+            arm: {
+                "steps": account.steps,
+                **account.quantities,
+                "parts": dict(account.parameters),
+                "evaluation_set": ledger.evaluation_set(Run.build(config).source, config.evaluate.examples),
+                "seconds": [sum(cell.clock.values()) for cell in trainings[arm]],
+            }
+            for arm, (config, account) in wanted.items()
         },
         "unit": metric.unit,
         "kinds": kinds,
         "attack_repeats": list(repeats.values()) if name.startswith("membership") else None,
         "may_be_higher": [metric.bounded and kind != "exact" for kind in kinds],  # than the truth: only a bound was measured
         "values": [np.stack(side).tolist() for side in values],  # side, seed, item
-        "load": os.getloadavg()[0],
+        "used_by_others": max(others) if metric.clock else None,  # cores, while either side of a seed was measured
     }
 
 
@@ -292,9 +299,13 @@ def markdown(root: Path = REPOSITORY) -> str:
 
 
 def _answer(standing: Standing) -> str:
-    """What a verdict says of the statement."""
+    """What a verdict says of the statement; {more} and {less} are the sides of which more and less was measured."""
     config = standing.claim.config
-    return {"supported": f"**{config.if_supported}**", "refuted": f"**{config.if_refuted}**", "inconclusive": "Not decided."}.get(standing.word, "")
+    answers = {"supported": f"**{config.if_supported}**", "refuted": f"**{config.if_refuted}**", "inconclusive": "Not decided."}
+    if standing.effect is None:
+        return ""
+    less, more = [f"`{side.name}`" for side in standing.claim.sides][:: 1 if standing.effect.value < 0 else -1]
+    return answers[standing.word].replace("{more}", more).replace("{less}", less)
 
 
 def _measured(standing: Standing) -> str:
@@ -346,14 +357,23 @@ def _card(standing: Standing) -> list[str]:
         "",
         f"*Protocol.* `{record['command']}`, {record['date'][:10]}, {record['hardware']}, jax {record['versions']['jax']}, "
         f"matched: {', '.join(rules['match'])}{_more(rules.get('budget', {}))}; declared to differ: {', '.join(rules['varies']) or 'nothing'}"
-        f"{_waived(rules['waive'])}.{_trained(record)}",
+        f"{_waived(rules['waive'])}.{_trained(record)}{_beside(record)}",
     ]
 
 
 def _trained(record: Mapping[str, Any]) -> str:
     """What the trainings took, where the record tells, and with which code."""
-    took = [f"{name} {account['steps']:,} steps" + _minutes(account.get("seconds", ())) for name, account in record.get("trained", {}).items()]
+    took = [
+        f"{name} {account['steps']:,} steps of {account['parameters']:,} parameters" + _minutes(account.get("seconds", ()))
+        for name, account in record.get("trained", {}).items()
+    ]
     return f" Trained: {'; '.join(took)}." * bool(took) + f" Commit {record['commit'][:8]}{'-dirty' * record['commit'].endswith('-dirty')}."
+
+
+def _beside(record: Mapping[str, Any]) -> str:
+    """What else the machine did while clocks were read, where the record tells."""
+    used = record.get("used_by_others")
+    return "" if used is None else f" While clocks were read, others used {used:.2f} cores at most."
 
 
 def _minutes(seconds: Sequence[float]) -> str:

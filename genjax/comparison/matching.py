@@ -29,7 +29,9 @@ def match(plan: Plan, folder: Path) -> dict[str, tuple[Any, Account]]:
     for name, run in runs.items():
         require(run.objective.generates, f"arm '{name}' is of objective {run.config.objective}, which draws no samples to compare")
         require(run.objective.scores, f"arm '{name}' is of objective {run.config.objective}, which has no likelihood to compare")
-    reads.refuse_one_sided(plan.overrides, {name: reads.read_by_objective(run.config, run.source.spec) for name, run in runs.items()}, plan.recipe)
+    reads.refuse_one_sided(
+        {**plan.alike, **plan.overrides}, {name: reads.read_by_objective(run.config, run.source.spec) for name, run in runs.items()}, plan.recipe
+    )
     shown_by = ledger.evaluation_set if plan.one_form else ledger.evaluated_scenes
     measured = {shown_by(run.source, run.config.evaluate.examples) for run in runs.values()} - {None}
     require(

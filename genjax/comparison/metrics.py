@@ -66,12 +66,14 @@ class Metric(NamedTuple):
       unit: of the numbers.
       bounded: whether the kind of the model's likelihood says that the number may be higher than the truth.
       of_bounds: whether the number is about the bound itself; it is held against one of the same kind only.
+      clock: whether it is read off the clock, and depends on what else the machine does.
     """
 
     measure: Callable[..., np.ndarray]
     unit: str
     bounded: bool = False
     of_bounds: bool = False
+    clock: bool = False
 
 
 def _bits(subject: Subject) -> np.ndarray:
@@ -261,8 +263,8 @@ METRICS: dict[str, Metric] = {
     "network_evaluations": Metric(_evaluations, "evaluations"),
     "sequential_depth": Metric(_depth, "evaluations"),
     "sample_flops": Metric(_sample_flops, "log2 flop"),
-    "latency": Metric(_latency, "log2 ms"),
-    "throughput": Metric(_rate, "log2 samples/s"),
+    "latency": Metric(_latency, "log2 ms", clock=True),
+    "throughput": Metric(_rate, "log2 samples/s", clock=True),
     "pixel_frechet": Metric(_frechet, "distance"),
     "vendi": Metric(_vendi, "effective samples"),
     "left_open": Metric(_left_open, "bits"),

@@ -33,6 +33,7 @@ class Plan:
 
     frontier: name of an arm -> lines of settings to sample with, see `comparison.frontier`.
     overrides: the training fields that were set for every arm.
+    alike: the fields that the line of every arm sets, to the same.
     """
 
     recipe: str
@@ -41,6 +42,7 @@ class Plan:
     rules: Rules
     frontier: dict[str, tuple[str, ...]]
     overrides: Mapping[str, str]
+    alike: Mapping[str, str]
 
     @property
     def one_form(self) -> bool:
@@ -88,7 +90,7 @@ def load(recipe: str, overrides: Mapping[str, str], seeds: int | None = None, ti
     rules = Rules(config.match.parts, config.varies.parts, fairness.read_waivers(tree.get("waive") or ()), config.tolerance, budget)
     for name, line in arms.items():
         require(
-            name == config.reference or rules.sets_length is None or "--config.train.duration=" not in line,
+            name == config.reference or rules.sets_length is None or "train.duration" not in own_fields(name, line)[1],
             f"arm '{name}' sets train.duration, and the length of its training is what gives it the {rules.sets_length} of '{config.reference}': "
             "leave it out, or give it a budget",
         )
@@ -106,7 +108,9 @@ def load(recipe: str, overrides: Mapping[str, str], seeds: int | None = None, ti
             require(name in arms, f"the comparison '{recipe}' has a {what} of '{name}', which is no arm: it has {', '.join(arms)}")
     require(config.reference not in budget, f"the comparison '{recipe}' gives its reference '{config.reference}' times its own budget: leave it out")
     require(not budget or rules.sets_length is not None, f"the comparison '{recipe}' has budgets, and matches nothing that lengths decide")
-    return Plan(recipe, config, checked, rules, frontier, dict(overrides))
+    own = [own_fields(name, line)[1] for name, line in arms.items()]
+    alike = {field: value for field, value in own[0].items() if len(own) > 1 and all(each.get(field) == value for each in own)}
+    return Plan(recipe, config, checked, rules, frontier, dict(overrides), alike)
 
 
 def _examples(path: str, value: Any) -> Any:
@@ -123,15 +127,20 @@ def content(source: str) -> str:
     return FORMS.get(kind, kind) + colon + argument
 
 
-def load_arm(name: str, line: str, overrides: Mapping[str, str], times: Mapping[str, int] = MappingProxyType({})) -> ml_collections.FrozenConfigDict:
-    """The config that a command line "recipe.py:variant --config.field=value ..." stands for, with fields that are so many `times` as large."""
+def own_fields(name: str, line: str) -> tuple[str, dict[str, str]]:
+    """The recipe and the {field: text} of an arm's command line "recipe.py:variant --config.field=value ..."."""
     try:
         recipe, *flags = shlex.split(line) or ("",)
     except ValueError as error:  # a quotation without its end
         raise UsageError(f"arm '{name}': '{line}' is no command line of a training ({error}): write 'recipe.py --config.field=value'") from error
     wrong = [flag for flag in flags if not (flag.startswith("--config.") and "=" in flag)]
     require(not wrong, f"arm '{name}': after the recipe come --config.field=value, not {', '.join(map(repr, wrong))}")
-    own = dict(flag.removeprefix("--config.").split("=", 1) for flag in flags)
+    return recipe, dict(flag.removeprefix("--config.").split("=", 1) for flag in flags)
+
+
+def load_arm(name: str, line: str, overrides: Mapping[str, str], times: Mapping[str, int] = MappingProxyType({})) -> ml_collections.FrozenConfigDict:
+    """The config that an arm's command line stands for, with fields that are so many `times` as large."""
+    recipe, own = own_fields(name, line)
     fields = configs.base_fields()
     try:
         config = configs.load(recipe, fields, own | dict(overrides))

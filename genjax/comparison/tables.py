@@ -153,12 +153,13 @@ def bounds(record: dict[str, Any]) -> list[str]:
 def frontiers(record: dict[str, Any]) -> list[str]:
     """The record of `comparison.frontier`, a row a setting, then what held-out data would be given."""
     by = record["ordered_by"]
-    names = [name for name in record["points"][0]["quality"] if name in (by, "classified_as_asked")]
+    names = [name for name in record["points"][0]["quality"] if name in (by, "classified_as_asked", "vendi")]
     lines = ["| | " + " | ".join(n.replace("_", " ") for n in names) + " | evaluations | FLOPs a sample |", "|---" * (len(names) + 3) + "|"]
     for point in frontier.read(record):
         quality = " | ".join(f"{point.quality[name]:.3f}" for name in names)
         lines.append(f"| {point.arm}, {point.label} | {quality} | {point.nfe:g} | {point.flops:.3g} |")
-    return [*lines, f"| held-out data | {record['held_out'][by]:.3f} |" + " |" * (len(names) + 1)]
+    held_out = " | ".join(f"{record['held_out'][name]:.3f}" if name in record["held_out"] else "" for name in names)
+    return [*lines, f"| held-out data | {held_out} | | |"]
 
 
 def performance(record: dict[str, Any]) -> list[str]:

@@ -33,6 +33,7 @@ from genjax.evaluation import (
     pictures,
     questions,
     texts,
+    variety,
 )
 from genjax.evaluation.answers import Answers
 from genjax.evaluation.describing import Describer
@@ -324,6 +325,7 @@ def evaluate(
     cell: int | None = None,
     forbid: bool = False,
     by_level: bool = False,
+    varied: bool = False,
     planner: str | None = None,
     describer: str | None = None,
     gap: int | None = None,
@@ -336,7 +338,8 @@ def evaluate(
     how often it gives a sample the class that was asked for. The same is done with held-out data, as what a perfect model would get.
 
     Of scenes of shapes, `cell` is drawn anew in `sample.count` held-out ones and compared with its exact posterior; with `forbid`, as many are
-    asked for without something; with `by_level`, `evaluate.examples` of them are denoised, beside the ideal denoiser.
+    asked for without something; with `by_level`, `evaluate.examples` of them are denoised, beside the ideal denoiser; with `varied`, it is
+    counted how many different ones are drawn.
     With the run of a planner, prompts are judged of what is drawn from its plans of them; with that of a describer, held-out examples are put into
     words by it and drawn again. Of running text, gaps of `gap` tokens in `sample.count` held-out rows are filled in. `redraw` is the part
     of as many held-out arrays that is drawn anew, as in `edit`: told are the figures of the data, and how often it became what it was.
@@ -362,6 +365,8 @@ def evaluate(
         negation.check(run)
     if by_level:
         levels.check(run)
+    if varied:
+        variety.check(run)
     require(redraw is None or run.source.spec.ordered, f"--redraw: the model of {path} knows no images")
     print(f"{run.config.objective} on {run.source.spec.name}, step {trained.step}, {weights} weights")
     record: dict[str, Any] = {"command": command, **provenance(), "seeds": [run.config.seed]}
@@ -412,6 +417,10 @@ def evaluate(
         rows = levels.measure(Evaluator(run), trained.params, run.config.evaluate.examples)
         record["noise_levels"] = levels.record(rows)
         print(*levels.lines(rows), sep="\n")
+    if varied:
+        different = variety.measure(Evaluator(run), trained.params, run.config.sample.count)
+        record["variety"] = variety.record(different)
+        print(*variety.lines(different), sep="\n")
     if run.source.questions is not None:
         answered = questions.measure(Evaluator(run), trained.params, run.config.sample.count)
         record["questions"] = questions.record(answered)
@@ -450,6 +459,7 @@ def evaluate(
         cell,
         forbid,
         by_level,
+        varied,
         gap,
         redraw,
     ]

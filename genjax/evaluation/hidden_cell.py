@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from genjax.config import require
-from genjax.data.shapes import oracle, posterior, scenes
+from genjax.data.shapes import posterior, scenes
 from genjax.data.shapes.prompts import SceneData
 from genjax.data.shapes.scenes import Scenes, Tier
 from genjax.evaluation.evaluator import Evaluator
@@ -70,7 +70,7 @@ def measure(evaluator: Evaluator, params: Params, count: int, cell: int) -> Foun
     hidden = prompts.cell(cell)
     drawn = evaluator.draw(params, len(known), given={key: known, "mask": np.broadcast_to(~hidden, known.shape)}).data
     kept = np.all((drawn == known) | hidden, axis=tuple(range(1, known.ndim)))
-    before, after = _scenes(prompts, known), _scenes(prompts, drawn)
+    before, after = prompts.scenes(known), prompts.scenes(drawn)
     valid = (after.contents[:, cell] >= 0) & (after.background == before.background)
     rows = Scenes(before.background[valid], before.contents[valid])
     chance = posterior.hidden_cell(tier, rows, cell)
@@ -114,13 +114,3 @@ def lines(found: Found) -> list[str]:
 def record(found: Found) -> dict:
     """The measurement as JSON."""
     return found._asdict() | {"kept": found.kept._asdict(), "valid": found.valid._asdict()}
-
-
-def _scenes(prompts: SceneData, data: np.ndarray) -> Scenes:
-    """What data show; a content is -1 where a cell shows nothing that there is, or an object where none can be."""
-    facts: oracle.Facts = prompts.facts(data)
-    shape, colour, place, accepted = (np.asarray(part) for part in (facts.shape, facts.colour, facts.offset, facts.accepted))
-    row, column = place // 4 - 1, place % 4 - 1
-    inside = (shape == scenes.SHAPES) | ((row >= 0) & (row < 2) & (column >= 0) & (column < 2))
-    contents = np.where(shape < scenes.SHAPES, scenes.content(shape, colour, 2 * row + column), 0)
-    return Scenes(np.asarray(facts.background), np.where(accepted & inside, contents, -1))

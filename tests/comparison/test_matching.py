@@ -88,6 +88,12 @@ def test_one_value_for_all_arms_of_what_only_one_of_them_reads_is_refused(field,
         matching.match(plan.load("configs/compare/digits.py", SHORT | {field: value}), tmp_path)
 
 
+def test_what_every_line_sets_alike_and_only_one_of_them_reads_is_refused(tmp_path):
+    loaded = plan.load("configs/compare/digits.py", SHORT)
+    with pytest.raises(UsageError, match=r"--config\.next_token\.top_p: of the arms only next_token read it"):
+        matching.match(dataclasses.replace(loaded, alike={"next_token.top_p": "0.9"}), tmp_path)
+
+
 def test_an_arm_that_cannot_be_built_is_named(tmp_path):
     loaded = plan.load("configs/compare/digits_orders.py", SHORT)
     arms = loaded.arms | {"scattered": ledger.with_fields(loaded.arms["scattered"], {"next_token.scan": "random(sed=0)"})}

@@ -46,6 +46,13 @@ def test_the_same_examples_may_be_shown_in_two_forms_where_that_is_declared(tmp_
         plan.load(write(tmp_path, arms, varies="objective"), {})
 
 
+def test_what_every_line_sets_to_the_same_is_known(tmp_path):
+    lines = ("--config.next_token.top_p=0.9 --config.model.width=24", "--config.model.width=32 --config.next_token.top_p=0.9")
+    arms = {name: f"configs/digits.py:next_token {line}" for name, line in zip("ab", lines, strict=True)}
+    assert plan.load(write(tmp_path, arms, varies="model.width, parameters"), {}).alike == {"next_token.top_p": "0.9"}
+    assert plan.load(write(tmp_path, {"a": arms["a"]}), {}).alike == {}
+
+
 def test_overrides_hold_for_every_arm_but_not_of_what_is_compared(tmp_path):
     path = write(
         tmp_path, {"a": "configs/digits.py:next_token --config.model.width=24", "b": "configs/digits.py:next_token"}, varies="model.width, parameters"

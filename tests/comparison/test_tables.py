@@ -101,8 +101,8 @@ def test_a_frontier_is_a_row_a_setting():
     point = {"arm": "a", "settings": {"x.steps": "8"}, "quality": {"frechet_of_values": 0.5, "vendi": 3.0}, "nfe": 9, "sequential_depth": 9}
     point |= {"flops": 1e6, "timings": [{"batch": 1, "seconds": 0.1}]}
     assert tables.frontiers({"points": [point], "ordered_by": "frechet_of_values", "held_out": {"frechet_of_values": 0.25}})[2:] == [
-        "| a, steps=8 | 0.500 | 9 | 1e+06 |",
-        "| held-out data | 0.250 | | |",
+        "| a, steps=8 | 0.500 | 3.000 | 9 | 1e+06 |",
+        "| held-out data | 0.250 |  | | |",
     ]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from genjax.data.base import Verdicts
 from genjax.data.shapes import captions, language, oracle, scenes, verdict
-from genjax.data.shapes.scenes import Tier
+from genjax.data.shapes.scenes import Scenes, Tier
 
 SEVERAL, EMPTY = "several statements", "no shapes"
 CATEGORIES = dict(
@@ -43,6 +43,15 @@ class SceneData:
         """What data show."""
         numbers = jnp.asarray(scenes.decode(data), jnp.int32) if self.coded else oracle.nearest(jnp.asarray(data))
         return oracle.read_numbers(self.tier, numbers)
+
+    def scenes(self, data: np.ndarray) -> Scenes:
+        """The scenes that data show; a content is -1 where a cell shows nothing that there is, or an object where none can be."""
+        facts = self.facts(data)
+        shape, colour, place, accepted = (np.asarray(part) for part in (facts.shape, facts.colour, facts.offset, facts.accepted))
+        row, column = place // 4 - 1, place % 4 - 1
+        inside = (shape == scenes.SHAPES) | ((row >= 0) & (row < 2) & (column >= 0) & (column < 2))
+        contents = np.where(shape < scenes.SHAPES, scenes.content(shape, colour, 2 * row + column), 0)
+        return Scenes(np.asarray(facts.background), np.where(accepted & inside, contents, -1))
 
     def cell(self, number: int) -> np.ndarray:
         """bool of the shape of one example of the data (a channel for all), true in one cell."""
