@@ -6,7 +6,8 @@
   python scripts/claims.py --name=c14_encoder --tier=gpu
 
 A claim that is recorded as it is registered is not run again (--again does). Trainings lie in --workdir, shared by the claims that need the same
-ones, and the same command goes on where a stopped one left off. With --config.FIELD=VALUE a claim is tried in another way, and not recorded.
+ones, and the same command goes on where a stopped one left off. claims.html there tells all that is known of all claims. With --config.FIELD=VALUE
+a claim is tried in another way, and not recorded.
 """
 
 import shlex
@@ -27,8 +28,10 @@ FLAGS = [
 
 
 def main(args):
-    from genjax.comparison import claims
+    from genjax.comparison import cards, claims
     from genjax.config import REPOSITORY, require
+    from genjax.evaluation.provenance import provenance
+    from genjax.training.workdir import Workdir, replace
 
     require(args.list + args.all + bool(args.name) == 1, "give one of --name=CLAIM, --all and --list")
     chosen = [claims.load(name) for name in (claims.names() if args.all else [args.name] if args.name else [])]
@@ -44,8 +47,13 @@ def main(args):
         claims.keep(record, folder if args.overrides else REPOSITORY / claims.results(args.tier))
         low, high = claims.effect_of(record).interval()
         print(f"  {claims.effect_of(record).value:.4g}, 95 % interval [{low:.4g}, {high:.4g}] {record['unit']}")
-    print(claims.listing(claims.standings()))
-    print("python scripts/results.py writes docs/claims.md and its figure from the records")
+    standings = claims.standings()
+    print(cards.listing(standings))
+    if not args.list:
+        folder = Workdir(args.workdir)
+        folder.path.mkdir(parents=True, exist_ok=True)
+        replace(folder.path / "claims.html", cards.page(standings, provenance()))
+        print(f"page      {folder.path / 'claims.html'}\npython scripts/results.py writes docs/claims.md and its figure from the records")
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from genjax.comparison import claims, frontier, gallery, isoflop, measured, options
+from genjax.comparison import cards, claims, frontier, gallery, isoflop, measured, options
 
 COSTS = {"train_flops": ".3g", "network_evaluations_per_sample": "g", "samples_per_second": ".0f"}
 _WHOLE = re.compile(r"(<!-- (claims|family by form|options|gallery|gallery cards|bits) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -263,7 +263,7 @@ FORMS = {
 
 # What stands for all records of its kind, or for none.
 WHOLE = {
-    "claims": claims.markdown,
+    "claims": lambda root: cards.markdown(claims.standings(root)),
     "family by form": family_by_form,
     "options": lambda root: options.markdown(),
     "gallery": gallery.markdown,

@@ -1,6 +1,7 @@
 """Claims: registered before they are run, corrected as a family, and the page is what the records say."""
 
 import dataclasses
+import html.parser
 import io
 import json
 import math
@@ -13,7 +14,7 @@ from PIL import Image
 from scipy import stats
 
 from genjax import config as configs
-from genjax.comparison import cells, claims, fairness, metrics, tables, verdict
+from genjax.comparison import cards, cells, claims, fairness, metrics, tables, verdict
 from genjax.comparison.figures import claims_figure
 from genjax.config import REPOSITORY, Choice
 from genjax.errors import Preempted, UsageError
@@ -223,10 +224,33 @@ def test_what_a_larger_tier_found_stands_beside_the_verdict(tmp_path):
     write_record(tmp_path, first, [1.249, 1.25, 1.251])
     for name in (first, second):
         write_record(tmp_path, name, [-2.5, -2.5, -2.5], "gpu")
-    cards = {name: claims.markdown(tmp_path).split(f'<a id="{name}"></a>')[1].split("<a id=")[0] for name in (first, second)}
-    for card in cards.values():
+    told = cards.markdown(claims.standings(tmp_path))
+    shown = {name: told.split(f'<a id="{name}"></a>')[1].split("<a id=")[0] for name in (first, second)}
+    for card in shown.values():
         assert "*Larger.* Difference −2.5 [−2.5, −2.5] bits/dim: `cmd`, 2026-01-02, h (tier `gpu`)." in card
-    assert "Difference 1.25" in cards[first] and "not yet run" in cards[second], "verdicts are told of the registered tier"
+    assert "Difference 1.25" in shown[first] and "not yet run" in shown[second], "verdicts are told of the registered tier"
+
+
+def test_the_page_of_html_holds_every_card_and_is_escaped(tmp_path):
+    name = claims.names()[0]
+    record = write_record(tmp_path, name, [1.249, 1.25, 1.251])
+    claims.keep(record | {"command": "cmd <b>&", "unit": "bits/<dim>"}, tmp_path / claims.RESULTS)
+    page = cards.page(claims.standings(tmp_path), {"date": "2026-01-02T03", "commit": "0123"}).decode()
+    for each in claims.names():
+        assert f'<h2 id="{each}">' in page and f'<a href="#{each}">' in page
+    assert "<code>cmd &lt;b&gt;&amp;</code>" in page and "bits/&lt;dim&gt;" in page and "<i>Measured.</i> Difference 1.25" in page
+    assert "data:image/png;base64," in page and "http" not in page.replace("http-equiv", "")
+    parser = html.parser.HTMLParser()
+    parser.feed(page)
+    nothing = cards.page(claims.standings(tmp_path / "none"), {"date": "2026-01-02T03", "commit": "0123"}).decode()
+    assert "data:image" not in nothing and nothing.count("Not yet run") == len(claims.names())
+
+
+def test_a_refusal_names_the_side_that_has_more(tmp_path):
+    for value, more in ((0.9, "masked_diffusion_tokens"), (-0.9, "next_token_tokens")):
+        write_record(tmp_path, "c14_objective", spread(value, 1e-6))
+        standing = next(standing for standing in claims.standings(tmp_path) if standing.claim.name == "c14_objective")
+        assert f"*Is it so?* **The objective makes a difference: `{more}` leaves out more" in "\n".join(cards.card(standing))
 
 
 def test_a_claim_that_is_not_there_is_refused():
