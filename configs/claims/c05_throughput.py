@@ -9,7 +9,8 @@ def get_config(config, variant):
     config.aspect = "samples a second in batches of 64"
     config.statement = "A language model needs one forward pass for each token, which makes it faster than diffusion with its many steps."
     config.hypothesis = (
-        "In batches of 64 the next-token model makes more samples a second than diffusion in eight steps, which are as good (by a factor above 1.19)."
+        "In batches of 64 the next-token model makes more samples a second than diffusion in eight steps, whose quality is near "
+        "(by a factor above 1.19)."
     )
     config.if_supported = "So in batches of 64, against eight steps."
     config.if_refuted = "Not so in batches of 64: in eight steps diffusion makes as many or more."
@@ -24,5 +25,5 @@ def get_config(config, variant):
     config.seeds = 5
     config.direction = "greater"
     config.margin = 0.25
-    config.tried = 2
+    config.tried = 3
     return config
