@@ -19,11 +19,10 @@ _WAIT = 1.5  # seconds to wait for an idle machine, at most
 
 
 class Timing(NamedTuple):
-    """Median seconds of a whole batch of samples, and the cores that other processes used meanwhile."""
+    """Median seconds of a whole batch of samples."""
 
     batch: int
     seconds: float
-    others: float = 0.0
 
     @property
     def milliseconds(self) -> float:
@@ -42,9 +41,9 @@ def sampling(run: Run, params: Params, batch: int) -> Timing:
     params = jax.device_put(params)
     jax.block_until_ready(sampler(params, request, key))
     machine.wait_for_idle(_WAIT)
-    seconds, others = [], machine.Others()
+    seconds: list[float] = []
     while len(seconds) < _LEAST or sum(seconds) < _SECONDS:
         started = time.monotonic()
         jax.block_until_ready(sampler(params, request, key))
         seconds.append(time.monotonic() - started)
-    return Timing(batch, float(np.median(seconds)), others.cores())
+    return Timing(batch, float(np.median(seconds)))
