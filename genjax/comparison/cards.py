@@ -68,11 +68,11 @@ def answers(all_standings: Sequence[Standing]) -> list[list[str]]:
 def _answer(standing: Standing) -> str:
     """What a verdict says of the statement; {more} and {less} are the sides of which more and less was measured."""
     config = standing.claim.config
-    answers = {"supported": f"**{config.if_supported}**", "refuted": f"**{config.if_refuted}**", "inconclusive": "Not decided."}
+    words = {"supported": f"**{config.if_supported}**", "refuted": f"**{config.if_refuted}**", "inconclusive": "Not decided."}
     if standing.effect is None:
         return ""
     less, more = [f"`{side.name}`" for side in standing.claim.sides][:: 1 if standing.effect.value < 0 else -1]
-    return answers[standing.word].replace("{more}", more).replace("{less}", less)
+    return words[standing.word].replace("{more}", more).replace("{less}", less)
 
 
 def _measured(standing: Standing) -> str:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import jax.numpy as jnp
 
+from genjax.training import logging
 from genjax.training.logging import Logger
 from genjax.training.loop import _Profile
 from genjax.training.workdir import Workdir
@@ -32,6 +33,25 @@ def test_weights_and_biases_get_every_number_under_the_name_of_the_run(tmp_path,
     assert logged == [(3, {"held_out/bits_per_dim": 2.5}), "finished"]
     (row,) = map(json.loads, (tmp_path / "two" / "a_run" / "metrics.jsonl").read_text().splitlines())
     assert row == {"step": 3, "split": "held_out", "bits_per_dim": 2.5, "kind": "exact", "seconds": {"since_start": 1.0}}
+
+
+def test_steps_that_are_compiled_count_neither_in_the_time_nor_in_the_rate(tmp_path, monkeypatch, capsys):
+    """Eight steps in 10 s that compile, 16 in 4 s, and a shorter last dispatch that compiles again: 4 steps a second before and after it."""
+    now = [0.0]
+    monkeypatch.setattr(logging.time, "monotonic", lambda: now[0])
+    with Workdir(tmp_path) as workdir:
+        log = Logger(workdir, config("next_token", logging__tensorboard=False), start_step=0, total_steps=28)
+        with log.pause(steps=8):
+            now[0] += 10
+        log.progress(8, {})
+        now[0] += 4
+        log.progress(24, {})
+        with log.pause(steps=4):
+            now[0] += 100
+        log.progress(28, {})
+        log.close()
+    first, *timed = capsys.readouterr().out.splitlines()
+    assert "steps/s" not in first and ["4.0 steps/s" in line for line in timed] == [True, True]
 
 
 def test_the_profiler_records_its_window_and_nothing_else(tmp_path):
