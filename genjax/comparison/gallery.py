@@ -36,9 +36,13 @@ SETS = {
     "noto_emoji": "png72.zip, the pictures of GitHub's googlefonts/noto-emoji, and captions.json, their names (docs/modalities.md)",
     "tiny_shakespeare": "input.txt of GitHub's karpathy/char-rnn, data/tinyshakespeare",
     "multi30k": "train, val and test_2016_flickr (.en.gz, .de.gz) of GitHub's multi30k/dataset, data/task1/raw",
+    "babi_qa1": "qa1_single-supporting-fact_train.txt.gz and _test.txt.gz, the first of bAbI's tasks (1,000 questions each), compressed",
+    "self_instruct_seed": "seed_tasks.jsonl of GitHub's yizhongw/self-instruct, data",
 }
-_EVALUATE = ("classifier", "redraw")
-_SAMPLE = ("label", "prompt", "image", "question", "redraw")
+_TRAINED = ("classifier", "planner", "describer")  # flags that name the training of another entry
+_EVALUATE = (*_TRAINED, "redraw", "gap")
+_SAMPLE = ("label", "prompt", "suffix", "planner", "image", "question", "describe", "redraw")
+_OTHER = re.compile(rf"(--(?:{'|'.join(_TRAINED)})=)(\S+)")
 _SHOWN = (".png", ".gif", ".wav")
 _WIDTH, _HEIGHT = 1000, 260  # dots that a picture is enlarged to at most
 _LETTERS = 240  # of a text
@@ -127,8 +131,7 @@ def run(entry: Entry, root: Path, command: str, out: Path = REPOSITORY) -> dict[
 
     cell = train(entry, root)
     settings, flags = entry.flags(entry.config.evaluate, _EVALUATE)
-    judge: Any = {"classifier": str(train(load(flags.pop("classifier")), root).path)} if "classifier" in flags else {}
-    measured = commands.evaluate(str(cell.path), settings, step=None, weights="ema", command=command, **(judge | flags))
+    measured = commands.evaluate(str(cell.path), settings, step=None, weights="ema", command=command, **_read(flags, root))
     bits = next((value for key, value in measured.items() if key.startswith("bits_per_")), None)
     trained = load_trained(cell.path, settings).run
     record = {
@@ -168,6 +171,13 @@ def train(entry: Entry, root: Path) -> Any:
     return cell
 
 
+def _read(flags: Mapping[str, str], root: Path) -> dict[str, Any]:
+    """The flags of a line as the commands take them; the training of another entry is trained first, if it is not there."""
+    kinds: dict[str, Any] = {name: lambda entry: str(train(load(entry), root).path) for name in _TRAINED}
+    kinds |= {"label": int, "gap": int, "describe": lambda _: True}
+    return {name: kinds.get(name, str)(text) for name, text in flags.items()}
+
+
 def folder(entry: Entry) -> str:
     """The name of the folder of an entry's training."""
     return f"{'_'.join(filter(None, _recipe(entry)))}_{hashlib.sha256(entry.config.train.encode()).hexdigest()[:8]}"
@@ -185,14 +195,13 @@ def draw(entry: Entry, path: Path, pictures: Path) -> dict[str, Any]:
 
     settings, flags = entry.flags(entry.config.sample, _SAMPLE)
     target = path / "samples" / f"gallery_{entry.name}"
-    label = int(flags["label"]) if "label" in flags else None
-    options: dict[str, Any] = {"out": str(target), "label": label, "step": None, "weights": "ema"}
-    said: Any = ""
-    if "image" in flags or "question" in flags:
-        asked: Any = {name: flags.pop(name, None) for name in ("image", "question", "redraw")}
-        said = commands.look(str(path), settings, **options, **asked)
+    looks, said = "image" in flags or "question" in flags, None
+    given: dict[str, Any] = {"label": None} | (dict.fromkeys(("image", "question", "redraw")) if looks else {"prompt": ""}) | _read(flags, path.parent)
+    given |= {"out": None if looks and "redraw" not in flags else str(target), "step": None, "weights": "ema"}
+    if looks:
+        said = commands.look(str(path), settings, **given)
     else:
-        commands.sample(str(path), settings, prompt=flags.pop("prompt", ""), **options)
+        commands.sample(str(path), settings, **given)
     kept = []
     pictures.mkdir(parents=True, exist_ok=True)
     for ending in _SHOWN:
@@ -204,7 +213,7 @@ def draw(entry: Entry, path: Path, pictures: Path) -> dict[str, Any]:
     written = target.with_name(target.name + ".txt")
     if written.exists():
         _, said, *_ = re.split(r"^---- \d+ -+\n", written.read_text(), flags=re.MULTILINE)
-    return {"files": [file.name for file in kept], "text": "" if isinstance(said, Path) else said[:_LETTERS].rstrip()}
+    return {"files": [file.name for file in kept], "text": said[:_LETTERS].rstrip() if isinstance(said, str) else ""}
 
 
 def figure(measured: Mapping[str, Any], line: str) -> dict[str, Any]:
@@ -254,6 +263,10 @@ def markdown(root: Path = REPOSITORY) -> str:
     return "\n".join([*lines, "", f"One seed. Minutes are of the whole training, with compilation, beside other work ({'; '.join(hardware)}).", ""])
 
 
+def _training_of(match: re.Match[str]) -> str:
+    return f"{match[1]}runs/gallery/{folder(load(match[2]))}"
+
+
 def cards(root: Path = REPOSITORY) -> str:
     """The entries of docs/gallery.md: what is run, and what came of it."""
     lines = []
@@ -261,9 +274,9 @@ def cards(root: Path = REPOSITORY) -> str:
         config, name = entry.config, f"runs/gallery/{folder(entry)}"
         lines += [f"## {entry.name}", "", f"{config.shows[0].upper()}{config.shows[1:]}.", ""]
         lines += ["```", f"python scripts/train.py --config={config.train} --workdir={name}"]
-        judged = re.sub(r"(--classifier=)(\S+)", lambda match: f"{match[1]}runs/gallery/{folder(load(match[2]))}", config.evaluate)
-        lines += [f"python scripts/evaluate.py --workdir={name} {judged}".rstrip()]
-        lines += [f"python scripts/sample.py --workdir={name} {config.sample}"] if config.sample else []
+        for script, line in (("evaluate", config.evaluate), ("sample", config.sample)):
+            if script == "evaluate" or line:
+                lines += [f"python scripts/{script}.py --workdir={name} {_OTHER.sub(_training_of, line)}".rstrip()]
         lines += ["```", ""]
         if record is None:
             lines += [f"Not yet run: `python scripts/gallery.py --name={entry.name}`.", ""]

@@ -44,8 +44,13 @@ def test_every_entry_is_commands_that_are_right(name):
         flags = runpy.run_path(str(REPOSITORY / "scripts" / f"{script}.py"))["FLAGS"]
         kind = "recipe" if script == "train" else "late"
         cli.parse(["--workdir=x", *shlex.split(line)], "", flags, config=kind, fields=FIELDS)
-    others = [flag.partition("=")[2] for flag in shlex.split(entry.config.evaluate) if flag.startswith("--classifier=")]
-    assert all(gallery.load(other).training.objective == "classifier" for other in others)
+    fits = {
+        "classifier": lambda training: training.objective == "classifier",
+        "planner": lambda training: "task=plan" in training.data.source,
+        "describer": lambda training: training.hybrid.describes > 0 or "task=caption" in training.data.source,
+    }
+    others = [flag.removeprefix("--").partition("=") for line in (entry.config.evaluate, entry.config.sample) for flag in shlex.split(line)]
+    assert all(fits[flag](gallery.load(other).training) for flag, _, other in others if flag in fits)
     assert bool(entry.config.needs) == ("DATA" in entry.config.train), "what is read from elsewhere is named"
 
 

@@ -1,0 +1,16 @@
+"""Gaps in code, filled in by both families."""
+
+VARIANTS = ("next_token", "masked_diffusion")
+
+
+def get_config(config, variant):
+    config.shows = f"what stands between 'for i in range(' and '):', {variant.replace('_', ' ')}"
+    config.medium = "text"
+    config.train = f"configs/infilling.py:{variant}"
+    config.evaluate = "--gap=8 --config.sample.count=512"
+    config.sample = "--prompt='for i in range(' --suffix='):' --config.sample.length=8 --config.sample.count=1"
+    config.figures = (
+        "bits a byte of gaps of 8=infilling.bits_per_byte.value, given what is before alone=infilling.bits_per_byte_before.value, "
+        "filled in to the letter=infilling.exact_match.value"
+    )
+    return config
