@@ -21,9 +21,15 @@ def get_config(config, variant):
     config.evaluate.examples = 128
     config.sample.count = 20
     config.train.duration = "400 steps" if variant == "next_token" else "2000 steps"
+    config.optimizer.name = "muon"
+    config.optimizer.learning_rate = 2e-2
+    config.optimizer.adam_learning_rate = 4e-3
+    config.optimizer.ema = "constant(decay=0.998)"
 
     diffusion = config.noise_prediction
     diffusion.patch_size = 4
     diffusion.prediction = "edm"
+    diffusion.data_std = 0.8  # most of a picture is white
+    diffusion.weighting = "sigmoid(bias=2)"
     diffusion.logsnr_min, diffusion.logsnr_max = -10.0, 11.0
     return config

@@ -30,7 +30,7 @@ def get_config(config, variant):
     config.optimizer.weight_decay = 0.1
     config.optimizer.ema = "constant(decay=0.99)"
     config.optimizer.warmup = "50 steps"
-    config.train.duration = "200 steps"
+    config.train.duration = "2000 steps"
     config.train.log_every = "50 steps"
     config.train.evaluate_every = config.train.sample_every = config.train.checkpoint_every = "100 percent"
     config.sample.count = 4

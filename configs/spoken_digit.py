@@ -24,11 +24,11 @@ def get_config(config, variant):
     config.data.source = "spoken_digit"
     config.data.batch_size = 4 if variant == "next_token" else 32
     config.data.eval_batch_size = 25
-    config.model.depth = 3
+    config.model.width, config.model.depth = (96, 4) if variant == "noise_prediction" else (64, 3)
     config.model.dropout = 0.3 if variant == "classifier" else 0.0
     config.evaluate.examples = 100
     config.sample.count = 20
-    config.train.duration = {"next_token": "400 steps", "noise_prediction": "2500 steps", "hybrid": "2500 steps", "classifier": "1200 steps"}[variant]
+    config.train.duration = {"next_token": "400 steps", "noise_prediction": "3000 steps", "hybrid": "2500 steps", "classifier": "1200 steps"}[variant]
     config.train.evaluate_every = "50 percent"
     config.train.sample_every = "100 percent" if variant == "classifier" else "50 percent"
     config.optimizer.name = "muon"
