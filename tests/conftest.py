@@ -32,6 +32,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("GENJAX_CACHE_DIR", str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "genjax-tests"))
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(os.environ["GENJAX_CACHE_DIR"]) / "xla"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")  # a program that need not say where each operation comes from is made sooner
 with contextlib.suppress(OSError):  # a read-only home costs compile time, not the tests
     Path(os.environ["JAX_COMPILATION_CACHE_DIR"]).mkdir(mode=0o700, parents=True, exist_ok=True)
 

@@ -200,10 +200,11 @@ def test_every_field_is_read(toy_run, tmp_path):
     films = {"data.source": "said:moving:shapes/frames=2", "conditioning.text": "tokens", "conditioning.shown_patches": "1,4,4"}
     runs.append(("next_token", films))
     runs.append(("noise_prediction", {"noise_prediction.network": "unet", "unet.channels": 8, "unet.multipliers": "1"}))
-    runs.append(("next_token", {"optimizer.name": "muon"}))
     for objective, overrides in runs:
         run = toy_run(objective, tmp_path / "run", overrides)
-        assert Run.build(Recorder(run.config, read)).abstract_state is not None
+        assert Run.build(Recorder(run.config, read)).objective is not None
+    run = toy_run("next_token", tmp_path / "run", {"optimizer.name": "muon"})
+    assert Run.build(Recorder(run.config, read)).abstract_state is not None
     run = toy_run("noise_prediction", tmp_path / "run", {"optimizer.tracked": "pair"})
     train(Recorder(run.config, read), run.path, monitors)
     attributes = {
@@ -313,6 +314,8 @@ def small(recipe, tmp_path):
         elsewhere = {"data.source": "spoken_digit:length=64", "data.dir": str(tmp_path)}
     if kind == "said":
         elsewhere = {"data.source": "said:moving:shapes/frames=2+moving:digits/frames=2", "conditioning.shown_patches": "1,4,4; 2,4,4"}
+    if kind in ("sums", "python_stdlib_docs"):  # to learn a vocabulary takes longer than all the rest
+        elsewhere = {"data.tokenizer": "byte", "data.length": "1024"}
     if kind == "emoji":
         (tmp_path / "noto_emoji").mkdir()
         with zipfile.ZipFile(tmp_path / "noto_emoji" / "png72.zip", "w") as archive:
@@ -330,15 +333,24 @@ def small(recipe, tmp_path):
 
 @pytest.mark.parametrize("recipe", variants())
 def test_every_recipe_traces(small):
-    """A step of training, the bound and the sampler have the shapes that they should; nothing is compiled."""
+    """A step of training has the shapes that it should; nothing is compiled."""
+    from genjax.data.loader import eval_batches
+    from genjax.training.setup import Run
+
+    run = Run.build(small)
+    after, metrics = jax.eval_shape(run.make_step(), run.abstract_state, next(eval_batches(run.source, 4)))
+    assert jax.tree.map(np.shape, after.params) == jax.tree.map(np.shape, run.abstract_state.params) and "loss" in metrics
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", variants())
+def test_the_likelihood_and_the_sampler_of_every_recipe_trace(small):
     from genjax.data.loader import eval_batches
     from genjax.training.setup import Run
 
     run = Run.build(small)
     batch, params = next(eval_batches(run.source, 4)), run.abstract_state.params
     key = jax.eval_shape(lambda: jax.random.key(0))
-    after, metrics = jax.eval_shape(run.make_step(), run.abstract_state, batch)
-    assert jax.tree.map(lambda leaf: leaf.shape, after.params) == jax.tree.map(lambda leaf: leaf.shape, params) and "loss" in metrics
     if run.objective.scores:
         likelihood = jax.eval_shape(run.objective.likelihood, params, batch, key)
         assert likelihood.nats.shape == (4,)

@@ -73,11 +73,6 @@ def test_sound_is_drawn_as_a_spectrogram_and_a_wav(toy_run, tmp_path, run_script
         assert (file.getframerate(), file.getnframes()) == (2000, 2 * (64 + 200))
 
 
-def test_files_are_no_films(films, run_script):
-    ended = run_script("sample", f"--workdir={films.path}", "--image=mine.png", "--label=0")
-    assert ended.code == 2 and "give --image=held_out" in ended.err
-
-
 BOTH = {"conditioning.text": "tokens", "conditioning.label": False, "hybrid.describes": 0.5, "next_token.temperature": 0}
 
 
@@ -100,6 +95,12 @@ def test_one_model_draws_films_and_puts_films_into_words(speaker, run_script):
     assert set(record["following"]["rows"]["all"]) == {"follow", "strict", "by_chance"}
 
 
+def test_files_are_no_films(speaker, run_script):
+    ended = run_script("sample", f"--workdir={speaker.path}", "--image=mine.png")
+    assert ended.code == 2 and "give --image=held_out" in ended.err
+
+
+@pytest.mark.slow
 def test_what_is_said_of_films_is_learned_and_told(toy_run, tmp_path, run_script, speaker):
     said = {"data.source": "said:moving:shapes/frames=2", "conditioning.text": "tokens", "conditioning.shown_patches": "1,4,4"}
     run = toy_run("next_token", tmp_path / "run", FILMS | said)
@@ -114,6 +115,6 @@ def test_what_is_said_of_films_is_learned_and_told(toy_run, tmp_path, run_script
     assert ended.code == 2 and "give --image=held_out" in ended.err
 
 
-def test_a_describer_must_say_something(films, speaker, run_script):
-    ended = run_script("evaluate", f"--workdir={speaker.path}", f"--describer={films.path}")
+def test_a_describer_must_say_something(points, speaker, run_script):
+    ended = run_script("evaluate", f"--workdir={speaker.path}", f"--describer={points.path}")
     assert ended.code == 2 and "puts nothing into words" in ended.err
