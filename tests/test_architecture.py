@@ -118,6 +118,17 @@ def test_models_know_no_loss(path):
     assert [word for word in words(path, kinds=(tokenize.NAME,)) if re.search("loss|likelihood|objective|optax", word, re.IGNORECASE)] == []
 
 
+GENERAL = [path for path in [*LIBRARY, *SCRIPTS] if part(path) not in ("data", "comparison")]
+
+
+@pytest.mark.parametrize("path", GENERAL, ids=name)
+def test_no_kind_of_data_is_known_where_it_is_trained_drawn_or_measured(path):
+    """A modality is a source and a recipe: the loop, the step, the trunk, the objectives and the scripts have not learned its name."""
+    kinds = "spoken|speech|emoji|babi|multi30k|gsm8k|sphere|moons|docstrings|translation"
+    code = [word for word in words(path) if not word.startswith('"""')]  # docstrings have examples
+    assert [word for word in code if re.search(rf"\b({kinds})\b", word)] == []
+
+
 @pytest.mark.parametrize("path", [*LIBRARY, *SCRIPTS, *BENCHMARKS, *RECIPES], ids=name)
 def test_what_is_nowhere(path):
     """No hidden options, no flags of the library's own, no branch on the family, nothing that executes what it reads."""

@@ -39,6 +39,17 @@ SETS = {
     "babi_qa1": "qa1_single-supporting-fact_train.txt.gz and _test.txt.gz, the first of bAbI's tasks (1,000 questions each), compressed",
     "self_instruct_seed": "seed_tasks.jsonl of GitHub's yizhongw/self-instruct, data",
 }
+# What a kind of data took: its files in genjax/data/ and its recipe in configs/.
+KINDS = {
+    "points": (("points",), "points"),
+    "films": (("moving",), "moving"),
+    "sound": (("audio",), "spoken_digit"),
+    "named pictures": (("emoji",), "emoji"),
+    "what is said of sounds, films and pictures": (("said", "words"), "said"),
+    "translation": (("pairs",), "multi30k"),
+    "word problems, questions, summaries, chat": (("sums", "docstrings"), "text_tasks"),
+    "gaps in text": (("infilling",), "infilling"),
+}
 _TRAINED = ("classifier", "planner", "describer")  # flags that name the training of another entry
 _EVALUATE = (*_TRAINED, "redraw", "gap")
 _SAMPLE = ("label", "prompt", "suffix", "planner", "image", "question", "describe", "redraw")
@@ -302,6 +313,17 @@ def bits(root: Path = REPOSITORY) -> str:
     for what, cells in rows.items():
         columns = ["<br>".join(cell for kind, cell in cells.values() if kind == column) for column in ("exact", "upper_bound")]
         lines.append(f"| `{what}` | " + " | ".join(columns) + " |")
+    return "\n".join([*lines, ""])
+
+
+def kinds(root: Path = REPOSITORY) -> str:
+    """How many lines every kind of data took."""
+    count = lambda path: len(path.read_text().splitlines())
+    lines = ["| | lines in `genjax/data/` | its recipe |", "|---|---|---|"]
+    for kind, (files, recipe) in KINDS.items():
+        data = [root / "genjax" / "data" / f"{file}.py" for file in files]
+        named = ", ".join(f"`{path.name}` {count(path)}" for path in data)
+        lines.append(f"| {kind} | {named} | `{recipe}.py` {count(root / 'configs' / f'{recipe}.py')} |")
     return "\n".join([*lines, ""])
 
 

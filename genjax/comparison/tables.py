@@ -4,7 +4,7 @@ A table stands between two comments, `<!-- results/NAME.json -->` and `<!-- end 
 table that is not a comparison's is named behind the file: `<!-- results/NAME.json as samplers -->`. `<!-- results/NAME/ as following -->` puts all
 records of scripts/evaluate.py in a folder side by side. `<!-- claims -->` stands for all records of claims, `<!-- family by form -->` for those of
 C3 on scenes, and `<!-- options -->` for the options of the diffusion side, which come from the code; `<!-- gallery -->`, `<!-- gallery cards -->` and
-`<!-- bits -->` for the entries of the gallery.
+`<!-- bits -->` for the entries of the gallery, `<!-- kinds -->` for the lines that every kind of data took.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import numpy as np
 from genjax.comparison import cards, claims, frontier, gallery, isoflop, measured, options
 
 COSTS = {"train_flops": ".3g", "network_evaluations_per_sample": "g", "samples_per_second": ".0f"}
-_WHOLE = re.compile(r"(<!-- (claims|family by form|options|gallery|gallery cards|bits) -->\n).*?(<!-- end -->)", re.DOTALL)
+_WHOLE = re.compile(r"(<!-- (claims|family by form|options|gallery|gallery cards|bits|kinds) -->\n).*?(<!-- end -->)", re.DOTALL)
 _FOLDER = re.compile(r"(<!-- (results/[\w./-]+)/ as (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _PLACE = re.compile(r"(<!-- (results/[\w.-]+\.json)(?: as (\w+))? -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -269,6 +269,7 @@ WHOLE = {
     "gallery": gallery.markdown,
     "gallery cards": gallery.cards,
     "bits": gallery.bits,
+    "kinds": gallery.kinds,
 }
 
 
