@@ -29,6 +29,8 @@ FLAGS = [
 
 def main(args):
     from genjax.comparison import cards, claims
+    from genjax.comparison.figures import claims_figure
+    from genjax.comparison.tables import FIGURE, rewrite
     from genjax.config import REPOSITORY, require
     from genjax.evaluation.provenance import provenance
     from genjax.training.workdir import Workdir, replace
@@ -36,7 +38,8 @@ def main(args):
     require(args.list + args.all + bool(args.name) == 1, "give one of --name=CLAIM, --all and --list")
     chosen = [claims.load(name) for name in (claims.names() if args.all else [args.name] if args.name else [])]
     for claim in chosen:
-        if claims.record_of(claim.name, tier=args.tier) and not args.again and not args.overrides:
+        before = None if args.overrides else claims.record_of(claim.name, tier=args.tier)
+        if before and not args.again:
             print(f"{claim.name} is recorded as registered; --again runs it anew")
             continue
         print(f"\n{claim.name}: {claim.config.hypothesis}")
@@ -44,6 +47,7 @@ def main(args):
         usual = f"python scripts/claims.py --name={claim.name}" + f" --tier={args.tier}" * (args.tier != "cpu")
         command = shlex.join(["python", *sys.argv]) if args.overrides else usual
         record = claims.run(claim, folder, command, args.overrides, tier=args.tier, workers=args.workers)
+        record = claims.read_again(before, record)
         claims.keep(record, folder if args.overrides else REPOSITORY / claims.results(args.tier))
         low, high = claims.effect_of(record).interval()
         print(f"  {claims.effect_of(record).value:.4g}, 95 % interval [{low:.4g}, {high:.4g}] {record['unit']}")
@@ -52,7 +56,9 @@ def main(args):
     if not args.list:
         folder = Workdir(args.workdir)
         folder.path.mkdir(parents=True, exist_ok=True)
-        replace(folder.path / "claims.html", cards.page(standings, provenance()))
+        page = REPOSITORY / "docs" / "claims.md"
+        figures = {FIGURE: claims_figure([standing for standing in standings if standing.record is not None])}
+        replace(folder.path / "claims.html", cards.page(rewrite(page.read_text(), REPOSITORY), page.parent, provenance(), figures))
         print(f"page      {folder.path / 'claims.html'}\npython scripts/results.py writes docs/claims.md and its figure from the records")
 
 

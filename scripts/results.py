@@ -10,13 +10,13 @@ from genjax import cli
 def main(args):
     from genjax.comparison import claims
     from genjax.comparison.figures import claims_figure
-    from genjax.comparison.tables import rewrite_pages
+    from genjax.comparison.tables import FIGURE, rewrite_pages
     from genjax.config import REPOSITORY
 
     rewrite_pages(REPOSITORY)
-    folder = REPOSITORY / "docs" / "claims"
-    folder.mkdir(exist_ok=True)
-    (folder / "effects.png").write_bytes(claims_figure([standing for standing in claims.standings() if standing.record is not None]))
+    figure = REPOSITORY / "docs" / FIGURE
+    figure.parent.mkdir(exist_ok=True)
+    figure.write_bytes(claims_figure([standing for standing in claims.standings() if standing.record is not None]))
 
 
 if __name__ == "__main__":

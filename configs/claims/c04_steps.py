@@ -9,7 +9,7 @@ def get_config(config, variant):
     config.aspect = "sixteen steps against 256"
     config.statement = "Diffusion refines in many steps, typically 50 to 1000."
     config.hypothesis = "Sixteen steps of a second-order solver give samples as near to the data as 256 steps of it."
-    config.if_supported = "Not so here: sixteen steps are as good."
+    config.if_supported = "Not so here, of a second-order solver: sixteen steps are as good."
     config.if_refuted = "So: sixteen steps are not enough."
     config.confounds = (
         "Both settings are of one model, whose own error is larger than that of its solver: held-out digits are nearer to the "

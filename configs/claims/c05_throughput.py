@@ -14,9 +14,7 @@ def get_config(config, variant):
     )
     config.if_supported = "So in batches of 64, against eight steps."
     config.if_refuted = "Not so in batches of 64: in eight steps diffusion makes as many or more."
-    config.confounds = (
-        "How near their quality is is a claim of its own (c05_quality). With larger batches the advantage of few steps shrinks (the last section)."
-    )
+    config.confounds = "How near their quality is is a claim of its own (c05_quality). Readings of one machine differ by more than seeds do."
     config.compare = "configs/compare/digits.py"
     config.training = "train.evaluate_every='100 percent' train.sample_every='100 percent'"
     config.first = "next_token"

@@ -12,7 +12,7 @@ def get_config(config, variant):
         "After a hundred passes over the same examples, the likelihood of the next-token model tells them from held-out ones better than that of "
         "masked diffusion (area under the curve larger by 0.05), for attacks of equal cost."
     )
-    config.if_supported = "So: it gives away more of what it has seen again and again."
+    config.if_supported = "So, without regularisation: it gives away more of what it has seen again and again."
     config.if_refuted = "Not so: it gives away no more, even of what it has seen again and again."
     config.confounds = "Diffusion here is masked diffusion; how much a likelihood gives away also depends on how well it is estimated."
     config.compare = "configs/compare/digits_repeated.py"

@@ -12,9 +12,10 @@ def get_config(config, variant):
         "It is not the objective: told by words in the sequence, masked diffusion leaves out a forbidden shape as well as next-token prediction does."
     )
     config.if_supported = "Not so: told in the same way, both leave it out as often."
-    config.if_refuted = "The objective makes a difference: {more} leaves out more, and draws it as a valid scene."
+    config.if_refuted = "{more} draws more pictures that are valid and leave out what they should. Of who obeys it says nothing: see c14_shown."
     config.confounds = (
-        "A picture that is not valid leaves out nothing, so this counts drawing as well as obeying: c14_shown counts valid pictures only."
+        "A picture that is not valid leaves out nothing, so this counts drawing as well as obeying: c14_shown counts valid pictures only. "
+        "Who hears no word and draws nothing but valid scenes with an object leaves it out in 0.875 of them."
     )
     config.training = (
         "train.duration='4000 steps' train.evaluate_every='100 percent' train.sample_every='100 percent' evaluate.examples=512 "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,11 +11,11 @@ from typing import Any
 
 import jinja2
 import numpy as np
-from markupsafe import Markup, escape
+from markdown_it import MarkdownIt
+from markupsafe import Markup
 
 from genjax.comparison import verdict
 from genjax.comparison.claims import Standing, effect_of
-from genjax.comparison.figures import claims_figure
 
 
 def markdown(all_standings: Sequence[Standing]) -> str:
@@ -31,29 +32,34 @@ def markdown(all_standings: Sequence[Standing]) -> str:
     return "\n".join([*lines, ""])
 
 
-def page(all_standings: Sequence[Standing], provenance: Mapping[str, Any]) -> bytes:
-    """The same as one page of HTML that needs nothing else."""
+_ANCHOR = re.compile(r'<a id="(\w+)"></a>\n(### .*)')
+_COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
+
+
+def page(text: str, folder: Path, provenance: Mapping[str, Any], figures: Mapping[str, bytes]) -> bytes:
+    """docs/claims.md as one page of HTML that needs nothing else.
+
+    Args:
+      text: the page as Markdown; what of it is HTML, comments and anchors apart, is shown and not obeyed.
+      folder: where its pictures lie, those apart that are given as {name in the text: PNG}.
+    """
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = parser.parse(_COMMENT.sub("", _ANCHOR.sub(r"\2 {#\1}", text)))
+    for token, after in itertools.pairwise(tokens):
+        if token.type == "heading_open" and after.children and (anchor := re.search(r" \{#(\w+)\}$", after.children[-1].content)):
+            token.attrSet("id", anchor[1])
+            after.children[-1].content = after.children[-1].content.removesuffix(anchor[0])
+        for part in token.children or ():
+            if part.type == "image":
+                name = str(part.attrGet("src"))
+                png = figures[name] if name in figures else (folder / name).read_bytes()
+                part.attrSet("src", f"data:image/png;base64,{base64.b64encode(png).decode()}")
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined)
-    environment.filters["told"] = told
-    measured = [standing for standing in all_standings if standing.record is not None]
-    head, *rows = answers(all_standings)
-    written = environment.get_template("claims.html.j2").render(
-        head=head,
-        rows=[(standing.claim.name, row) for standing, row in zip(all_standings, rows, strict=True)],
-        cards=[(standing.claim.name, card(standing)) for standing in all_standings],
-        measured=len(measured),
-        figure=base64.b64encode(claims_figure(measured)).decode() if measured else "",
-        provenance=provenance,
-    )
-    return written.encode()
-
-
-def told(text: str) -> Markup:
-    """A sentence of a card as HTML: what it holds is escaped, `code`, **answers** and *labels* are marked."""
-    escaped = str(escape(text))
-    for mark, tag in (("`", "code"), (r"\*\*", "b"), (r"\*", "i")):
-        escaped = re.sub(rf"{mark}(.+?){mark}", rf"<{tag}>\1</{tag}>", escaped)
-    return Markup(escaped)
+    body = parser.renderer.render(tokens, parser.options, {})
+    for tag in ("table", "p><img"):  # wider than a phone: scrolled by itself
+        end = tag.partition("><")[0]
+        body = re.sub(rf"<{tag}(.*?)</{end}>", lambda match: f'<div class="scroll">{match[0]}</div>', body, flags=re.DOTALL)
+    return environment.get_template("claims.html.j2").render(body=Markup(body), provenance=provenance).encode()
 
 
 def answers(all_standings: Sequence[Standing]) -> list[list[str]]:
@@ -85,6 +91,11 @@ def _difference(record: Mapping[str, Any]) -> str:
     return f"{_number(effect.value)} [{_number(low)}, {_number(high)}] {record['unit']}"
 
 
+def _p(value: float) -> str:
+    """A p-value; of one far out in the tail no digit is known."""
+    return f"{value:.2g}" if value >= 1e-6 else "under 1e-6"
+
+
 def _number(value: float) -> str:
     return f"{value:.3g}".replace("inf", "∞").replace("-", "−")
 
@@ -113,11 +124,13 @@ def card(standing: Standing) -> list[str]:
         lines += [f"*Of bounds.* A bound may be above the likelihood that it bounds, so this {only}."]
     points = [", ".join(_number(float(np.mean(row))) for row in side) for side in record["values"]]
     rules = record["rules"]
-    kinds = f" Likelihoods: {' against '.join(kind.replace('_', ' ') for kind in record['kinds'])}." if "bits" in config.metric else ""
+    of_bits = any(word in config.metric for word in ("bits", "excess", "bound"))
+    kinds = f" Likelihoods: {' against '.join(kind.replace('_', ' ') for kind in record['kinds'])}." * of_bits
+    level, below = ("reading", "seeds") if "readings" in record else ("seed", "items")
     return [
         *lines,
-        f"*Measured.* Difference {_measured(standing)} (95 % interval over seeds{' and items' * (standing.effect.items > 1)}; "
-        f"p = {standing.p:.2g} after Holm's correction). By seed: `{config.first}` {points[0]}; `{config.second}` {points[1]}.{kinds}",
+        f"*Measured.* Difference {_measured(standing)} (95 % interval over {level}s{f' and {below}' * (standing.effect.items > 1)}; "
+        f"p = {_p(standing.p)} after Holm's correction). By {level}: `{config.first}` {points[0]}; `{config.second}` {points[1]}.{kinds}",
         f"*Protocol.* `{record['command']}`, {record['date'][:10]}, {record['hardware']}, jax {record['versions']['jax']}, "
         f"matched: {', '.join(rules['match'])}{_more(rules.get('budget', {}))}; declared to differ: {', '.join(rules['varies']) or 'nothing'}"
         f"{_waived(rules['waive'])}.{_trained(record)}{_beside(record)}",
@@ -135,8 +148,9 @@ def _trained(record: Mapping[str, Any]) -> str:
 
 def _beside(record: Mapping[str, Any]) -> str:
     """What else the machine did while clocks were read, where the record tells."""
-    used = record.get("used_by_others")
-    return "" if used is None else f" While clocks were read, others used {used:.2f} cores at most."
+    used = [reading["used_by_others"] for reading in record.get("readings", ())]
+    told = ", ".join("not told" if cores is None else f"{cores:.2f}" for cores in used)
+    return f" While clocks were read, others used at most, in cores: {told}." * bool(used)
 
 
 def _minutes(seconds: Sequence[float]) -> str:

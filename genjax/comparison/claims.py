@@ -175,7 +175,7 @@ def run(claim: Claim, folder: Path, command: str, overrides: Mapping[str, str], 
     )
     cells.train(wanted, trainings, workers)
 
-    loads: dict[str, Any] = {"planner": Planner.load, "describer": Describer.load}
+    provenance, loads = record.provenance(), {"planner": Planner.load, "describer": Describer.load}
     values, others = [[], []], []
     costs = {str(number): ledger.likelihood_flops(load_trained(trainings[side.arm][0].path, side.use).run) for number, side in enumerate(claim.sides)}
     repeats = memorisation.repeats(costs)
@@ -192,9 +192,10 @@ def run(claim: Claim, folder: Path, command: str, overrides: Mapping[str, str], 
     return {
         "name": claim.name,
         "registered": registered(claim),
+        "tried": claim.config.tried,
         "compared": compared(claim, overrides, tier),
         "command": command,
-        **record.provenance(),
+        **provenance,
         "seeds": list(loaded.seeds),
         "tier": tier,
         "overrides": dict(overrides),
@@ -213,9 +214,16 @@ def run(claim: Claim, folder: Path, command: str, overrides: Mapping[str, str], 
         "kinds": kinds,
         "attack_repeats": list(repeats.values()) if name.startswith("membership") else None,
         "may_be_higher": [metric.bounded and kind != "exact" for kind in kinds],  # than the truth: only a bound was measured
-        "values": [np.stack(side).tolist() for side in values],  # side, seed, item
-        "used_by_others": max(others) if metric.clock else None,  # cores, while either side of a seed was measured
-    }
+        "values": [np.stack(side).mean(axis=1)[None].tolist() if metric.clock else np.stack(side).tolist() for side in values],
+    } | ({"readings": [{"date": provenance["date"], "commit": provenance["commit"], "used_by_others": max(others)}]} if metric.clock else {})
+
+
+def read_again(before: Mapping[str, Any] | None, now: dict[str, Any]) -> dict[str, Any]:
+    """The record of what is read off a clock, with the readings that there were: what a machine does at the time counts as well as the seeds."""
+    if before is None or "readings" not in now:
+        return now
+    values = [then + more for then, more in zip(before["values"], now["values"], strict=True)]
+    return now | {"values": values, "readings": before["readings"] + now["readings"]}
 
 
 def keep(record: Mapping[str, Any], folder: Path) -> Path:
@@ -234,7 +242,7 @@ def workdir(claim: Claim, root: Path, overrides: Mapping[str, str], tier: str = 
 
 
 def effect_of(record: Mapping[str, Any]) -> Effect:
-    """The first side less the second, pairwise by seed and item."""
+    """The first side less the second, pairwise by seed and item; of clocks, by reading and seed, so that a single reading is no evidence."""
     first, second = (np.asarray(side, np.float64) for side in record["values"])
     loose = record["may_be_higher"]
     return two_level(first - second, may_be_lower=loose[0], may_be_higher=loose[1])
@@ -263,7 +271,7 @@ def standings(root: Path = REPOSITORY) -> list[Standing]:
     corrected: dict[str, float] = {}
     for family in {claim.config.family for claim in claims}:
         members = [claim for claim in claims if claim.config.family == family]
-        tried = sum(claim.config.tried for claim in members)
+        tried = sum(max(claim.config.tried, (records[claim.name] or {}).get("tried", 0)) for claim in members)  # what was tried stays tried
         p = holm([*(found[claim.name].p if claim.name in found else 1.0 for claim in members), *[1.0] * tried])
         corrected |= {claim.name: value for claim, value in zip(members, p, strict=False)}
     return [

@@ -71,8 +71,9 @@ def test_a_record_is_of_the_claim_as_it_is_registered(path):
     """A margin that was changed after the run would show here."""
     record = json.loads(path.read_text())
     assert claims.record_of(path.stem) == record
-    assert len(record["values"][0]) == len(record["values"][1]) == record["registered"]["seeds"]
-    assert record["overrides"] == {} and np.isfinite(record["values"]).all()
+    sides = [side[0] if "readings" in record else side for side in record["values"]]
+    assert len(sides[0]) == len(sides[1]) == record["registered"]["seeds"]
+    assert record["overrides"] == {} and np.isfinite(sides).all()
 
 
 def write_record(root, name, values, tier="cpu"):
@@ -190,6 +191,28 @@ def test_what_can_be_found_is_what_some_effect_is_found_to_be(direction, loose):
     assert found - {"inconclusive"} == set(verdict.reachable(*loose, direction))
 
 
+def test_a_clock_that_was_read_once_decides_nothing_and_all_its_readings_count():
+    """Five seeds that agree, and readings that do not."""
+    once = {"values": [[[2.0, 2.1, 2.0, 1.9, 2.0]], [[0.0] * 5]], "may_be_higher": [False, False], "readings": [{"date": "a"}]}
+    assert verdict.evidence(claims.effect_of(once), "greater", 1.0).p == 1.0
+    again = once | {"values": [[[-2.0, -2.1, -2.0, -1.9, -2.0]], [[0.0] * 5]], "readings": [{"date": "b"}]}
+    both = claims.read_again(once, again)
+    assert [reading["date"] for reading in both["readings"]] == ["a", "b"] and claims.effect_of(both).value == pytest.approx(0.0)
+    assert verdict.evidence(claims.effect_of(both), "greater", 1.0).p > 0.5
+    alike = claims.read_again(once, once | {"readings": [{"date": "b"}]})
+    assert verdict.evidence(claims.effect_of(alike), "greater", 1.0).supported < 0.01
+    plain = {"values": [[[1.0]], [[0.0]]]}
+    assert claims.read_again(None, again) is again and claims.read_again(plain, plain) is plain, "what is no clock is measured anew"
+
+
+def test_what_was_tried_stays_tried(tmp_path):
+    name = claims.names()[0]
+    record = write_record(tmp_path, name, spread(1.0, 0.1))
+    before = next(standing.p for standing in claims.standings(tmp_path) if standing.claim.name == name)
+    claims.keep(record | {"tried": 7}, tmp_path / claims.RESULTS)
+    assert next(standing.p for standing in claims.standings(tmp_path) if standing.claim.name == name) > before
+
+
 def test_a_bound_leaves_the_side_open_on_which_it_may_be_loose(tmp_path):
     name = claims.names()[0]
     record = write_record(tmp_path, name, spread(1.0, 0.1))
@@ -231,20 +254,23 @@ def test_the_page_of_html_holds_every_card_and_is_escaped(tmp_path):
     name = claims.names()[0]
     record = write_record(tmp_path, name, [1.249, 1.25, 1.251])
     claims.keep(record | {"command": "cmd <b>&", "unit": "bits/<dim>"}, tmp_path / claims.RESULTS)
-    page = cards.page(claims.standings(tmp_path), {"date": "2026-01-02T03", "commit": "0123"}).decode()
+    text = tables.rewrite("# Title\n\na <script> & **b**\n\n![x](y/z.png)\n\n<!-- claims -->\n<!-- end -->\n", tmp_path)
+    (tmp_path / "y").mkdir()
+    (tmp_path / "y" / "z.png").write_bytes(b"png")
+    page = cards.page(text, tmp_path, {"date": "2026-01-02T03", "commit": "0123"}, {}).decode()
     for each in claims.names():
-        assert f'<h2 id="{each}">' in page and f'<a href="#{each}">' in page
-    assert "<code>cmd &lt;b&gt;&amp;</code>" in page and "bits/&lt;dim&gt;" in page and "<i>Measured.</i> Difference 1.25" in page
-    assert "data:image/png;base64," in page and "http" not in page, "it needs nothing else"
-    nothing = cards.page(claims.standings(tmp_path / "none"), {"date": "2026-01-02T03", "commit": "0123"}).decode()
-    assert "data:image" not in nothing and nothing.count("Not yet run") == len(claims.names())
+        assert f'<h3 id="{each}">' in page and f'<a href="#{each}">' in page
+    assert "<code>cmd &lt;b&gt;&amp;</code>" in page and "bits/&lt;dim&gt;" in page and "<em>Measured.</em> Difference 1.25" in page
+    assert "a &lt;script&gt; &amp; <strong>b</strong>" in page and "<!--" not in page and "{#" not in page
+    assert 'src="data:image/png;base64,cG5n"' in page and "http" not in page, "it needs nothing else"
+    assert 'base64,Z2l2ZW4="' in cards.page(text, tmp_path, {"date": "", "commit": ""}, {"y/z.png": b"given"}).decode()
 
 
 def test_a_refusal_names_the_side_that_has_more(tmp_path):
     for value, more in ((0.9, "masked_diffusion_tokens"), (-0.9, "next_token_tokens")):
         write_record(tmp_path, "c14_objective", spread(value, 1e-6))
         standing = next(standing for standing in claims.standings(tmp_path) if standing.claim.name == "c14_objective")
-        assert f"*Is it so?* **The objective makes a difference: `{more}` leaves out more" in "\n".join(cards.card(standing))
+        assert f"*Is it so?* **`{more}` draws more pictures that are valid" in "\n".join(cards.card(standing))
 
 
 def test_a_claim_that_is_not_there_is_refused():
@@ -301,7 +327,7 @@ def test_a_claim_that_was_stopped_goes_on_to_the_numbers_of_one_that_was_not(tmp
     assert len(trained) == 5 and len(set(trained)) == 4 and trained[2] == trained[3]
     whole = claims.run(claim, tmp_path / "whole", "cmd", TINY)
     assert went_on["values"] == whole["values"]
-    same = lambda record: {key: value for key, value in record.items() if key not in ("date", "used_by_others", "trained")}
+    same = lambda record: {key: value for key, value in record.items() if key not in ("date", "readings", "trained")}
     assert same(went_on) == same(whole)
 
 

@@ -77,7 +77,7 @@ def test_bits_against_compute_that_follow_a_power_law_are_told_so_and_foretold()
 
 
 def test_the_square_of_families_and_forms_takes_each_cell_from_its_claim(monkeypatch):
-    records = {"c03_shapes": {"values": [[[1.0, 3.0], [2.0, 6.0]], [[50.0], [60.0]]], "may_be_higher": [True, True]}}
+    records = {"c03_shapes": {"values": [[[1.0, 3.0], [2.0, 6.0]], [[50.0], [60.0]]], "kinds": ["upper_bound", "upper_bound"]}}
     monkeypatch.setattr(tables.claims, "record_of", lambda name, root: records.get(name))
     lines = tables.family_by_form(REPOSITORY).splitlines()
     assert lines[0] == "| bits a scene above the entropy | codes | pixels |"
