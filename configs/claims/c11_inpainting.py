@@ -15,7 +15,7 @@ def get_config(config, variant):
     config.if_supported = "So for what comes first: diffusion sees what follows."
     config.if_refuted = "Not so: what comes first is no nearer to its posterior."
     config.confounds = (
-        "A next-token model writes in one order: row by row of the whole scene: in the first cell it has seen nothing below, in the last one nearly all. "
+        "A next-token model writes the scene row by row: in the first cell it has seen nothing below, in the last one nearly all. "
         "Of fill-ins that show something that there is; how often they do is a claim of its own (c11_valid)."
     )
     config.compare = "configs/compare/shapes.py"

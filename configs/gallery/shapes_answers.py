@@ -4,10 +4,14 @@ VARIANTS = ("questions", "captions")
 
 
 def get_config(config, variant):
-    config.shows = {"questions": "questions about a picture, answered", "captions": "a picture, put into words"}[variant] + ", next token"
+    shows, figure = {
+        "questions": ("questions about a picture, answered", "right=questions.all.model.right.value"),
+        "captions": ("a picture, put into words", "true of the picture=questions.all.model.strict.value"),
+    }[variant]
+    config.shows = f"{shows}, next token"
     config.medium = "text"
     config.train = f"configs/shapes_answers.py:{variant}"
     config.evaluate = "--config.sample.count=1000"
     config.sample = "--image=held_out --config.sample.count=3"
-    config.figures = {"questions": "right=questions.all.model.right.value", "captions": "true of the picture=questions.all.model.strict.value"}[variant]
+    config.figures = figure
     return config

@@ -4,7 +4,8 @@ VARIANTS = ("draws", "describes")
 
 
 def get_config(config, variant):
-    config.shows = {"draws": "'a red circle', drawn", "describes": "a picture, put into words"}[variant] + " by one trunk for words and pictures, hybrid"
+    shows = {"draws": "'a red circle', drawn", "describes": "a picture, put into words"}[variant]
+    config.shows = f"{shows} by one trunk for words and pictures, hybrid"
     config.train = "configs/shapes.py:hybrid --config.data.source=shapes:s8 --config.hybrid.describes=0.5 --config.train.duration='4000 steps'"
     if variant == "draws":
         config.evaluate = "--config.sample.count=500"

@@ -45,11 +45,18 @@ def page(text: str, folder: Path, provenance: Mapping[str, Any], figures: Mappin
     """
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = parser.parse(_COMMENT.sub("", _ANCHOR.sub(r"\2 {#\1}", text)))
+    link = "a"
     for token, after in itertools.pairwise(tokens):
         if token.type == "heading_open" and after.children and (anchor := re.search(r" \{#(\w+)\}$", after.children[-1].content)):
             token.attrSet("id", anchor[1])
             after.children[-1].content = after.children[-1].content.removesuffix(anchor[0])
         for part in token.children or ():
+            if part.type == "link_open" and not str(part.attrGet("href")).startswith("#"):  # the other pages lie elsewhere
+                link, part.attrs = "span", {}
+            elif part.type == "link_open":
+                link = "a"
+            if part.type in ("link_open", "link_close"):
+                part.tag = link
             if part.type == "image":
                 name = str(part.attrGet("src"))
                 png = figures[name] if name in figures else (folder / name).read_bytes()

@@ -175,7 +175,8 @@ def run(claim: Claim, folder: Path, command: str, overrides: Mapping[str, str], 
     )
     cells.train(wanted, trainings, workers)
 
-    provenance, loads = record.provenance(), {"planner": Planner.load, "describer": Describer.load}
+    provenance = record.provenance()
+    loads: dict[str, Any] = {"planner": Planner.load, "describer": Describer.load}
     values, others = [[], []], []
     costs = {str(number): ledger.likelihood_flops(load_trained(trainings[side.arm][0].path, side.use).run) for number, side in enumerate(claim.sides)}
     repeats = memorisation.repeats(costs)

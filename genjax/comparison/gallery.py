@@ -207,7 +207,8 @@ def draw(entry: Entry, path: Path, pictures: Path) -> dict[str, Any]:
     settings, flags = entry.flags(entry.config.sample, _SAMPLE)
     target = path / "samples" / f"gallery_{entry.name}"
     looks, said = "image" in flags or "question" in flags, None
-    given: dict[str, Any] = {"label": None} | (dict.fromkeys(("image", "question", "redraw")) if looks else {"prompt": ""}) | _read(flags, path.parent)
+    needed: dict[str, Any] = dict.fromkeys(("label", "image", "question", "redraw")) if looks else {"label": None, "prompt": ""}
+    given = needed | _read(flags, path.parent)
     given |= {"out": None if looks and "redraw" not in flags else str(target), "step": None, "weights": "ema"}
     if looks:
         said = commands.look(str(path), settings, **given)

@@ -109,7 +109,8 @@ def resamples(runs: Runs, *, draws: int = 500, seed: int = 0) -> list[Fit]:
         x = np.log(runs.size[here])
         x = x - x.mean()
         fitted[here] = np.polyval(np.polyfit(x, runs.loss[here], 2), x)
-        require(len(here) > 5, f"{len(here)} runs at {runs.flops[here[0]]:.3g} FLOPs: an interval needs six or more, seeds counted, for three numbers are fitted")
+        few = f"{len(here)} runs at {runs.flops[here[0]]:.3g} FLOPs: an interval needs six or more, seeds counted, for three numbers are fitted"
+        require(len(here) > 5, few)
         spread[here] = (runs.loss[here] - fitted[here]) * np.sqrt(len(here) / (len(here) - 3))
     found = []
     for _ in range(draws):

@@ -254,14 +254,14 @@ def test_the_page_of_html_holds_every_card_and_is_escaped(tmp_path):
     name = claims.names()[0]
     record = write_record(tmp_path, name, [1.249, 1.25, 1.251])
     claims.keep(record | {"command": "cmd <b>&", "unit": "bits/<dim>"}, tmp_path / claims.RESULTS)
-    text = tables.rewrite("# Title\n\na <script> & **b**\n\n![x](y/z.png)\n\n<!-- claims -->\n<!-- end -->\n", tmp_path)
+    text = tables.rewrite("# Title\n\na <script> & **b** [c](c.md)\n\n![x](y/z.png)\n\n<!-- claims -->\n<!-- end -->\n", tmp_path)
     (tmp_path / "y").mkdir()
     (tmp_path / "y" / "z.png").write_bytes(b"png")
     page = cards.page(text, tmp_path, {"date": "2026-01-02T03", "commit": "0123"}, {}).decode()
     for each in claims.names():
         assert f'<h3 id="{each}">' in page and f'<a href="#{each}">' in page
     assert "<code>cmd &lt;b&gt;&amp;</code>" in page and "bits/&lt;dim&gt;" in page and "<em>Measured.</em> Difference 1.25" in page
-    assert "a &lt;script&gt; &amp; <strong>b</strong>" in page and "<!--" not in page and "{#" not in page
+    assert "a &lt;script&gt; &amp; <strong>b</strong> <span>c</span>" in page and "<!--" not in page and "{#" not in page
     assert 'src="data:image/png;base64,cG5n"' in page and "http" not in page, "it needs nothing else"
     assert 'base64,Z2l2ZW4="' in cards.page(text, tmp_path, {"date": "", "commit": ""}, {"y/z.png": b"given"}).decode()
 
