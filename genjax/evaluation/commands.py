@@ -194,7 +194,7 @@ def look(
     weights: str,
     describe: bool = False,
 ) -> str | Path:
-    """Answers a question about an image, or describes it, with the model of a run that does so, and returns what it says; or edits it (`edit`).
+    """Answers a question about an image, or describes it, with the model of a run that does so, and returns what it prints; or edits it (`edit`).
 
     question: in the language of the data; None has the image described. Without an image, a caption that is planned.
     describe: has the image put into words by a model that draws as well. (The others as in `edit`.)
@@ -228,9 +228,10 @@ def look(
         looked = None if image is None else edits.read_image(image, dataclasses.replace(source.spec, key="image", shape=size, levels=256))
         rows, expected = asks.ask(looked, question or ""), []
     said = [asks.decode(answer) for answer in questions.answer(Evaluator(trained.run), trained.params, rows)]
-    for mine, theirs in itertools.zip_longest(said, [f"   (expected: {asks.decode(answer)})" for answer in expected], fillvalue=""):
-        print(mine + theirs)
-    return "\n".join(said)
+    beside = [f"   (expected: {asks.decode(answer)})" for answer in expected]
+    lines = [mine + theirs for mine, theirs in itertools.zip_longest(said, beside, fillvalue="")]
+    print(*lines, sep="\n")
+    return "\n".join(lines)
 
 
 def edit(
