@@ -43,9 +43,9 @@ TASKS = {
         "data.source": f"pairs:{_FOLDER}/babi_qa1/qa1_single-supporting-fact_train.txt.gz",
         "data.tokenizer": "bpe(vocab=512)",
         "data.length": 256,
-        "data.batch_size": 4,
+        "data.batch_size": 8,
         "next_token.attention": "prefix",
-        "train.duration": "4500 steps",
+        "train.duration": "3000 steps",
         "sample.length": 8,
     },
     "xquad": {

@@ -206,7 +206,10 @@ def _tab_separated(line: str) -> list[Dialogue]:
 
 
 def _babi(story: str) -> list[Dialogue]:
-    """A question follows the statements before it; the questions before it, and which statements it rests on, are left out."""
+    """A question follows the statements before it; the questions before it, and which statements it rests on, are left out.
+
+    In one line: so that a name is one token wherever it stands.
+    """
     said, found = [], []
     for number, line in enumerate(story.split("\n"), 1):
         count, _, words = line.partition(" ")
@@ -214,7 +217,7 @@ def _babi(story: str) -> list[Dialogue]:
             raise ValueError(f"the {number}. line of a story begins with '{count}' and not with {number}")
         question, *answer = words.split("\t")
         if answer:
-            found.append((Turn("\n".join([*said, question.strip()]), answer[0].strip()),))
+            found.append((Turn(" ".join([*said, question.strip()]), answer[0].strip()),))
         else:
             said.append(question.strip())
     return found

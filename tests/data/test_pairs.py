@@ -118,9 +118,9 @@ STORIES = """1 Mary moved to the bathroom.
 def test_a_question_is_asked_after_the_statements_of_its_own_story_and_nothing_else(tmp_path):
     file = write(tmp_path, "qa.txt.gz", STORIES)
     assert opened(file, held_out=file, length=128).dialogues["eval"] == [
-        (Turn("Mary moved to the bathroom.\nJohn went to the hallway.\nWhere is Mary?", "bathroom"),),
-        (Turn("Mary moved to the bathroom.\nJohn went to the hallway.\nMary left.\nWhere is John?", "hallway"),),
-        (Turn("Ann sat.\nWhere is Ann?", "there"),),
+        (Turn("Mary moved to the bathroom. John went to the hallway. Where is Mary?", "bathroom"),),
+        (Turn("Mary moved to the bathroom. John went to the hallway. Mary left. Where is John?", "hallway"),),
+        (Turn("Ann sat. Where is Ann?", "there"),),
     ]
 
 
@@ -153,7 +153,7 @@ def test_the_published_files_have_as_many_questions_as_is_published(name, count)
 def test_a_story_tells_the_answer_where_it_last_says_where_someone_went():
     """The rule that the published stories were made by, on their test file."""
     for ((asked, answer),) in pairs._read(published("babi_qa1/qa1_single-supporting-fact_test.txt.gz"), ""):
-        *statements, question = asked.split("\n")
+        *statements, question = asked.split(". ")
         name = question.removeprefix("Where is ").removesuffix("?").strip()
         went = [statement.rstrip(".").split() for statement in statements]
         assert [words[-1] for words in went if words[0] == name][-1] == answer
