@@ -11,9 +11,7 @@
 DATA (or GENJAX_DATA_DIR) holds spoken_digit/*.tar.gz, the archive as it was published. 2,250 clips of 5 speakers are trained on, and 250 (recordings
 0 to 4 of each speaker and digit) are held out. Your own clips: --config.data.source=audio:FOLDER.
 
-Hardware: 2 CPU cores; noise_prediction 7.5 minutes on half of one, classifier 10 on a fifth. Seed 0: the classifier is right about 92.5 % of 200
-held-out clips, and hears 72.5 % of 200 drawn with sample.guidance_scale=3 as asked (docs/modalities.md). The
-other two are not yet run to an end.
+Hardware: 2 CPU cores, some 10 minutes each. What noise_prediction and the classifier came to: docs/gallery.md. The other two are not yet run to an end.
 """
 
 VARIANTS = ("next_token", "noise_prediction", "hybrid", "classifier")
