@@ -4,7 +4,8 @@
   python scripts/train.py --config=configs/moving.py:noise_prediction --workdir=runs/moving_noise
   python scripts/sample.py --workdir=runs/moving_noise --image=held_out --redraw=2,6          (the first two frames are given)
   python scripts/evaluate.py --workdir=runs/moving_noise --config.sample.count=256
-  python scripts/train.py --config=configs/moving.py:noise_prediction --config.data.source=moving:digits --workdir=runs/moving_digits
+  python scripts/train.py --config=configs/moving.py:noise_prediction --workdir=runs/moving_digits \\
+    --config.data.source=moving:digits --config.noise_prediction.patch_size=1,6,6
   python scripts/train.py --config=configs/moving.py:hybrid --workdir=runs/moving_hybrid
   python scripts/sample.py --workdir=runs/moving_hybrid --prompt='bright ring sideways'
   python scripts/sample.py --workdir=runs/moving_hybrid --image=held_out --describe             (a film, put into words)

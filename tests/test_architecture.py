@@ -1,6 +1,7 @@
 """The house rules, read off the source: who may import whom, which words stay where, that every key is read and every recipe runs."""
 
 import ast
+import functools
 import io
 import json
 import re
@@ -15,6 +16,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from flax.core import meta
 from PIL import Image
 
 from genjax import config as configs
@@ -344,24 +346,26 @@ def small(recipe, tmp_path):
 
 @pytest.mark.parametrize("recipe", variants())
 def test_every_recipe_traces(small):
-    """A step of training has the shapes that it should; nothing is compiled."""
+    """Its parameters and their loss; nothing is compiled."""
     from genjax.data.loader import eval_batches
     from genjax.training.setup import Run
 
-    run = Run.build(small)
-    after, metrics = jax.eval_shape(run.make_step(), run.abstract_state, next(eval_batches(run.source, 4)))
-    assert jax.tree.map(np.shape, after.params) == jax.tree.map(np.shape, run.abstract_state.params) and "loss" in metrics
+    run, key = Run.build(small), jax.eval_shape(lambda: jax.random.key(0))
+    loss, params = functools.partial(run.objective.loss, train=True), meta.unbox(jax.eval_shape(run.objective.init, key))
+    assert jax.eval_shape(loss, params, next(eval_batches(run.source, 4)), key).loss.dtype == np.float32
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", variants())
-def test_the_likelihood_and_the_sampler_of_every_recipe_trace(small):
+def test_the_step_the_likelihood_and_the_sampler_of_every_recipe_trace(small):
     from genjax.data.loader import eval_batches
     from genjax.training.setup import Run
 
     run = Run.build(small)
     batch, params = next(eval_batches(run.source, 4)), run.abstract_state.params
     key = jax.eval_shape(lambda: jax.random.key(0))
+    after, metrics = jax.eval_shape(run.make_step(), run.abstract_state, batch)
+    assert jax.tree.map(np.shape, after.params) == jax.tree.map(np.shape, params) and "loss" in metrics
     if run.objective.scores:
         likelihood = jax.eval_shape(run.objective.likelihood, params, batch, key)
         assert likelihood.nats.shape == (4,)

@@ -49,10 +49,18 @@ def test_every_claim_is_registered_whole(name):
     for side in claim.sides:
         assert all(training[field].late for field in side.use)
         configs.apply(loaded.arms[loaded.config.reference], training, side.use)
-    larger = claim.plan({}, "gpu")
-    for name, arm in loaded.arms.items():
-        assert larger.arms[name].model.width == 6 * arm.model.width and larger.arms[name].model.dtype == "bfloat16"
     assert claim.config.number and claim.config.aspect and len(loaded.seeds) == claim.config.seeds >= 3
+
+
+ONE_EACH = {claims.load(name).config.compare: name for name in claims.names()}  # a claim of every comparison
+
+
+@pytest.mark.parametrize("name", ONE_EACH.values())
+def test_every_comparison_has_a_larger_tier(name):
+    claim = claims.load(name)
+    larger = claim.plan({}, "gpu")
+    for name, arm in claim.plan({}).arms.items():
+        assert larger.arms[name].model.width == 6 * arm.model.width and larger.arms[name].model.dtype == "bfloat16"
 
 
 def test_the_metrics_are_the_choices():

@@ -25,7 +25,9 @@ def test_an_image_is_an_array_of_two_axes(name):
     assert losses[0] == losses[1]
 
 
-@pytest.mark.parametrize("objective", ["noise_prediction", "consistency", "mean_flow", "classifier"])
+@pytest.mark.parametrize(
+    "objective", ["noise_prediction", *(pytest.param(name, marks=pytest.mark.slow) for name in ("consistency", "mean_flow", "classifier"))]
+)
 def test_films_have_a_finite_loss_and_patches_in_space_and_time(objective):
     built = build(objective, FILMS, noise_prediction__patch_size="1,2,4", classifier__patch_size="1,2,4")
     sums = jax.jit(lambda params, batch: built.loss(params, batch, KEY, train=True))(fresh_params(built), make_batch(FILMS, 4))
