@@ -215,6 +215,7 @@ def run(claim: Claim, folder: Path, command: str, overrides: Mapping[str, str], 
         "kinds": kinds,
         "attack_repeats": list(repeats.values()) if name.startswith("membership") else None,
         "may_be_higher": [metric.bounded and kind != "exact" for kind in kinds],  # than the truth: only a bound was measured
+        # Side, seed, item; of clocks side, reading, seed.
         "values": [np.stack(side).mean(axis=1)[None].tolist() if metric.clock else np.stack(side).tolist() for side in values],
     } | ({"readings": [{"date": provenance["date"], "commit": provenance["commit"], "used_by_others": max(others)}]} if metric.clock else {})
 

@@ -36,7 +36,7 @@ SETS = {
     "noto_emoji": "png72.zip, the pictures of GitHub's googlefonts/noto-emoji, and captions.json, their names (docs/modalities.md)",
     "tiny_shakespeare": "input.txt of GitHub's karpathy/char-rnn, data/tinyshakespeare",
     "multi30k": "train, val and test_2016_flickr (.en.gz, .de.gz) of GitHub's multi30k/dataset, data/task1/raw",
-    "babi_qa1": "qa1_single-supporting-fact_train.txt.gz and _test.txt.gz, the first of bAbI's tasks (1,000 questions each), compressed",
+    "babi_qa1": "qa1_single-supporting-fact_train.txt.gz and _test.txt.gz, the first of bAbI's tasks (10,000 and 1,000 questions), compressed",
     "self_instruct_seed": "seed_tasks.jsonl of GitHub's yizhongw/self-instruct, data",
 }
 # What a kind of data took: its files in genjax/data/ and its recipe in configs/.
