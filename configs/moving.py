@@ -22,9 +22,10 @@ VARIANTS = ("next_token", "noise_prediction", "hybrid", "classifier")
 def get_config(config, variant):
     config.objective = variant
     config.data.source = "moving:shapes"
-    config.data.batch_size = {"next_token": 16, "noise_prediction": 128}.get(variant, 64)
+    config.data.batch_size = {"next_token": 16, "noise_prediction": 128, "hybrid": 64, "classifier": 64}[variant]
     config.data.eval_batch_size = 64
-    config.model.width, config.model.depth = (128, 3) if variant == "noise_prediction" else (64, 3)
+    config.model.width = 128 if variant == "noise_prediction" else 64
+    config.model.depth = 3
     config.evaluate.examples = 128
     config.sample.count = 64
     config.train.duration = {"next_token": "700 steps", "noise_prediction": "6000 steps", "hybrid": "4000 steps", "classifier": "300 steps"}[variant]
