@@ -45,5 +45,6 @@ def get_config(config, variant):
     diffusion.patch_size = 16
     diffusion.prediction = "edm"
     diffusion.data_std = 0.45
+    diffusion.weighting = "sigmoid(bias=3)"  # which digit it is shows above the noise of the recording
     diffusion.logsnr_min, diffusion.logsnr_max = -8.0, 11.0  # levels are 1/128 apart on [-1, 1]
     return config

@@ -45,7 +45,7 @@ TASKS = {
         "data.length": 256,
         "data.batch_size": 8,
         "next_token.attention": "prefix",
-        "train.duration": "3000 steps",
+        "train.duration": "2000 steps",
         "sample.length": 8,
     },
     "xquad": {
