@@ -150,7 +150,9 @@ def _trained(record: Mapping[str, Any]) -> str:
         f"{name} {account['steps']:,} steps of {account['parameters']:,} parameters" + _minutes(account.get("seconds", ()))
         for name, account in record.get("trained", {}).items()
     ]
-    return f" Trained: {'; '.join(took)}." * bool(took) + f" Commit {record['commit'][:8]}{'-dirty' * record['commit'].endswith('-dirty')}."
+    seconds = sum(sum(account.get("seconds", ())) for account in record.get("trained", {}).values())
+    total = f", {seconds / 60:.0f} minutes in all" * bool(seconds)
+    return f" Trained: {'; '.join(took)}{total}." * bool(took) + f" Commit {record['commit'][:8]}{'-dirty' * record['commit'].endswith('-dirty')}."
 
 
 def _beside(record: Mapping[str, Any]) -> str:

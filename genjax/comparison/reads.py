@@ -32,6 +32,13 @@ class _Noted:
         self._read.add(f"{self._group}{name}")
         return value
 
+    def keys(self) -> list[str]:
+        """So that a group can be handed on whole: `**config.unet`."""
+        return list(self._config.keys())
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self, name)
+
 
 def read_by_objective(config: Any, spec: DataSpec) -> set[str]:
     """The dotted fields that the objective of a config reads when it is built for data like `spec`."""

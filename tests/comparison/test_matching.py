@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from genjax.comparison import ledger, matching, plan
+from genjax import config as configs
+from genjax.comparison import ledger, matching, plan, reads
 from genjax.errors import UsageError
 from genjax.training.flops import Operations
 
@@ -92,6 +93,14 @@ def test_what_every_line_sets_alike_and_only_one_of_them_reads_is_refused(tmp_pa
     loaded = plan.load("configs/compare/digits.py", SHORT)
     with pytest.raises(UsageError, match=r"--config\.next_token\.top_p: of the arms only next_token read it"):
         matching.match(dataclasses.replace(loaded, alike={"next_token.top_p": "0.9"}), tmp_path)
+
+
+def test_all_that_a_network_is_built_from_is_read():
+    """Groups that are handed on whole, too: the sizes of a U-Net."""
+    loaded = plan.load("configs/compare/digits_networks.py", SHORT)
+    read = {name: reads.read_by_objective(config, matching.Run.build(config).source.spec) for name, config in loaded.arms.items()}
+    sizes = {path for path, _ in configs.leaves(loaded.arms["unet"]) if path.startswith("unet.")}
+    assert sizes and sizes <= read["unet"] and not sizes & read["trunk"]
 
 
 def test_an_arm_that_cannot_be_built_is_named(tmp_path):
