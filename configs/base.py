@@ -27,7 +27,7 @@ FIELDS = {
             Source("digits"),
             "digits (embedded) | shapes:<tier> | shapes_codes:<tier> | shapes_captions:<tier> | shapes_answers:<tier> | "
             "tfds:<name> | npz:<file> | text:<file or folder> | pairs:<files> | points:<distribution> | moving:<what> | spoken_digit | "
-            "audio:<folder> | emoji | said:<sources> | python_stdlib (embedded) | python_stdlib_docs (embedded) | "
+            "audio:<folder> | emoji | said:<sources> | together:<sources> | python_stdlib (embedded) | python_stdlib_docs (embedded) | "
             "tfds_text:<name> | markov (made up) | sums (made up)",
             choices=(
                 "digits",
@@ -45,6 +45,7 @@ FIELDS = {
                 "audio",
                 "emoji",
                 "said",
+                "together",
                 "python_stdlib",
                 "tfds_text",
                 "markov",
@@ -85,8 +86,8 @@ FIELDS = {
         ),
         "shown_patches": field(
             "8",
-            "of data that are about arrays (said:...): a position before them is a patch of this many values a side; one number, or one an axis; "
-            "of several kinds, with ; between them: 32; 1,4,4",
+            "of data that are about arrays (said:...) or are several (together:...): a position is a patch of this many values a side; one number, "
+            "or one an axis; of several kinds, with ; between them: 32; 1,4,4",
             kind=str,
         ),
         "drop_rate": field(

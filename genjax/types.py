@@ -7,10 +7,15 @@ devices add up exactly, for every objective. A number carries its protocol: a li
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
+import re
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
 Array = jax.Array
 PyTree = Any
@@ -64,6 +69,7 @@ class DataSpec:
       caption_length: words of the longest caption, or values of all that is shown.
       shown: the arrays that a caption shows, one after the other, where it is not of words.
       palette: the only colours that pixels of an image show, as tuples of C levels; empty when any can be.
+      parts: what the arrays are that lie one after the other in an `array` [N, 1]; empty where a row is one array.
     """
 
     name: str
@@ -79,6 +85,7 @@ class DataSpec:
     caption_length: int = 0
     shown: tuple[Shown, ...] = ()
     palette: tuple[tuple[int, ...], ...] = ()
+    parts: tuple[DataSpec, ...] = ()
 
     @property
     def ordered(self) -> bool:
@@ -89,6 +96,25 @@ class DataSpec:
     def num_dims(self) -> int:
         """Values in one example: the denominator of "per dimension"."""
         return math.prod(self.shape)
+
+    @property
+    def slug(self) -> str:
+        """The name as one word, for files and parameters."""
+        return re.sub(r"\W+", "_", self.name)
+
+    def split(self, rows: Any) -> list[Any]:
+        """The arrays [n, *shape] of the parts of rows [n, N, 1], in their order; rows that are one array as they are."""
+        if not self.parts:
+            return [rows]
+        ends = [0, *itertools.accumulate(part.num_dims for part in self.parts)]
+        return [rows[:, begin:end].reshape(-1, *part.shape) for part, (begin, end) in zip(self.parts, itertools.pairwise(ends), strict=True)]
+
+    def join(self, arrays: Sequence[Any]) -> Any:
+        """The inverse of `split`."""
+        if not self.parts:
+            return arrays[0]
+        flat = [array.reshape(array.shape[0], -1, 1) for array in arrays]
+        return (jnp if isinstance(arrays[0], jax.Array) else np).concatenate(flat, axis=1)
 
 
 class LossSums(NamedTuple):

@@ -46,6 +46,7 @@ KINDS = {
     "sound": (("audio",), "spoken_digit"),
     "named pictures": (("emoji",), "emoji"),
     "what is said of sounds, films and pictures": (("said", "words"), "said"),
+    "sounds and films of the same things": (("together",), "together"),
     "translation": (("pairs",), "multi30k"),
     "word problems, questions, summaries, chat": (("sums", "docstrings"), "text_tasks"),
     "gaps in text": (("infilling",), "infilling"),
@@ -216,12 +217,11 @@ def draw(entry: Entry, path: Path, pictures: Path) -> dict[str, Any]:
         commands.sample(str(path), settings, **given)
     kept = []
     pictures.mkdir(parents=True, exist_ok=True)
-    for ending in _SHOWN:
-        made = target.with_name(target.name + ending)
-        if made.exists():
-            kept.append(shutil.copyfile(made, pictures / f"{entry.name}{ending}"))
-            if ending == ".png":
-                _enlarge(kept[-1])
+    made = [file for file in target.parent.glob(f"{target.name}*") if file.suffix in _SHOWN]
+    for file in sorted(made, key=lambda file: (_SHOWN.index(file.suffix), file.name)):
+        kept.append(shutil.copyfile(file, pictures / file.name.replace(target.name, entry.name)))
+        if file.suffix == ".png":
+            _enlarge(kept[-1])
     written = target.with_name(target.name + ".txt")
     if written.exists():
         _, said, *_ = re.split(r"^---- \d+ -+\n", written.read_text(), flags=re.MULTILINE)

@@ -172,7 +172,13 @@ class Sound(NamedTuple):
     wave: Callable[[np.ndarray], np.ndarray]
 
 
-Medium = Pictures | Coded | Cloud | Frames | Sound
+class Several(NamedTuple):
+    """Rows of several arrays, `DataSpec.parts`, each of which is taken in as those of its source."""
+
+    parts: tuple[Source, ...]
+
+
+Medium = Pictures | Coded | Cloud | Frames | Sound | Several
 
 
 @dataclasses.dataclass(frozen=True)

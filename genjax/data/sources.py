@@ -27,6 +27,7 @@ from genjax.data.shapes.source import open_shapes, open_shapes_answers, open_sha
 from genjax.data.sums import read_sums
 from genjax.data.text import Corpus, TextFormat, read_stdlib, read_text, text_source
 from genjax.data.tfds import open_tfds, read_tfds_text
+from genjax.data.together import together_source
 from genjax.errors import UsageError, did_you_mean
 
 __all__ = ["COMPOSED", "CORPORA", "DIALOGUES", "OPENERS", "Rows", "Source", "TextFormat", "open_source"]
@@ -63,6 +64,7 @@ _HOLD_OUT_FILES = ("pairs",)
 
 COMPOSED: dict[str, Callable[[str, list[Source]], Source]] = {
     "said": said_source,  #   said:emoji+spoken_digit                        what is said of pictures, sounds and films, to be found out
+    "together": together_source,  # together:spoken_digit+moving:digits      what several sources show of the same thing
 }
 
 

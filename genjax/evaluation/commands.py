@@ -277,7 +277,8 @@ def _anew(trained: Trained, before: np.ndarray, label: np.ndarray | int | None, 
     if redraw is not None:
         keep = ~edits.read_region(redraw, spec)
         given["mask"] = np.broadcast_to(keep, before.shape)
-    drawn = Evaluator(trained.run).draw(trained.params, len(before), label=label, given=given)
+    # What of a row is drawn anew from another array of it, is drawn from what is said of that.
+    drawn = Evaluator(trained.run).draw(trained.params, len(before), label=label, given=given, told=not spec.parts)
     if keep is not None:
         assert (np.where(keep, drawn.data, 0) == np.where(keep, before, 0)).all(), "what is kept must not change"
     return drawn, keep
@@ -427,9 +428,10 @@ def evaluate(
         record["questions"] = questions.record(answered)
         print(*questions.lines(answered), sep="\n")
     if describing.describes(run):
-        described = describing.measure(Evaluator(run), trained.params, run.config.sample.count)
-        record["described"] = describing.record(described)
-        print("  held-out examples", *describing.lines(described), sep="\n")
+        record["described"] = {}
+        for what, described in describing.measure(Evaluator(run), trained.params, run.config.sample.count).items():
+            record["described"][what] = describing.record(described)
+            print(f"  held-out examples, {what}", *describing.lines(described), sep="\n")
     if words is not None:
         trip = describing.round_trip(Evaluator(run), trained.params, words, run.config.sample.count)
         record["round_trip"] = describing.record(trip)
@@ -516,7 +518,8 @@ def _answered(run: Run, params: Params) -> dict[str, Any]:
 
 def _redrawn(trained: Trained, redraw: str) -> dict[str, Any]:
     """What a part of `sample.count` held-out arrays becomes when it is drawn anew, beside what it was."""
-    source, told = trained.run.source, {}
+    source = trained.run.source
+    told: dict[str, Any] = {}
     held_out = source.splits["eval"]
     rows = held_out.rows(np.arange(min(len(held_out), trained.run.config.sample.count)))
     before = rows[source.spec.key]
@@ -526,6 +529,10 @@ def _redrawn(trained: Trained, redraw: str) -> dict[str, Any]:
     print(f"    {'as it was':<32} {same:.4f}")
     if source.figures is not None:
         told = _tell(source.figures, {"samples": drawn.data, "held_out": before})
+    if source.spec.parts and describing.describes(trained.run):
+        anew = describing.compare(Evaluator(trained.run), trained.params, drawn.data, rows["caption"], redraw)
+        print("  what the model itself says of what it drew", *describing.lines(anew), sep="\n")
+        told["described"] = describing.record(anew)
     return {"rows": len(before), "as it was": same, **told}
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from genjax.config import require
 from genjax.data.base import Arrays, Language, Source, Verdicts
 from genjax.errors import UsageError
-from genjax.evaluation import questions
+from genjax.evaluation import edits, questions
 from genjax.evaluation.evaluator import Evaluator
 from genjax.evaluation.following import held_out
 from genjax.evaluation.statistics import Share, share
@@ -54,15 +54,27 @@ def describes(run: Run) -> bool:
     return isinstance(run.objective, Describes) and run.objective.describes
 
 
-def describe(evaluator: Evaluator, params: Params, data: np.ndarray) -> np.ndarray:
-    """Captions int32 [n, S] of data [n, ...], by a model that has learned both."""
-    return evaluator.draw(params, len(data), given={evaluator.run.source.spec.key: data}, describe=True).data
+ALL = "all"
 
 
-def measure(evaluator: Evaluator, params: Params, count: int) -> Described:
-    """The words for the first `count` held-out examples, against their captions."""
-    rows = held_out(evaluator.run.source, count)
-    said, expected = describe(evaluator, params, rows[evaluator.run.source.spec.key]), rows["caption"]
+def describe(evaluator: Evaluator, params: Params, data: np.ndarray, what: str = ALL) -> np.ndarray:
+    """Captions int32 [n, S] of data [n, ...], by a model that has learned both; of rows of several arrays, of all or of the one that is named."""
+    spec = evaluator.run.source.spec
+    given: dict[str, np.ndarray] = {spec.key: data}
+    if what != ALL:
+        given["mask"] = np.broadcast_to(edits.read_region(what, spec), data.shape)
+    return evaluator.draw(params, len(data), given=given, describe=True).data
+
+
+def measure(evaluator: Evaluator, params: Params, count: int) -> dict[str, Described]:
+    """The words for the first `count` held-out examples, against their captions: of all that a row has and, if these are several arrays, of each."""
+    spec, rows = evaluator.run.source.spec, held_out(evaluator.run.source, count)
+    return {what: compare(evaluator, params, rows[spec.key], rows["caption"], what) for what in (ALL, *(part.name for part in spec.parts))}
+
+
+def compare(evaluator: Evaluator, params: Params, data: np.ndarray, expected: np.ndarray, what: str) -> Described:
+    """The words for `what` of data [n, ...], against captions [n, S]."""
+    said = describe(evaluator, params, data, what)
     found = np.concatenate([np.isin(theirs[theirs != 0], mine) for mine, theirs in zip(said, expected, strict=True)])
     return Described(share((said == expected).all(axis=1)), share(found))
 

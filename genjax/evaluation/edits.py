@@ -36,11 +36,15 @@ def read_ends(text: str, source: Source) -> tuple[np.ndarray, np.ndarray | None]
 
 
 def read_region(text: str, spec: DataSpec) -> np.ndarray:
-    """bool [*axes, 1], true in a box or where a picture file is white.
+    """bool [*axes, 1], true in a box or where a picture file is white; of rows of several arrays, in the one that is named.
 
     A box is where it begins along each axis and then where it ends (exclusive): top,left,bottom,right in an image. Of other arrays the last axes may
     be left out, and are whole: 2,6 are the frames 2 to 5 of a film.
     """
+    if spec.parts:
+        names = [part.name for part in spec.parts]
+        require(text in names, f"--redraw={text}: a row has several arrays, name one of them: {', '.join(names)}")
+        return spec.join([np.full((1, *part.shape), part.name == text) for part in spec.parts])[0]
     *sides, _ = spec.shape
     numbers, known = text.split(","), "x".join(map(str, sides))
     axes = len(numbers) // 2
@@ -70,7 +74,9 @@ _ACROSS, _HEIGHT = 12, 64  # images side by side, and dots that each is about hi
 
 def before_and_after(before: np.ndarray, keep: np.ndarray | None, after: np.ndarray, source: Source) -> np.ndarray:
     """The data [n, ...] above what was kept of them (the rest gray) and what became of them, in bands of twelve or fewer side by side."""
-    rows = [before] if keep is None else [before, np.where(keep, before, source.spec.levels // 2)]
+    spec = source.spec
+    gray = spec.join([np.full((1, *part.shape), part.levels // 2, np.uint8) for part in spec.parts or (spec,)])
+    rows = [before] if keep is None else [before, np.where(keep, before, gray)]
     shown, shades = [media.still(source, group) for group in (*rows, after)], dataclasses.replace(source.spec, levels=256)
     across = _ACROSS if shown[0].shape[2] < 48 else _ACROSS // 3
     bands = []

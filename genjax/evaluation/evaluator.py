@@ -111,16 +111,17 @@ class Evaluator:
         given: Mapping[str, np.ndarray] | None = None,
         turn: int = 0,
         describe: bool = False,
+        told: bool = True,
     ) -> Drawn:
         """`count` samples with ids first, first + 1, ...; sample i is the same whatever the count and the batch size.
 
         With classes, the class of sample i is `label` (one, or one a sample), or i modulo the number of classes when it is None.
-        A model that is told of captions draws those of the held-out split, in turn.
+        A model that is told of captions draws those of the held-out split, in turn; unless `told` is false, of one that says them itself.
         `given` [count, ...] goes into the request: a caption, the data to edit, the mask of what to keep. Another `turn` draws with other numbers.
         With `describe`, captions of the data that are given are drawn, by an objective that `Describes`.
         """
         given = dict(given or {})
-        if self.run.captioned and "caption" not in given and not describe:
+        if self.run.captioned and "caption" not in given and told and not describe:
             held_out = self.run.source.splits["eval"]
             given["caption"] = held_out.rows(np.arange(first, first + count) % len(held_out))["caption"]
         classes = self.run.classes

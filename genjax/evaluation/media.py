@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from genjax.data.base import Cloud, Coded, Frames, Pictures, Sound, Source
+from genjax.data.base import Cloud, Coded, Frames, Pictures, Several, Sound, Source
 from genjax.evaluation import pictures
 from genjax.types import DataSpec
 
@@ -46,14 +46,17 @@ def still(source: Source, data: np.ndarray) -> np.ndarray:
 
 def write(source: Source, data: np.ndarray, columns: int, stem: Path) -> list[Path]:
     """Writes the sheet as PNG, and what there is to hear or to watch, beside one another; returns their paths."""
-    contents = {".png": _png(sheet(source, data, columns))}
-    if type(source.shown) in RECORDINGS:
-        ending, record = RECORDINGS[type(source.shown)]
-        contents[ending] = record(source.shown, np.asarray(data), source.spec)
+    contents = {".png": _png(sheet(source, data, columns))} | recordings(source, data)
     paths = [stem.with_name(stem.name + ending) for ending in contents]
     for path, content in zip(paths, contents.values(), strict=True):
         path.write_bytes(content)
     return paths
+
+
+def recordings(source: Source, data: np.ndarray) -> dict[str, bytes]:
+    """What there is to hear or to watch in rows [n, ...]: how the file's name ends -> its content."""
+    record = RECORDINGS.get(type(source.shown))
+    return {} if record is None else record(source.shown, np.asarray(data), source.spec)
 
 
 def spectrogram(amplitude: np.ndarray, window: int = 64) -> np.ndarray:
@@ -103,16 +106,25 @@ def _strips(medium: Frames, data: np.ndarray, spec: DataSpec) -> np.ndarray:
     return shown.transpose(0, 2, 1, 3, 4).reshape(count, high, frames * wide, channels)[:, :, :-1]
 
 
+def _one_below_another(medium: Several, data: np.ndarray, spec: DataSpec) -> np.ndarray:
+    """The pictures of the parts, one below another."""
+    each = [still(part, rows) for part, rows in zip(medium.parts, spec.split(data), strict=True)]
+    wide, channels = (max(shown.shape[axis] for shown in each) for axis in (2, 3))
+    shown = [np.pad(part, ((0, 0), (0, 1), (0, wide - part.shape[2]), (0, 0)), constant_values=255) for part in each]
+    return np.concatenate([np.broadcast_to(part, (*part.shape[:3], channels)) for part in shown], axis=1)[:, :-1]
+
+
 STILLS: dict[type, Callable[[Any, np.ndarray, DataSpec], np.ndarray]] = {
     Pictures: lambda medium, data, spec: pictures.to_uint8(data, spec.levels),
     Coded: lambda medium, data, spec: medium.picture(data),
     Cloud: _clouds,
     Frames: _strips,
     Sound: _sounds,
+    Several: _one_below_another,
 }
 
 
-def _wav(medium: Sound, data: np.ndarray, spec: DataSpec) -> bytes:
+def _wav(medium: Sound, data: np.ndarray, spec: DataSpec) -> dict[str, bytes]:
     """All sounds one after the other, 16 bits."""
     heard = np.pad(medium.wave(data)[..., 0], ((0, 0), (0, round(_PAUSE * medium.rate)))).reshape(-1)
     content = io.BytesIO()
@@ -121,20 +133,26 @@ def _wav(medium: Sound, data: np.ndarray, spec: DataSpec) -> bytes:
         file.setsampwidth(2)
         file.setframerate(medium.rate)
         file.writeframes(np.round(32767 * np.clip(heard, -1, 1)).astype("<i2").tobytes())
-    return content.getvalue()
+    return {".wav": content.getvalue()}
 
 
-def _gif(medium: Frames, data: np.ndarray, spec: DataSpec) -> bytes:
+def _gif(medium: Frames, data: np.ndarray, spec: DataSpec) -> dict[str, bytes]:
     """All films at once. A GIF needs no encoder that may not be there."""
     columns = math.ceil(math.sqrt(len(data)))
     shown = pictures.to_uint8(data, spec.levels)
     shots = [Image.fromarray(pictures.sheet(shown[:, frame], _shades(spec), columns, height=80)) for frame in range(shown.shape[1])]
     content = io.BytesIO()
     shots[0].save(content, format="GIF", save_all=True, append_images=shots[1:], duration=1000 // medium.rate, loop=0)
-    return content.getvalue()
+    return {".gif": content.getvalue()}
 
 
-RECORDINGS: dict[type, tuple[str, Callable[[Any, np.ndarray, DataSpec], bytes]]] = {Sound: (".wav", _wav), Frames: (".gif", _gif)}
+def _of_each(medium: Several, data: np.ndarray, spec: DataSpec) -> dict[str, bytes]:
+    """Those of every part, with its name."""
+    each = zip(medium.parts, spec.split(data), strict=True)
+    return {f"_{part.spec.slug}{ending}": content for part, rows in each for ending, content in recordings(part, rows).items()}
+
+
+RECORDINGS: dict[type, Callable[[Any, np.ndarray, DataSpec], dict[str, bytes]]] = {Sound: _wav, Frames: _gif, Several: _of_each}
 
 
 def _shades(spec: DataSpec) -> DataSpec:

@@ -7,7 +7,7 @@ and nothing else, so a new objective is one file, one line in `genjax.objectives
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import flax.linen as nn
@@ -70,7 +70,9 @@ class Inherits(Protocol):
 
 @runtime_checkable
 class Says(Protocol):
-    """An objective that learns the captions with the data: its likelihood is that of both, with the terms `words` and `picture` (given the words)."""
+    """An objective that learns the captions with the data: its likelihood is that of both, with the terms `words` and `picture` (given the words);
+    of rows of several arrays with one for each, by its name.
+    """
 
     def say(self, params: Params, request: Batch, key: Key) -> tuple[Array, Any]:
         """Captions int32 [B, S] that are drawn for the rows of a request, padded, and what each costs."""
@@ -133,17 +135,18 @@ def captions_from(config: Any, spec: DataSpec, *, causal: bool) -> Captions | Si
     if not spec.shown:
         return Captions(spec.words, config.model.width, text, causal, parent=None)
     require(text == TOKENS, f"conditioning.text={text}, but what {spec.name} is about are no words: set it to {TOKENS}")
-    return Sights(spec.shown, _sights(config.conditioning.shown_patches, spec), config.model.width, parent=None)
+    sizes = sights_from(config.conditioning.shown_patches, [kind.shape for kind in spec.shown], spec.name)
+    return Sights(spec.shown, sizes, config.model.width, parent=None)
 
 
-def _sights(written: str, spec: DataSpec) -> tuple[tuple[int, ...], ...]:
-    """The sizes of patches of every kind of array that is shown, written "32; 1,4,4"; UsageError where there are none such."""
+def sights_from(written: str, shapes: Sequence[tuple[int, ...]], name: str) -> tuple[tuple[int, ...], ...]:
+    """The sizes of patches of every kind of array [*axes, C] that the data `name` show, written "32; 1,4,4"; UsageError where there are none such."""
     field = "conditioning.shown_patches"
     each = [[part.strip() for part in kind.split(",")] for kind in written.split(";")]
     numbers = all(part.isdecimal() and int(part) > 0 for kind in each for part in kind)
     require(numbers, f"{field}='{written}': write one number or one for each axis, and ; between kinds of arrays, as in 32; 1,4,4")
-    require(len(each) == len(spec.shown), f"{field}='{written}' is of {len(each)} kinds of arrays, and {spec.name} shows {len(spec.shown)}")
-    return tuple(patches_from(tuple(map(int, sizes)), kind.shape, field) for sizes, kind in zip(each, spec.shown, strict=True))
+    require(len(each) == len(shapes), f"{field}='{written}' is of {len(each)} kinds of arrays, and {name} shows {len(shapes)}")
+    return tuple(patches_from(tuple(map(int, sizes)), shape, field) for sizes, shape in zip(each, shapes, strict=True))
 
 
 def no_caption(spec: DataSpec) -> Array:

@@ -68,6 +68,6 @@ def test_words_are_counted_wherever_they_are_said(source):
         turned[0] = rows["caption"][0]
         return SimpleNamespace(data=turned)
 
-    found = describing.measure(SimpleNamespace(run=SimpleNamespace(source=source), draw=draw), None, COUNT)
+    found = describing.measure(SimpleNamespace(run=SimpleNamespace(source=source), draw=draw), None, COUNT)["all"]
     assert (found.right.value, found.words.value, found.words.count) == (1 / COUNT, 1.0, 3 * COUNT)
     assert "described by the words" in "\n".join(describing.lines(found)) and describing.record(found)["words"]["value"] == 1.0

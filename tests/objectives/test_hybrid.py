@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from genjax import rng
 from genjax.errors import UsageError
 from genjax.objectives.base import Given
 from genjax.objectives.hybrid import sentences
@@ -18,6 +19,7 @@ CAPTIONS = np.array([[1, 2, 3, 4], [3, 2, 0, 0], [4, 5, 6, 0], [0, 0, 0, 0]], np
 PICTURES = dataclasses.replace(IMAGES, num_classes=0, words=7, caption_length=4)
 WORDS = dataclasses.replace(PICTURES, key="tokens", shape=(4,), levels=7, words=0, unit="word")
 OBJECTIVE = build("hybrid", PICTURES, conditioning__text="tokens", conditioning__drop_rate=0.0)
+PICTURE = dict(OBJECTIVE.pictures)["picture"]
 PARAMS = random_params(OBJECTIVE.init)
 BATCH = make_batch(PICTURES, ROWS) | {"caption": CAPTIONS}
 
@@ -40,13 +42,14 @@ def test_what_is_learned_of_the_words_is_what_next_token_prediction_learns():
 def test_without_words_it_is_noise_prediction():
     """Captions that are all padding cost nothing, and the picture is what a noise-prediction model makes of it."""
     alone, silent = build("noise_prediction", PICTURES, conditioning__text="tokens", conditioning__drop_rate=0.0), BATCH | {"caption": 0 * CAPTIONS}
-    of = lambda objective, params: jax.jit(objective.loss, static_argnames="train")(params, silent, KEY, train=True)
-    mine, known = of(OBJECTIVE, PARAMS), of(alone, OBJECTIVE.of_picture(PARAMS))
+    of = lambda objective, params, key: jax.jit(objective.loss, static_argnames="train")(params, silent, key, train=True)
+    own = rng.fold_name(KEY, "picture")
+    mine, known = of(OBJECTIVE, PARAMS, KEY), of(alone, OBJECTIVE.of_picture(PARAMS), own)
     np.testing.assert_allclose(mine.loss, known.loss, rtol=1e-6)
     np.testing.assert_array_equal(mine.weight, known.weight)
     found = jax.jit(OBJECTIVE.likelihood)(PARAMS, silent, KEY)
     np.testing.assert_array_equal(found.terms["words"], 0.0)
-    np.testing.assert_allclose(found.nats, jax.jit(alone.likelihood)(OBJECTIVE.of_picture(PARAMS), silent, KEY).nats, rtol=1e-5)
+    np.testing.assert_allclose(found.nats, jax.jit(alone.likelihood)(OBJECTIVE.of_picture(PARAMS), silent, own).nats, rtol=1e-5)
 
 
 def test_a_likelihood_is_that_of_words_and_picture():
@@ -57,7 +60,7 @@ def test_a_likelihood_is_that_of_words_and_picture():
 
 
 def test_words_see_those_before_them_and_no_picture_and_the_picture_sees_all_of_them_and_itself():
-    network, params = OBJECTIVE.picture.network, {"params": OBJECTIVE.of_picture(PARAMS)}
+    network, params = PICTURE.network, {"params": OBJECTIVE.of_picture(PARAMS)}
 
     @jax.jit
     def drawn(x, caption):
@@ -115,7 +118,7 @@ def test_a_picture_is_that_of_its_caption_or_of_one_that_is_drawn_first():
     request = {"id": BATCH["id"]}
     draw = jax.jit(OBJECTIVE.sample)
     given = draw(PARAMS, request | {"caption": CAPTIONS}, KEY)
-    alone = jax.jit(OBJECTIVE.picture.sample)(OBJECTIVE.of_picture(PARAMS), request | {"caption": CAPTIONS}, KEY)
+    alone = jax.jit(PICTURE.sample)(OBJECTIVE.of_picture(PARAMS), request | {"caption": CAPTIONS}, rng.fold_name(KEY, "picture"))
     np.testing.assert_array_equal(given.data, alone.data)
     caption, cost = jax.jit(OBJECTIVE.say)(PARAMS, request, KEY)
     caption = np.asarray(caption)
@@ -152,7 +155,7 @@ def test_with_classes_both_halves_are_told_them():
 def test_its_parameters_are_those_of_both_and_no_more():
     """Nothing is initialised that no half uses, and the words have one table."""
     names = lambda tree: {jax.tree_util.keystr(path) for path, _ in jax.tree_util.tree_leaves_with_path(tree)}
-    used = names(jax.eval_shape(OBJECTIVE.words.init, KEY)) | names(jax.eval_shape(OBJECTIVE.picture.init, KEY))
+    used = names(jax.eval_shape(OBJECTIVE.words.init, KEY)) | names(jax.eval_shape(PICTURE.init, KEY))
     assert names({"trunk": PARAMS["trunk"]}) == {name.removesuffix(".value") for name in used if name.startswith("['trunk']")}
     assert "captions" not in PARAMS["picture"]
     assert_trees_close(OBJECTIVE.of_picture(PARAMS)["captions"]["embed"]["table"], PARAMS["words"]["embed"]["table"][:7], rtol=0, atol=0)

@@ -91,8 +91,35 @@ def test_one_model_draws_films_and_puts_films_into_words(speaker, run_script):
     assert (ended.code, ended.err) == (0, "")
     (written,) = speaker.path.glob("evaluation_step8_*.json")
     record = json.loads(written.read_text())
-    assert record["described"]["words"]["count"] == 3 * 6 and record["round_trip"]["by_chance"]["count"] == 6
+    assert record["described"]["all"]["words"]["count"] == 3 * 6 and record["round_trip"]["by_chance"]["count"] == 6
     assert set(record["following"]["rows"]["all"]) == {"follow", "strict", "by_chance"}
+
+
+@pytest.mark.slow
+def test_what_is_known_of_a_thing_says_what_else_is_drawn_of_it(toy_run, tmp_path, run_script):
+    """One model of words and two kinds of arrays: the words of one, and another that they say."""
+    things = {"data.source": "together:moving:digits/frames=2+moving:digits/frames=3", "conditioning.shown_patches": "1,6,6; 1,6,6"}
+    few = {"objective": "hybrid", "evaluate.examples": 4, "sample.count": 4}
+    run = toy_run("noise_prediction", tmp_path / "run", SMALL | BOTH | things | few)
+    train(run.config, run.path, monitors)
+    assert list(run.path.rglob("samples_00000008.png")), "the sheet of the training"
+    assert run_script("sample", f"--workdir={run.path}", "--prompt=seven sideways").code == 0
+    assert {file.name for file in (run.path / "samples").glob("samples_step8*.gif")} == {
+        f"samples_step8_moving_digits_frames_{frames}.gif" for frames in (2, 3)
+    }
+    ended = run_script("evaluate", f"--workdir={run.path}", "--redraw=moving:digits/frames=3")
+    assert (ended.code, ended.err) == (0, "")
+    (written,) = run.path.glob("evaluation_step8_*.json")
+    record = json.loads(written.read_text())
+    assert list(record["described"]) == ["all", "moving:digits/frames=2", "moving:digits/frames=3"]
+    assert set(record["bits_per_dim"]["terms"]) == {"words", "moving_digits_frames_2", "moving_digits_frames_3"}
+    assert record["redrawn"]["described"]["words"]["count"] > 0
+    drawn = run_script("sample", f"--workdir={run.path}", "--image=held_out", "--redraw=moving:digits/frames=3", f"--out={tmp_path / 'new'}")
+    assert (drawn.code, drawn.err) == (0, "")
+    with np.load(tmp_path / "new.npz") as made:
+        np.testing.assert_array_equal(made["array"][:, : 2 * 144], made["before"][:, : 2 * 144])
+    wrong = run_script("sample", f"--workdir={run.path}", "--image=held_out", "--redraw=0,4")
+    assert wrong.code == 2 and "a row has several arrays, name one of them" in wrong.err
 
 
 def test_files_are_no_films(speaker, run_script):
