@@ -22,7 +22,7 @@ def get_config(config, variant):
     config.data.source = "spoken_digit"
     config.data.batch_size = 4 if variant == "next_token" else 32
     config.data.eval_batch_size = 25
-    config.model.width, config.model.depth = (96, 4) if variant == "noise_prediction" else (64, 3)
+    config.model.width, config.model.depth = 64, 3
     config.model.dropout = 0.3 if variant == "classifier" else 0.0
     config.evaluate.examples = 100
     config.sample.count = 20
@@ -39,12 +39,15 @@ def get_config(config, variant):
         config.conditioning.label = False
         config.hybrid.describes = 0.5
 
+    if variant == "noise_prediction":
+        config.model.width, config.model.depth = 96, 4
+        config.noise_prediction.weighting = "sigmoid(bias=3)"  # which digit it is shows above the noise of the recording
+
     config.classifier.patch_size = 16
     config.classifier.shift = 100 if variant == "classifier" else 0  # 50 ms: without it the 2,250 clips are learnt by heart
     diffusion = config.noise_prediction
     diffusion.patch_size = 16
     diffusion.prediction = "edm"
     diffusion.data_std = 0.45
-    diffusion.weighting = "sigmoid(bias=3)"  # which digit it is shows above the noise of the recording
     diffusion.logsnr_min, diffusion.logsnr_max = -8.0, 11.0  # levels are 1/128 apart on [-1, 1]
     return config

@@ -528,7 +528,7 @@ def _redrawn(trained: Trained, redraw: str) -> dict[str, Any]:
     print(f"  {redraw} of {len(before):,} held-out examples drawn anew ({drawn.nfe:g} network evaluations each)")
     print(f"    {'as it was':<32} {same:.4f}")
     if source.figures is not None:
-        told = _tell(source.figures, {"samples": drawn.data, "held_out": before})
+        told |= _tell(source.figures, {"samples": drawn.data, "held_out": before})
     if source.spec.parts and describing.describes(trained.run):
         anew = describing.compare(Evaluator(trained.run), trained.params, drawn.data, rows["caption"], redraw)
         print("  what the model itself says of what it drew", *describing.lines(anew), sep="\n")
