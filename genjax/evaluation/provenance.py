@@ -65,7 +65,7 @@ def hardware() -> str:
     """The devices, and the processor and cores that this process may use."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     devices = f"{jax.device_count()} x {jax.devices()[0].device_kind}"
-    return f"{devices}; {processor()}, {cores} cores"
+    return f"{devices}; {processor()}, {cores} core{'s' * (cores != 1)}"
 
 
 def processor() -> str:
