@@ -220,8 +220,7 @@ def open_defaults(fields: Mapping[str, Field]) -> ml_collections.ConfigDict:
 
 def load(name: str, fields: Mapping[str, Field], overrides: Mapping[str, str] | None = None) -> ml_collections.FrozenConfigDict:
     """The recipe `file.py[:variant]` with command-line overrides {dotted path: text}, each value checked against its field."""
-    config = check(recipe(name, "FIELDS", fields), fields)
-    values = dict(leaves(check(apply(config, fields, overrides or {}), fields)))
+    values = dict(leaves(apply(check(recipe(name, "FIELDS", fields), fields), fields, overrides or {})))
     # A run must find its data from whatever folder it is used in.
     kind, _, file = values.get("data.source", "").partition(":")
     if kind in ("npz", "text", "audio") and file:

@@ -144,8 +144,9 @@ def load_arm(name: str, line: str, overrides: Mapping[str, str], times: Mapping[
     fields = configs.base_fields()
     try:
         config = configs.load(recipe, fields, own | dict(overrides))
-        values = dict(configs.leaves(config))
-        config = configs.check(configs.apply(config, fields, {field: str(factor * values[field]) for field, factor in times.items()}), fields)
+        if times:
+            values = dict(configs.leaves(config))
+            config = configs.check(configs.apply(config, fields, {field: str(factor * values[field]) for field, factor in times.items()}), fields)
         configs.validate(config)
     except UsageError as error:
         raise UsageError(f"arm '{name}': {error}") from error
