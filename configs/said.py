@@ -8,7 +8,7 @@
     --config.conditioning.shown_patches=32                                                                      (sound alone)
 
 DATA (or GENJAX_DATA_DIR) holds spoken_digit/*.tar.gz and noto_emoji, as they were published; films are made up. What is shown stands before the words
-in the same sequence: sounds as 32 patches of 32 values, films as 24 of a frame's quarter, pictures as 64 of 4x4.
+in the same sequence: sounds as 32 patches of 32 values, films as 24 of a frame's quarter, pictures as 16 of 8x8.
 
 Meant for 2 CPU cores and some 10 minutes each.
 """
@@ -22,7 +22,7 @@ def get_config(config, variant):
     config.data.batch_size = 64
     config.data.eval_batch_size = 100
     config.conditioning.text = "tokens"
-    config.conditioning.shown_patches = "32; 1,4,4; 4"
+    config.conditioning.shown_patches = "32; 1,4,4; 8"
     config.conditioning.drop_rate = 0.0
     config.model.width = 96
     config.model.dropout = 0.1
