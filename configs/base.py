@@ -379,6 +379,9 @@ FIELDS = {
         "data": field(-1, "devices that split the batch; -1: all that are left", at_least=-1, late=True),
         "fsdp": field(1, "devices that split the batch and the parameters", at_least=1, late=True),
         "tensor": field(1, "devices that split heads and MLP features", at_least=1, late=True),
+        "cpu_devices": field(
+            None, "devices that a process makes of its CPU, if it runs on one; None: one, or as XLA_FLAGS says", kind=int, at_least=1, late=True
+        ),
     },
     "logging": {
         "tensorboard": field(True, "write TensorBoard event files"),

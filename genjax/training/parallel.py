@@ -61,6 +61,19 @@ def _check_rows(rows: int, batch_size: int, accumulation: int) -> None:
     )
 
 
+def _divide_cpu(count: int) -> None:
+    """So many devices of this process's CPU, each of which works through its rows by itself: XLA runs convolutions one at a time on one thread, and then
+    two at a time on two. Once jax has begun they stay as they are (UsageError where these are others).
+    """
+    with contextlib.suppress(RuntimeError):  # it has begun
+        jax.config.update("jax_num_cpu_devices", count)
+    here = jax.local_device_count()
+    require(
+        jax.default_backend() != "cpu" or here == count,
+        f"parallel.cpu_devices={count}, and this process works with {here} already: give it the same number for all its runs",
+    )
+
+
 def _bits(x: Array) -> Array:
     """A fingerprint of an array's bits that any single flip changes: their sum modulo 2^32, and their sum weighted by odd numbers."""
     raw = jax.lax.bitcast_convert_type(x, {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32}[x.dtype.itemsize]).astype(jnp.uint32).ravel()
@@ -77,6 +90,8 @@ class Parallel:
     @classmethod
     def build(cls, config: Any, batch_size: int, accumulation: int) -> Parallel:
         """The mesh of `config.parallel` over all devices; UsageError where the numbers do not fit."""
+        if config.cpu_devices is not None:
+            _divide_cpu(config.cpu_devices)
         devices, split = jax.device_count(), config.fsdp * config.tensor
         data = devices // split if config.data == -1 else config.data
         require(

@@ -217,6 +217,27 @@ class Settings:
     fsdp: int = 1
     tensor: int = 1
     mode: str = "jit"
+    cpu_devices: int | None = None
+
+
+def test_a_cpu_becomes_so_many_devices_once():
+    """In a process of its own: jax makes its devices once."""
+    program = """
+import jax
+from genjax.errors import UsageError
+from genjax.training.parallel import Parallel
+from tests.training.test_parallel import Settings
+parallel = Parallel.build(Settings(cpu_devices=3), 6, 2)
+assert (jax.device_count(), parallel.row_count) == (3, 3)
+assert Parallel.build(Settings(), 3, 1).row_count == 3, "as there are"
+try:
+    Parallel.build(Settings(cpu_devices=2), 4, 1)
+except UsageError as error:
+    print(error)
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.strip() == "parallel.cpu_devices=2, and this process works with 3 already: give it the same number for all its runs"
 
 
 @pytest.fixture
