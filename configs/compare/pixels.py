@@ -12,7 +12,7 @@ def get_config(config, variant):
         "The same scenes as 64 codes and as 768 values of 256 levels: what does next-token prediction lose on the form of the data "
         "that noise prediction has?"
     )
-    # Small batches: of pixels twelve times fewer scenes are seen at equal compute, and many steps are to be left of them.
+    # Small batches: of pixels some twenty times fewer scenes are seen at equal compute, and many steps are to be left of them.
     recipe = "configs/shapes.py:next_token --config.data.batch_size=8"
     config.arms = {"codes": recipe, "pixels": f"{recipe} --config.data.source=shapes:s16"}
     config.reference = "codes"

@@ -152,6 +152,9 @@ def _trained(record: Mapping[str, Any]) -> str:
     ]
     seconds = sum(sum(account.get("seconds", ())) for account in record.get("trained", {}).values())
     total = f", {seconds / 60:.0f} minutes in all" * bool(seconds)
+    if "took" in record:
+        took_all = "{seconds:.0f} s, with {trainings} trainings by {workers} at a time".format_map(record["took"])
+        total += f"; the whole command took {took_all}"
     return f" Trained: {'; '.join(took)}{total}." * bool(took) + f" Commit {record['commit'][:8]}{'-dirty' * record['commit'].endswith('-dirty')}."
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -161,6 +162,7 @@ def run(claim: Claim, folder: Path, command: str, overrides: Mapping[str, str], 
     from genjax.evaluation.trained import load as load_trained
     from genjax.training.setup import Run
 
+    started = time.monotonic()
     loaded = claim.plan(overrides, tier)
     arms = matching.match(loaded, folder)
     wanted = {arm: arms[arm] for side in claim.sides for arm in side.arms}
@@ -173,6 +175,7 @@ def run(claim: Claim, folder: Path, command: str, overrides: Mapping[str, str], 
         f"claim {claim.name}: {name} compares what two likelihoods guarantee, and here one is {kinds[0]}, the other {kinds[1]}: "
         "the metric without 'bound' in its name knows what such a difference can say",
     )
+    here = sum(not cell.complete for row in trainings.values() for cell in row)
     cells.train(wanted, trainings, workers)
 
     provenance = record.provenance()
@@ -211,6 +214,7 @@ def run(claim: Claim, folder: Path, command: str, overrides: Mapping[str, str], 
             }
             for arm, (config, account) in wanted.items()
         },
+        "took": {"seconds": time.monotonic() - started, "workers": workers, "trainings": here},
         "unit": metric.unit,
         "kinds": kinds,
         "attack_repeats": list(repeats.values()) if name.startswith("membership") else None,

@@ -233,17 +233,17 @@ SCENES = {
 
 
 def family_by_form(root: Path) -> str:
-    """C3 on scenes: the mean of the seeds for either family on either form of the data, and the least and the most of them."""
+    """C3 on scenes: either family on either form of the data, the mean of the seeds and the least and the most of them, and what each was given."""
 
-    def cell(name: str, side: int) -> str:
+    def row(family: str, form: str, name: str, side: int) -> str:
         if (record := claims.record_of(name, root)) is None:
-            return "not yet run"
-        seeds = np.mean(record["values"][side], axis=1)
-        return f"{'≤ ' * (record['kinds'][side] == 'upper_bound')}{np.mean(seeds):.3g} ({np.min(seeds):.3g} to {np.max(seeds):.3g})"
+            return f"| {family} | {form} | not yet run | | |"
+        seeds, given = np.mean(record["values"][side], axis=1), record["trained"][record["registered"][("first", "second")[side]].split()[0]]
+        bits = f"{'≤ ' * (record['kinds'][side] == 'upper_bound')}{np.mean(seeds):.3g} ({np.min(seeds):.3g} to {np.max(seeds):.3g})"
+        return f"| {family} | {form} | {bits} | {given['train_flops']:.3g} | {given['examples']:,} |"
 
-    forms = list(SCENES["diffusion"])
-    lines = [f"| bits a scene above the entropy | {' | '.join(forms)} |", "|---" * (len(forms) + 1) + "|"]
-    lines += [f"| {family} | {' | '.join(cell(*cells[form]) for form in forms)} |" for family, cells in SCENES.items()]
+    lines = ["| | form | bits a scene above the entropy | training FLOPs | scenes seen |", "|---|---|---|---|---|"]
+    lines += [row(family, form, *cell) for family, cells in SCENES.items() for form, cell in cells.items()]
     return "\n".join([*lines, ""])
 
 

@@ -62,8 +62,8 @@ def _check_rows(rows: int, batch_size: int, accumulation: int) -> None:
 
 
 def _divide_cpu(count: int) -> None:
-    """So many devices of this process's CPU, each of which works through its rows by itself: XLA runs convolutions one at a time on one thread, and then
-    two at a time on two. Once jax has begun they stay as they are (UsageError where these are others).
+    """So many devices of this process's CPU, each of which works through its rows by itself: XLA runs convolutions one at a time on a device, on
+    hardly more than one thread. Once jax has begun they stay as they are (UsageError where these are others).
     """
     with contextlib.suppress(RuntimeError):  # it has begun
         jax.config.update("jax_num_cpu_devices", count)

@@ -12,7 +12,8 @@ STRICT = Rules(("train_flops",), (), {}, 0.02)
 
 def test_the_published_mismatched_comparison_is_refused_with_each_of_its_differences():
     """Its two models had 124M and 163M parameters, since one tied its head to its embedding; one was given the first words of a story and a
-    repetition penalty; and its losses were an unweighted cross-entropy and a likelihood, printed in one column.
+    repetition penalty; and its losses were an unweighted cross-entropy and a likelihood, printed in one column. (By the names of that setting;
+    genjax has no penalty and no fixed prompt. With its own fields: `test_plan.py`.)
     """
     shared = {"model.width": 768, "model.depth": 12, "optimizer.learning_rate": 3e-4}
     autoregressive = shared | {"model.tied_head": True, "sample.prompt": "", "sample.repetition_penalty": 1.0, "loss.weighting": "elbo"}

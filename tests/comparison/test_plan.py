@@ -129,7 +129,9 @@ def test_what_is_told_of_the_same_scenes_may_differ_where_that_is_declared():
 
 
 def test_the_published_mismatch_is_refused_as_a_comparison_with_every_difference_named(tmp_path):
-    """One head is the input's table and the other not, one draws by another rule, one loss has other weights; then, one side is told what to draw."""
+    """One head is the input's table and the other not, one draws by another rule (a temperature for the repetition penalty, which is not here), one
+    loss has other weights; then, one side is told what to draw (its class, for the prompt).
+    """
     arms = {
         "next token": "configs/digits.py:next_token --config.model.tied_head=true --config.next_token.temperature=0.8",
         "noise": "configs/digits.py:noise_prediction --config.noise_prediction.weighting=edm",

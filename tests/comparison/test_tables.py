@@ -77,11 +77,17 @@ def test_bits_against_compute_that_follow_a_power_law_are_told_so_and_foretold()
 
 
 def test_the_square_of_families_and_forms_takes_each_cell_from_its_claim(monkeypatch):
-    records = {"c03_shapes": {"values": [[[1.0, 3.0], [2.0, 6.0]], [[50.0], [60.0]]], "kinds": ["upper_bound", "upper_bound"]}}
+    given = {"masked": {"train_flops": 2e12, "examples": 64000}, "noise": {"train_flops": 3e12, "examples": 5000}}
+    sides = {"registered": {"first": "masked --config.a=1", "second": "noise"}, "trained": given, "kinds": ["upper_bound", "upper_bound"]}
+    records = {"c03_shapes": sides | {"values": [[[1.0, 3.0], [2.0, 6.0]], [[50.0], [60.0]]]}}
     monkeypatch.setattr(tables.claims, "record_of", lambda name, root: records.get(name))
     lines = tables.family_by_form(REPOSITORY).splitlines()
-    assert lines[0] == "| bits a scene above the entropy | codes | pixels |"
-    assert lines[2:] == ["| next-token prediction | not yet run | not yet run |", "| diffusion | ≤ 3 (2 to 4) | ≤ 55 (50 to 60) |"]
+    assert lines[2:] == [
+        "| next-token prediction | codes | not yet run | | |",
+        "| next-token prediction | pixels | not yet run | | |",
+        "| diffusion | codes | ≤ 3 (2 to 4) | 2e+12 | 64,000 |",
+        "| diffusion | pixels | ≤ 55 (50 to 60) | 3e+12 | 5,000 |",
+    ]
 
 
 def test_excess_is_shown_with_its_kind(tmp_path):
