@@ -11,7 +11,7 @@ def get_config(config, variant):
     if variant == "classifier":
         config.shows = "what judges the spoken digits; it draws nothing"
         return config
-    config.evaluate = "--classifier=spoken_digit_classifier --config.sample.count=200 --config.sample.guidance_scale=4"
-    config.sample = "--config.sample.count=10 --config.sample.guidance_scale=4"
+    config.evaluate = "--classifier=spoken_digit_classifier --config.sample.count=400 --config.sample.guidance_scale=3"
+    config.sample = "--config.sample.count=10 --config.sample.guidance_scale=3"
     config.figures = "classified as asked=judged.samples.accuracy"
     return config
