@@ -21,10 +21,9 @@ def get_config(config, variant):
     config.data.batch_size = 32
     config.data.eval_batch_size = 64
     config.conditioning.text = "tokens"
-    config.conditioning.shown_patches = "16; 1,6,6"
+    config.conditioning.shown_patches = "32; 1,6,6"
     config.conditioning.label = False  # the words say it
     config.hybrid.describes = 0.5
-    config.model.width = 96
     config.evaluate.examples = 256
     config.sample.count = 20
     config.train.duration = "3000 steps"
