@@ -102,6 +102,11 @@ class DataSpec:
         """The name as one word, for files and parameters."""
         return re.sub(r"\W+", "_", self.name)
 
+    @property
+    def arrays(self) -> tuple[DataSpec, ...]:
+        """What the arrays of a row are: its parts, or itself."""
+        return self.parts or (self,)
+
     def split(self, rows: Any) -> list[Any]:
         """The arrays [n, *shape] of the parts of rows [n, N, 1], in their order; rows that are one array as they are."""
         if not self.parts:

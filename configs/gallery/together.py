@@ -14,11 +14,13 @@ def get_config(config, variant):
     if variant == "said":
         config.evaluate = "--config.sample.count=256"
         config.sample = "--prompt='seven jackson sideways' --config.sample.count=6 --config.sample.guidance_scale=2"
-        config.figures = (
-            "words of sounds that are heard=described.spoken_digit.words.value, words of films that are read=described.moving:digits.words.value"
+        config.figures = ", ".join(
+            f"{what} {how}=described.{part}{drawn}.words.value"
+            for drawn, how in (("", "that are read in held-out ones"), (" drawn", "that it reads in its own"))
+            for what, part in (("words of sounds", "spoken_digit"), ("words of films", "moving:digits"))
         )
     else:
         config.evaluate = "--redraw=moving:digits --config.sample.count=256 --config.sample.guidance_scale=2"
         config.sample = "--image=held_out --redraw=moving:digits --config.sample.count=6 --config.sample.guidance_scale=2"
-        config.figures = "words that it reads in the films that it draws of sounds=redrawn.described.words.value"
+        config.figures = "digits that it reads in the films that it draws of sounds=redrawn.described.words.value"
     return config

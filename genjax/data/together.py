@@ -48,7 +48,7 @@ class TogetherRows:
 
 
 def together_source(name: str, sources: list[Source]) -> Source:
-    """Rows of arrays that belong together by their class, as many as the largest of the sources has; the others' are there several times.
+    """Rows of arrays that belong together by their class, as many as the largest of the sources has; the others' take turns.
 
     Raises:
       UsageError: a source has no classes, or others, or no captions of words, or is no array of numbers.
@@ -89,7 +89,7 @@ def together_source(name: str, sources: list[Source]) -> Source:
 
 
 def _partners(name: str, sources: list[Source], split: str, seed: int) -> np.ndarray:
-    """Rows of each source with the same class: the largest source's in their order, the others' drawn among those of that class."""
+    """Rows of each source with the same class: the largest source's in their order, the others' those of that class in turn, mixed."""
     labels = [source.splits[split].rows(np.arange(len(source.splits[split])))["label"] for source in sources]
     largest = int(np.argmax([len(each) for each in labels]))
     random, columns = np.random.RandomState([_SEED, seed]), []
@@ -99,6 +99,6 @@ def _partners(name: str, sources: list[Source], split: str, seed: int) -> np.nda
             here, there = np.flatnonzero(labels[largest] == label), np.flatnonzero(each == label)
             if not len(there):
                 raise UsageError(f"data source '{name}': {sources[number].spec.name} shows no class {label} in its {split} split")
-            column[here] = there[random.randint(len(there), size=len(here))]
+            column[here] = np.resize(random.permutation(there), len(here))
         columns.append(column)
     return np.stack(columns, axis=1)

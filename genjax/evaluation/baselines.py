@@ -47,7 +47,9 @@ def table(source: Source, examples: int | None = None) -> list[Baseline]:
         return text_table(source, source.tokenizer, held_out)
     if "loss_mask" in held_out:  # not every value is predicted
         return token_table(source, held_out)
-    baselines = [Baseline(f"uniform over {spec.levels} levels", math.log2(spec.levels), 0.0)]
+    levels = " and ".join(str(part.levels) for part in spec.arrays)
+    uniform = sum(part.num_dims * math.log2(part.levels) for part in spec.arrays) / spec.num_dims
+    baselines = [Baseline(f"uniform over {levels} levels", uniform, 0.0)]
     if spec.num_dims * spec.levels * max(1, spec.num_classes) <= 50_000_000:
         baselines.append(histogram(source, held_out, by_class=False))
         if spec.num_classes:

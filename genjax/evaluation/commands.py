@@ -263,6 +263,14 @@ def edit(
         np.savez_compressed(target.with_name(target.name + ".npz"), **arrays)
         if trained.run.source.shown is not None:
             Image.fromarray(edits.before_and_after(before, keep, drawn.data, trained.run.source)).save(picture)
+            for ending, content in media.recordings(trained.run.source, drawn.data).items():
+                target.with_name(target.name + ending).write_bytes(content)
+    if redraw is not None and spec.parts and describing.describes(trained.run) and (language := trained.run.source.language) is not None:
+        known = [part.name for part in spec.parts if part.name != redraw]
+        print(
+            *(f"  said     {language.decode(caption)}" for caption in describing.describe(Evaluator(trained.run), trained.params, before, known)),
+            sep="\n",
+        )
     if trained.run.source.figures is not None:
         _tell(trained.run.source.figures, {"edited": drawn.data, "before": before})
     print(f"{len(before)} images edited with step {trained.step} ({weights} weights), {drawn.nfe:g} network evaluations each")
@@ -277,8 +285,9 @@ def _anew(trained: Trained, before: np.ndarray, label: np.ndarray | int | None, 
     if redraw is not None:
         keep = ~edits.read_region(redraw, spec)
         given["mask"] = np.broadcast_to(keep, before.shape)
-    # What of a row is drawn anew from another array of it, is drawn from what is said of that.
-    drawn = Evaluator(trained.run).draw(trained.params, len(before), label=label, given=given, told=not spec.parts)
+    # An array that is drawn anew beside others of its row is drawn from what the model says of them.
+    says = redraw is not None and bool(spec.parts) and describing.describes(trained.run)
+    drawn = Evaluator(trained.run).draw(trained.params, len(before), label=label, given=given, told=not says)
     if keep is not None:
         assert (np.where(keep, drawn.data, 0) == np.where(keep, before, 0)).all(), "what is kept must not change"
     return drawn, keep
@@ -530,8 +539,9 @@ def _redrawn(trained: Trained, redraw: str) -> dict[str, Any]:
     if source.figures is not None:
         told |= _tell(source.figures, {"samples": drawn.data, "held_out": before})
     if source.spec.parts and describing.describes(trained.run):
-        anew = describing.compare(Evaluator(trained.run), trained.params, drawn.data, rows["caption"], redraw)
-        print("  what the model itself says of what it drew", *describing.lines(anew), sep="\n")
+        said = describing.describe(Evaluator(trained.run), trained.params, drawn.data, [redraw], turn=1)
+        anew = describing.compare(said, rows["caption"], describing.words_of(source, [part.name for part in source.spec.parts]))
+        print("  what the model itself reads in what it drew, of what all arrays have in common", *describing.lines(anew), sep="\n")
         told["described"] = describing.record(anew)
     return {"rows": len(before), "as it was": same, **told}
 

@@ -7,19 +7,19 @@ one. What comes back is right where the caption that the data had is true of it,
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from genjax.config import require
-from genjax.data.base import Arrays, Language, Source, Verdicts
+from genjax.data.base import Arrays, Language, Several, Source, Verdicts
 from genjax.errors import UsageError
 from genjax.evaluation import edits, questions
 from genjax.evaluation.evaluator import Evaluator
 from genjax.evaluation.following import held_out
-from genjax.evaluation.statistics import Share, share
+from genjax.evaluation.statistics import ALL, Share, share
 from genjax.evaluation.trained import load
 from genjax.objectives.base import Describes
 from genjax.training.setup import Run
@@ -54,29 +54,48 @@ def describes(run: Run) -> bool:
     return isinstance(run.objective, Describes) and run.objective.describes
 
 
-ALL = "all"
+def describe(evaluator: Evaluator, params: Params, data: np.ndarray, known: Sequence[str] = (), turn: int = 0) -> np.ndarray:
+    """Captions int32 [n, S] of data [n, ...], by a model that has learned both; of rows of several arrays, of all or of those that are `known`.
 
-
-def describe(evaluator: Evaluator, params: Params, data: np.ndarray, what: str = ALL) -> np.ndarray:
-    """Captions int32 [n, S] of data [n, ...], by a model that has learned both; of rows of several arrays, of all or of the one that is named."""
+    Another `turn` draws with other numbers.
+    """
     spec = evaluator.run.source.spec
     given: dict[str, np.ndarray] = {spec.key: data}
-    if what != ALL:
-        given["mask"] = np.broadcast_to(edits.read_region(what, spec), data.shape)
-    return evaluator.draw(params, len(data), given=given, describe=True).data
+    if known:
+        given["mask"] = np.broadcast_to(np.any([edits.read_region(name, spec) for name in known], axis=0), data.shape)
+    return evaluator.draw(params, len(data), given=given, describe=True, turn=turn).data
 
 
 def measure(evaluator: Evaluator, params: Params, count: int) -> dict[str, Described]:
-    """The words for the first `count` held-out examples, against their captions: of all that a row has and, if these are several arrays, of each."""
-    spec, rows = evaluator.run.source.spec, held_out(evaluator.run.source, count)
-    return {what: compare(evaluator, params, rows[spec.key], rows["caption"], what) for what in (ALL, *(part.name for part in spec.parts))}
+    """The words for the first `count` held-out examples, against their captions; if a row has several arrays, for all and for each, by its own words.
+
+    Of these it is also told what the model reads in arrays that it draws for the captions.
+    """
+    source, rows = evaluator.run.source, held_out(evaluator.run.source, count)
+    data, captions, names = rows[source.spec.key], rows["caption"], [part.name for part in source.spec.parts]
+    found = {ALL: compare(describe(evaluator, params, data), captions)}
+    found |= {name: compare(describe(evaluator, params, data, [name]), captions, words_of(source, [name])) for name in names}
+    if names:
+        drawn = evaluator.draw(params, len(data), given={"caption": captions}).data
+        found |= {f"{name} drawn": compare(describe(evaluator, params, drawn, [name], turn=1), captions, words_of(source, [name])) for name in names}
+    return found
 
 
-def compare(evaluator: Evaluator, params: Params, data: np.ndarray, expected: np.ndarray, what: str) -> Described:
-    """The words for `what` of data [n, ...], against captions [n, S]."""
-    said = describe(evaluator, params, data, what)
-    found = np.concatenate([np.isin(theirs[theirs != 0], mine) for mine, theirs in zip(said, expected, strict=True)])
-    return Described(share((said == expected).all(axis=1)), share(found))
+def compare(said: np.ndarray, expected: np.ndarray, words: np.ndarray | None = None) -> Described:
+    """Words that were said, int [n, S], against captions [n, S]; None: all words, else those alone of which something can be known."""
+    kept = lambda caption: caption[(caption != 0) & (True if words is None else np.isin(caption, words))]
+    both = [(kept(mine), kept(theirs)) for mine, theirs in zip(said, expected, strict=True)]
+    return Described(
+        share(np.array([np.array_equal(mine, theirs) for mine, theirs in both])),
+        share(np.concatenate([np.isin(theirs, mine) for mine, theirs in both])),
+    )
+
+
+def words_of(source: Source, names: Sequence[str]) -> np.ndarray:
+    """The numbers of the words that the captions of all the named parts of a source know."""
+    assert source.words is not None and isinstance(source.medium, Several)
+    known = [{*part.words.known} for part in source.medium.parts if part.spec.name in names and part.words is not None]
+    return np.flatnonzero([all(word in each for each in known) for word in source.words.known])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -75,7 +75,7 @@ _ACROSS, _HEIGHT = 12, 64  # images side by side, and dots that each is about hi
 def before_and_after(before: np.ndarray, keep: np.ndarray | None, after: np.ndarray, source: Source) -> np.ndarray:
     """The data [n, ...] above what was kept of them (the rest gray) and what became of them, in bands of twelve or fewer side by side."""
     spec = source.spec
-    gray = spec.join([np.full((1, *part.shape), part.levels // 2, np.uint8) for part in spec.parts or (spec,)])
+    gray = spec.join([np.full((1, *part.shape), part.levels // 2, np.uint8) for part in spec.arrays])
     rows = [before] if keep is None else [before, np.where(keep, before, gray)]
     shown, shades = [media.still(source, group) for group in (*rows, after)], dataclasses.replace(source.spec, levels=256)
     across = _ACROSS if shown[0].shape[2] < 48 else _ACROSS // 3

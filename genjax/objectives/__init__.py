@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from genjax.config import require
 from genjax.objectives.autoencoder import Autoencoder
 from genjax.objectives.base import Objective
 from genjax.objectives.classifier import Classifier
@@ -28,7 +29,13 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "autoencoder": Autoencoder,
 }
 
+SEVERAL = ("hybrid",)  # those that learn rows of several arrays
+
 
 def build(config: Any, spec: DataSpec) -> Objective:
-    """The objective that a config names, for data like `spec`."""
+    """The objective that a config names, for data like `spec`; UsageError where it cannot learn them."""
+    require(
+        not spec.parts or config.objective in SEVERAL,
+        f"objective={config.objective} learns one array a row, and {spec.name} has several: set objective={' or '.join(SEVERAL)}",
+    )
     return OBJECTIVES[config.objective].build(config, spec)

@@ -21,6 +21,7 @@ A caption has the words up to its end, and its end is the first padding.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -32,7 +33,7 @@ from genjax.config import altered, require
 from genjax.objectives.base import NO_TEXT, TOKENS, sights_from
 from genjax.objectives.next_token import NextToken
 from genjax.objectives.noise_prediction import NoisePrediction
-from genjax.types import Array, Batch, DataSpec, Key, Likelihood, LossSums, Params, Samples, Shown, Work
+from genjax.types import Array, Batch, Cost, DataSpec, Key, Likelihood, LossSums, Params, Samples, Shown, Work
 
 _END = 0  # the padding of captions
 _BESIDE = ("mask", "towards")  # what has a value for every one of the data, beside these
@@ -66,11 +67,11 @@ class Hybrid:
         require(told.text != NO_TEXT, "objective=hybrid draws the pictures of captions: set conditioning.text=tokens")
         require(options.network == "trunk", "objective=hybrid has one trunk for words and pictures: set noise_prediction.network=trunk")
         require(options.autoencoder is None, "objective=hybrid draws pixels: set noise_prediction.autoencoder=None")
-        parts = spec.parts or (spec,)
-        sizes = sights_from(told.shown_patches, [part.shape for part in parts], spec.name) if spec.parts else (options.patch_size,)
-        names = [part.slug for part in parts] if spec.parts else ["picture"]
+        require(not (spec.parts and told.label), f"{spec.name}: the words say what its arrays have in common: set conditioning.label=false")
+        sizes = sights_from(told.shown_patches, [part.shape for part in spec.arrays], spec.name) if spec.parts else (options.patch_size,)
+        names = [part.slug for part in spec.parts] or ["picture"]
         pictures = []
-        for part, size in zip(parts, sizes, strict=True):
+        for part, size in zip(spec.arrays, sizes, strict=True):
             captioned = dataclasses.replace(part, words=spec.words, caption_length=spec.caption_length)
             picture = NoisePrediction.build(altered(config, {"noise_prediction.patch_size": size}), captioned)
             network: Any = picture.network
@@ -84,7 +85,7 @@ class Hybrid:
         if both.describes:
             patches = "; ".join(",".join(map(str, size)) for size in sizes)
             alone |= {"conditioning.text": TOKENS, "conditioning.shown_patches": patches, "conditioning.drop_rate": 1 - both.describes}
-            shown = tuple(Shown(part.shape, part.levels) for part in parts)
+            shown = tuple(Shown(part.shape, part.levels) for part in spec.arrays)
             sentences = dataclasses.replace(sentences, shown=shown, caption_length=spec.num_dims)
         words = NextToken.build(altered(config, alone), sentences)
         return cls(spec, words, tuple(zip(names, pictures, strict=True)), both.words_weight, both.describes > 0)
@@ -121,17 +122,18 @@ class Hybrid:
 
     def sample(self, params: Params, request: Batch, key: Key) -> Samples:
         """The arrays of captions, as in `NoisePrediction.sample`. Where the request has no caption one is drawn first, behind the arrays that are
-        known, which is what all of a mask is true of.
+        known, which is what all of a mask is true of. (They are drawn as well, and then put back: the rows of a request may know different ones.)
         """
-        caption, costs, drawn = request.get("caption"), [], []
+        caption, said = request.get("caption"), Cost(0, 0)
         if caption is None:
-            caption, cost = self.say(params, request, key)
-            costs.append(cost)
+            caption, said = self.say(params, request, key)
+        drawn, costs = [], []
         for (name, picture), own in zip(self.pictures, self._split(request), strict=True):
             found = picture.sample(self.of_picture(params, name), own | {"caption": caption}, rng.fold_name(key, name))
             drawn.append(found.data)
             costs.append(found.cost)
-        return Samples(self.spec.join(drawn), jax.tree.map(lambda *each: sum(each), *costs))
+        depth = functools.reduce(jnp.maximum, [cost.sequential_depth for cost in costs])  # arrays do not wait for each other
+        return Samples(self.spec.join(drawn), Cost(said.nfe + sum(cost.nfe for cost in costs), said.sequential_depth + depth))
 
     def say(self, params: Params, request: Batch, key: Key) -> tuple[Array, Any]:
         """Captions int32 [B, S] that are drawn for the rows of a request, padded, and what each costs."""

@@ -70,8 +70,8 @@ def train(config: Any, path: Path, monitors: Callable[[Run], Sequence[Monitor]],
     """
     require(config.sample.guide is None, "sample.guide is a trained model: give it to sample.py and evaluate.py, a training knows none")
     workdir = Workdir(path)
+    run = Run.build(config, None if overwrite else workdir.path)  # before jax is asked for its devices: the config may say which
     require(not overwrite or jax.process_count() == 1, "--overwrite is for one process: move the old run aside before the job starts")
-    run = Run.build(config, None if overwrite else workdir.path)
     if overwrite or not begun(workdir):
         _ = run.inherited  # what a fresh run takes from elsewhere is read before anything is written
     if overwrite:

@@ -62,15 +62,16 @@ def _check_rows(rows: int, batch_size: int, accumulation: int) -> None:
 
 
 def _divide_cpu(count: int) -> None:
-    """So many devices of this process's CPU, each of which works through its rows by itself: XLA runs convolutions one at a time on a device, on
-    hardly more than one thread. Once jax has begun they stay as they are (UsageError where these are others).
+    """So many devices of this process's CPU, each of which works through its rows by itself. Once jax has begun they stay as they are
+    (UsageError where these are others).
     """
     with contextlib.suppress(RuntimeError):  # it has begun
         jax.config.update("jax_num_cpu_devices", count)
     here = jax.local_device_count()
     require(
         jax.default_backend() != "cpu" or here == count,
-        f"parallel.cpu_devices={count}, and this process works with {here} already: give it the same number for all its runs",
+        f"parallel.cpu_devices={count}, and this process works with {here} already: give it the same number for all its runs, or set "
+        f"XLA_FLAGS=--xla_force_host_platform_device_count={count} before it begins (of several processes the only way)",
     )
 
 

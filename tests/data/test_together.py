@@ -40,7 +40,7 @@ def test_the_caption_has_every_word_once(both):
         np.testing.assert_array_equal(both.language.encode(" ".join(words)), caption)
 
 
-def test_a_smaller_source_is_there_several_times_and_no_row_is_in_both_splits():
+def test_the_rows_of_a_smaller_source_take_turns():
     large, small = open_source(SHORT), open_source(LONG)
     few = dataclasses.replace(small, splits={split: _First(rows, 50) for split, rows in small.splits.items()})
     together = together_source("together:toy", [few, large])
@@ -48,7 +48,11 @@ def test_a_smaller_source_is_there_several_times_and_no_row_is_in_both_splits():
     for split in ("train", "eval"):
         first, second = together.splits[split].partners.T
         np.testing.assert_array_equal(second, np.arange(len(large.splits[split])))
-        assert first.max() < 50 and len(np.unique(first)) > 40
+        assert len(np.unique(first)) == 50, "all of them are there"
+        labels = large.splits[split].rows(np.arange(len(second)))["label"]
+        for label in range(10):
+            times = np.bincount(first[labels == label], minlength=50)
+            assert times[times > 0].max() - times[times > 0].min() <= 1, "and equally often"
 
 
 class _First:

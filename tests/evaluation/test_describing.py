@@ -1,12 +1,15 @@
 """The round trip of data through words. Oracles: a describer that knows, one that talks nonsense, and a drawer that knows all films."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from genjax.data.base import Several
 from genjax.data.moving import every_film
 from genjax.data.sources import open_source
+from genjax.data.words import Words
 from genjax.evaluation import describing
 from genjax.evaluation.describing import Describer
 from genjax.evaluation.following import held_out
@@ -63,7 +66,7 @@ def test_what_is_no_caption_is_wrong_and_stops_nothing(source, drawer):
 def test_words_are_counted_wherever_they_are_said(source):
     rows = held_out(source, COUNT)
 
-    def draw(params, count, given, describe):
+    def draw(params, count, given, describe, turn):
         turned = rows["caption"][:count, ::-1].copy()
         turned[0] = rows["caption"][0]
         return SimpleNamespace(data=turned)
@@ -71,3 +74,21 @@ def test_words_are_counted_wherever_they_are_said(source):
     found = describing.measure(SimpleNamespace(run=SimpleNamespace(source=source), draw=draw), None, COUNT)["all"]
     assert (found.right.value, found.words.value, found.words.count) == (1 / COUNT, 1.0, 3 * COUNT)
     assert "described by the words" in "\n".join(describing.lines(found)) and describing.record(found)["words"]["value"] == 1.0
+
+
+def test_words_that_an_array_cannot_tell_are_neither_right_nor_wrong():
+    expected = np.array([[1, 4, 7], [2, 5, 0], [3, 4, 7]])
+    said = np.array([[1, 6, 0], [2, 0, 0], [1, 4, 7]])
+    found = describing.compare(said, expected, np.array([1, 2, 3]))
+    assert (found.right.value, found.words.value, found.words.count) == (pytest.approx(2 / 3), pytest.approx(2 / 3), 3)
+    whole = describing.compare(said, expected)
+    assert (whole.right.value, whole.words.value, whole.words.count) == (0.0, pytest.approx(4 / 8), 8)
+
+
+def test_the_words_of_parts_are_those_that_all_of_them_know():
+    named = open_source("together:moving:digits/frames=2+moving:digits/frames=3")
+    few = dataclasses.replace(named.medium.parts[0], words=Words(("", "seven", "left"), 2))
+    source = dataclasses.replace(named, words=Words(("", "left", "one", "seven", "sideways"), 3), medium=Several((few, named.medium.parts[1])))
+    names = [part.name for part in named.spec.parts]
+    of = lambda *which: [source.words.known[number] for number in describing.words_of(source, which)]
+    assert of(names[0]) == ["", "left", "seven"] and of(names[1]) == ["", "one", "seven", "sideways"] and of(*names) == ["", "seven"]

@@ -18,7 +18,13 @@ SOUND = DataSpec("a:sound", "array", (8, 1), 7, 0, 100, 10)
 FILM = DataSpec("film", "array", (2, 4, 4, 1), 3, 0, 100, 10)
 SPEC = DataSpec("both", "array", (40, 1), 7, 0, 100, 10, words=7, caption_length=3, parts=(SOUND, FILM))
 CAPTIONS = np.array([[1, 2, 3], [3, 2, 0], [4, 5, 6], [0, 0, 0]], np.int32)
-OPTIONS = {"conditioning__text": "tokens", "conditioning__drop_rate": 0.0, "next_token__temperature": 0.0, "hybrid__describes": 0.5}
+OPTIONS = {
+    "conditioning__text": "tokens",
+    "conditioning__label": False,
+    "conditioning__drop_rate": 0.0,
+    "next_token__temperature": 0.0,
+    "hybrid__describes": 0.5,
+}
 OBJECTIVE = build("hybrid", SPEC, conditioning__shown_patches="4; 1,2,2", **OPTIONS)
 PARAMS = random_params(OBJECTIVE.init)
 DATA = [make_batch(part, ROWS, seed)["array"] for seed, part in enumerate((SOUND, FILM))]
@@ -33,11 +39,17 @@ def found():
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_each_array_costs_what_it_costs_a_hybrid_of_its_kind(number, found):
-    name, part = NAMES[number], dataclasses.replace(SPEC.parts[number], words=7, caption_length=3)
-    alone = build("noise_prediction", part, noise_prediction__patch_size=(4, "1,2,2")[number], **OPTIONS)
-    params, batch = OBJECTIVE.of_picture(PARAMS, name), BATCH | {"array": DATA[number], "caption": 0 * CAPTIONS}
+    """Of the same parameters, captions and random numbers; and without words, a model of noise prediction alone."""
+    name, part, size = NAMES[number], dataclasses.replace(SPEC.parts[number], words=7, caption_length=3), (4, "1,2,2")[number]
+    one = build("hybrid", part, noise_prediction__patch_size=size, **OPTIONS)
+    picture, key = dict(one.pictures)["picture"], rng.fold_name(KEY, name)
+    params = {"trunk": PARAMS["trunk"], "words": PARAMS["words"], "picture": PARAMS[name]}
+    told = jax.jit(picture.likelihood)(one.of_picture(params), BATCH | {"array": DATA[number]}, key).nats
+    np.testing.assert_allclose(found.terms[name], told, rtol=1e-5)
+    alone = build("noise_prediction", part, noise_prediction__patch_size=size, **OPTIONS)
     silent = jax.jit(OBJECTIVE.likelihood)(PARAMS, BATCH | {"caption": 0 * CAPTIONS}, KEY).terms[name]
-    np.testing.assert_allclose(silent, jax.jit(alone.likelihood)(params, batch, rng.fold_name(KEY, name)).nats, rtol=1e-5)
+    unsaid = jax.jit(alone.likelihood)(OBJECTIVE.of_picture(PARAMS, name), BATCH | {"array": DATA[number], "caption": 0 * CAPTIONS}, key).nats
+    np.testing.assert_allclose(silent, unsaid, rtol=1e-5)
     assert (np.abs(silent - found.terms[name])[:3] > 1e-3).all(), "and its words matter"
 
 
@@ -45,10 +57,12 @@ def test_a_likelihood_is_the_sum_of_words_and_arrays_which_see_no_other_array(fo
     assert {*found.terms} == {"words", *NAMES}
     np.testing.assert_allclose(found.nats, sum(np.asarray(term) for term in found.terms.values()), rtol=1e-6)
     np.testing.assert_array_equal(found.units, 40)
-    other = jax.jit(OBJECTIVE.likelihood)(PARAMS, BATCH | {"array": SPEC.join([DATA[0], (DATA[1] + 1) % 3])}, KEY).terms
-    for name in ("words", "a_sound"):
-        np.testing.assert_array_equal(other[name], found.terms[name])
-    assert (np.abs(other["film"] - found.terms["film"]) > 1e-3).all()
+    changed = [[(DATA[0] + 1) % 7, DATA[1]], [DATA[0], (DATA[1] + 1) % 3]]
+    for arrays, same, other in zip(changed, NAMES[::-1], NAMES, strict=True):
+        terms = jax.jit(OBJECTIVE.likelihood)(PARAMS, BATCH | {"array": SPEC.join(arrays)}, KEY).terms
+        for name in ("words", same):
+            np.testing.assert_array_equal(terms[name], found.terms[name])
+        assert (np.abs(terms[other] - found.terms[other]) > 1e-3).all()
 
 
 def test_words_are_learned_behind_any_array_or_all():
@@ -77,9 +91,10 @@ def test_what_is_known_stays_and_says_what_is_drawn():
     drawn = jax.jit(OBJECTIVE.sample)(PARAMS, request, KEY)
     sound, film = SPEC.split(np.asarray(drawn.data))
     np.testing.assert_array_equal(sound, DATA[0])
-    told = jax.jit(OBJECTIVE.sample)(PARAMS, request | {"caption": caption}, KEY)
+    other = request | {"caption": caption, "array": SPEC.join([(DATA[0] + 1) % 7, DATA[1]])}  # another sound, and the same words
+    told = jax.jit(OBJECTIVE.sample)(PARAMS, other, KEY)
     np.testing.assert_array_equal(SPEC.split(np.asarray(told.data))[1], film)
-    assert int(drawn.cost.nfe) > int(told.cost.nfe)
+    assert int(drawn.cost.nfe) > int(told.cost.nfe) == 2 * int(told.cost.sequential_depth), "arrays do not wait for each other"
     everything = jax.jit(OBJECTIVE.describe)(PARAMS, {name: request[name] for name in ("id", "array")}, KEY).data
     assert (np.asarray(everything) != np.asarray(caption)).any(), "who sees the film as well may say something else"
 
@@ -99,3 +114,13 @@ def test_films_and_work_are_of_all():
 def test_every_kind_has_its_patches():
     with pytest.raises(UsageError, match="is of 1 kinds of arrays, and both shows 2"):
         build("hybrid", SPEC, conditioning__shown_patches="4", **OPTIONS)
+
+
+def test_who_learns_one_array_a_row_says_so():
+    with pytest.raises(UsageError, match="objective=noise_prediction learns one array a row, and both has several: set objective=hybrid"):
+        build("noise_prediction", SPEC)
+
+
+def test_the_class_is_told_by_the_words_alone():
+    with pytest.raises(UsageError, match=r"set conditioning\.label=false"):
+        build("hybrid", SPEC, conditioning__shown_patches="4; 1,2,2", **OPTIONS | {"conditioning__label": True})

@@ -111,11 +111,14 @@ def test_what_is_known_of_a_thing_says_what_else_is_drawn_of_it(toy_run, tmp_pat
     assert (ended.code, ended.err) == (0, "")
     (written,) = run.path.glob("evaluation_step8_*.json")
     record = json.loads(written.read_text())
-    assert list(record["described"]) == ["all", "moving:digits/frames=2", "moving:digits/frames=3"]
+    names = ["moving:digits/frames=2", "moving:digits/frames=3"]
+    assert list(record["described"]) == ["all", *names, *(f"{name} drawn" for name in names)]
+    assert record["baselines"][0]["name"] == "uniform over 17 and 17 levels"
     assert set(record["bits_per_dim"]["terms"]) == {"words", "moving_digits_frames_2", "moving_digits_frames_3"}
-    assert record["redrawn"]["described"]["words"]["count"] > 0
+    assert record["redrawn"]["described"]["right"]["count"] == 4
     drawn = run_script("sample", f"--workdir={run.path}", "--image=held_out", "--redraw=moving:digits/frames=3", f"--out={tmp_path / 'new'}")
-    assert (drawn.code, drawn.err) == (0, "")
+    assert (drawn.code, drawn.err, drawn.out.count("  said     ")) == (0, "", 4)
+    assert (tmp_path / "new_moving_digits_frames_3.gif").exists()
     with np.load(tmp_path / "new.npz") as made:
         np.testing.assert_array_equal(made["array"][:, : 2 * 144], made["before"][:, : 2 * 144])
     wrong = run_script("sample", f"--workdir={run.path}", "--image=held_out", "--redraw=0,4")
