@@ -1,4 +1,4 @@
-"""Noto's emoji with their names: pictures that are asked for with words (docs/modalities.md). None has been run to an end.
+"""Noto's emoji with their names: pictures that are asked for with words (docs/modalities.md).
 
   python scripts/train.py --config=configs/emoji.py:noise_prediction --workdir=runs/emoji_noise --config.data.dir=DATA
   python scripts/train.py --config=configs/emoji.py:next_token --workdir=runs/emoji_next_token --config.data.dir=DATA
