@@ -24,9 +24,10 @@ def get_config(config, variant):
     config.conditioning.shown_patches = "32; 1,6,6"
     config.conditioning.label = False  # the words say it
     config.hybrid.describes = 0.5
+    config.hybrid.words_weight = 100.0  # three words beside 1,888 values
     config.evaluate.examples = 256
     config.sample.count = 20
-    config.train.duration = "3000 steps"
+    config.train.duration = "2500 steps"
     config.train.evaluate_every = config.train.sample_every = "50 percent"
     config.optimizer.name = "muon"
     config.optimizer.learning_rate = 2e-2

@@ -324,8 +324,8 @@ def validate(config: Any) -> None:
     )
     alone = config.sample.guide is None
     require(
-        config.conditioning.label or config.sample.guidance_scale == 1.0 or not alone,
-        "sample.guidance_scale needs a class to guide to: set conditioning.label=true, or guidance_scale=1",
+        config.conditioning.label or config.conditioning.text != "none" or config.sample.guidance_scale == 1.0 or not alone,
+        "sample.guidance_scale needs a class or words to guide to: set conditioning.label=true or conditioning.text=tokens, or guidance_scale=1",
     )
     require(
         not config.conditioning.label
