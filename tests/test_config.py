@@ -413,7 +413,7 @@ CLASHES = [
     ),
     ({"parallel.mode": "pmap", "parallel.fsdp": 2}, "parallel.mode=pmap only splits the batch"),
     ({"parallel.mode": "pmap", "parallel.tensor": 2}, "parallel.mode=pmap only splits the batch"),
-    ({"conditioning.label": "false", "sample.guidance_scale": 2}, "sample.guidance_scale needs a class to guide to"),
+    ({"conditioning.label": "false", "sample.guidance_scale": 2}, "sample.guidance_scale needs a class or words to guide to"),
     ({"conditioning.drop_rate": 0, "sample.guidance_scale": 2}, "set conditioning.drop_rate above 0"),
     ({"sample.guidance_scale": 2, "sample.negative_label": 1, "sample.guide": "runs/weak"}, "both say what to lead away from"),
     ({"sample.negative_label": 1}, "sample.negative_label does nothing at sample.guidance_scale=1"),

@@ -333,7 +333,7 @@ def test_a_model_without_classes(toy_run, run_script, tmp_path):
     assert "knows no classes" in ended.err
     ended = run_script("sample", f"--workdir={run.path}", "--config.sample.guidance_scale=2")
     assert ended.code == 2
-    assert "sample.guidance_scale needs a class to guide to" in ended.err
+    assert "sample.guidance_scale needs a class or words to guide to" in ended.err
     assert run_script("sample", f"--workdir={run.path}").code == 0
 
 
