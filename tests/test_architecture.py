@@ -20,6 +20,7 @@ from flax.core import meta
 from PIL import Image
 
 from genjax import config as configs
+from genjax import objectives
 
 REPOSITORY = Path(__file__).parents[1]
 LIBRARY = sorted((REPOSITORY / "genjax").rglob("*.py"))
@@ -289,7 +290,9 @@ def variants():
 
 @pytest.mark.parametrize("recipe", variants())
 def test_every_recipe_is_right_as_it_is(recipe):
-    configs.validate(configs.load(recipe, FIELDS))
+    config = configs.load(recipe, FIELDS)
+    configs.validate(config)
+    assert config.objective in objectives.OBJECTIVES
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=name)

@@ -265,7 +265,7 @@ def edit(
             Image.fromarray(edits.before_and_after(before, keep, drawn.data, trained.run.source)).save(picture)
             for ending, content in media.recordings(trained.run.source, drawn.data).items():
                 target.with_name(target.name + ending).write_bytes(content)
-    if redraw is not None and spec.parts and describing.describes(trained.run) and (language := trained.run.source.language) is not None:
+    if redraw is not None and describing.describes_parts(trained.run) and (language := trained.run.source.language) is not None:
         known = [part.name for part in spec.parts if part.name != redraw]
         print(
             *(f"  said     {language.decode(caption)}" for caption in describing.describe(Evaluator(trained.run), trained.params, before, known)),
@@ -286,7 +286,7 @@ def _anew(trained: Trained, before: np.ndarray, label: np.ndarray | int | None, 
         keep = ~edits.read_region(redraw, spec)
         given["mask"] = np.broadcast_to(keep, before.shape)
     # An array that is drawn anew beside others of its row is drawn from what the model says of them.
-    says = redraw is not None and bool(spec.parts) and describing.describes(trained.run)
+    says = redraw is not None and describing.describes_parts(trained.run)
     drawn = Evaluator(trained.run).draw(trained.params, len(before), label=label, given=given, told=not says)
     if keep is not None:
         assert (np.where(keep, drawn.data, 0) == np.where(keep, before, 0)).all(), "what is kept must not change"
@@ -538,7 +538,7 @@ def _redrawn(trained: Trained, redraw: str) -> dict[str, Any]:
     print(f"    {'as it was':<32} {same:.4f}")
     if source.figures is not None:
         told |= _tell(source.figures, {"samples": drawn.data, "held_out": before})
-    if source.spec.parts and describing.describes(trained.run):
+    if describing.describes_parts(trained.run):
         said = describing.describe(Evaluator(trained.run), trained.params, drawn.data, [redraw], turn=1)
         anew = describing.compare(said, rows["caption"], describing.words_of(source, [part.name for part in source.spec.parts]))
         print("  what the model itself reads in what it drew, of what all arrays have in common", *describing.lines(anew), sep="\n")

@@ -54,6 +54,11 @@ def describes(run: Run) -> bool:
     return isinstance(run.objective, Describes) and run.objective.describes
 
 
+def describes_parts(run: Run) -> bool:
+    """Whether it has, and its rows are several arrays, so that one can be drawn from what is said of another."""
+    return bool(run.source.spec.parts) and describes(run)
+
+
 def describe(evaluator: Evaluator, params: Params, data: np.ndarray, known: Sequence[str] = (), turn: int = 0) -> np.ndarray:
     """Captions int32 [n, S] of data [n, ...], by a model that has learned both; of rows of several arrays, of all or of those that are `known`.
 
