@@ -15,6 +15,7 @@ from typing import Literal
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from genjax.models import cache as caches
 from genjax.models.masks import AttentionIds, visible
@@ -56,21 +57,39 @@ class Dense(nn.Module):
     num_input_axes: int = 1
     dtype: jnp.dtype = jnp.float32
 
-    @nn.compact
     def __call__(self, x: Array) -> Array:
-        inputs = x.shape[x.ndim - self.num_input_axes :]
+        kernel, bias = self.weights(x.shape[x.ndim - self.num_input_axes :])
+        y = jnp.tensordot(x.astype(self.dtype), kernel, axes=self.num_input_axes)
+        return y if bias is None else y + bias
+
+    @nn.compact
+    def weights(self, inputs: tuple[int, ...]) -> tuple[Array, Array | None]:
+        """W [*inputs, *features] and b [*features] or None, in the computation's dtype."""
         matrix = (math.prod(inputs), math.prod(self.features))
 
         def init(key, shape, dtype):  # initialised as the matrix it is, whatever the number of axes
             return self.kernel_init(key, matrix, dtype).reshape(shape)
 
-        kernel = self.param("kernel", named(init, *self.axes), (*inputs, *self.features), jnp.float32)
-        y = jnp.tensordot(x.astype(self.dtype), kernel.astype(self.dtype), axes=self.num_input_axes)
-        if self.use_bias:
-            y = y + self.param("bias", named(nn.initializers.zeros, *["bias"] * len(self.features)), tuple(self.features), jnp.float32).astype(
-                self.dtype
-            )
-        return y
+        kernel = self.param("kernel", named(init, *self.axes), (*inputs, *self.features), jnp.float32).astype(self.dtype)
+        if not self.use_bias:
+            return kernel, None
+        bias = self.param("bias", named(nn.initializers.zeros, *["bias"] * len(self.features)), tuple(self.features), jnp.float32)
+        return kernel, bias.astype(self.dtype)
+
+
+def jointly(x: Array, *maps: Dense) -> list[Array]:
+    """[maps[0](x), maps[1](x), ...] of x [..., D].
+
+    Of a single vector, as when one text is written token by token, they are one product: it takes as long as the weights take to read, and XLA's CPU
+    back end reads large ones with all cores and small ones with one. Of more than one vector, joining them costs more than it saves.
+    """
+    if x.size > x.shape[-1]:
+        return [each(x) for each in maps]
+    weights = [each.weights(x.shape[-1:]) for each in maps]
+    kernel = jnp.concatenate([kernel.reshape(x.shape[-1], -1) for kernel, _ in weights], axis=1)
+    ends = np.cumsum([math.prod(each.features) for each in maps])
+    parts = zip(jnp.split(x.astype(kernel.dtype) @ kernel, ends[:-1], axis=-1), maps, weights, strict=True)
+    return [part.reshape(*x.shape[:-1], *each.features) + (0 if bias is None else bias) for part, each, (_, bias) in parts]
 
 
 class RMSNorm(nn.Module):
@@ -161,8 +180,8 @@ class Attention(nn.Module):
         stored: keys and values of this layer's cache, written at `slots` [B, T], or None; `keys` are the ids of all S positions that may be seen.
         """
         head_size, kv_heads = x.shape[-1] // self.heads, self.kv_heads or self.heads
-        project = lambda name, heads: Dense((heads, head_size), ("embed", "heads", "head"), self.bias, dtype=self.dtype, name=name)(x)
-        q, k, v = project("query", self.heads), project("key", kv_heads), project("value", kv_heads)
+        project = lambda name, heads: Dense((heads, head_size), ("embed", "heads", "head"), self.bias, dtype=self.dtype, name=name)
+        q, k, v = jointly(x, project("query", self.heads), project("key", kv_heads), project("value", kv_heads))
         if self.qk_norm:
             q, k = RMSNorm(name="query_norm")(q), RMSNorm(name="key_norm")(k)
         if self.rotary:
@@ -235,8 +254,8 @@ class GatedMLP(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        gate = Dense((self.hidden,), ("embed", "mlp"), self.bias, dtype=self.dtype, name="gate")(x)
-        value = Dense((self.hidden,), ("embed", "mlp"), self.bias, dtype=self.dtype, name="value")(x)
+        hidden = lambda name: Dense((self.hidden,), ("embed", "mlp"), self.bias, dtype=self.dtype, name=name)
+        gate, value = jointly(x, hidden("gate"), hidden("value"))
         return Dense((x.shape[-1],), ("mlp", "embed"), self.bias, dtype=self.dtype, name="out")(jax.nn.silu(gate) * value)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from genjax.models import masks
-from genjax.models.layers import Attention, Dense, GatedMLP, RMSNorm, rotary
+from genjax.models.layers import Attention, Dense, GatedMLP, RMSNorm, jointly, rotary
 from tests.helpers import random_params
 
 B, T, H, K, D = 2, 5, 2, 12, 24
@@ -106,6 +106,30 @@ def test_gated_mlp_is_its_formula():
     gate = x @ p["gate"]["kernel"]
     expected = (gate / (1 + np.exp(-gate)) * (x @ p["value"]["kernel"])) @ p["out"]["kernel"]
     np.testing.assert_allclose(jax.jit(module.apply)({"params": params}, x), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("shape", [(1, 1, D), (D,), (B, T, D)])
+def test_maps_taken_jointly_are_each_of_them(shape, bias):
+    class Maps(nn.Module):
+        @nn.compact
+        def __call__(self, x, together):
+            maps = Dense((H, 3), ("embed", "heads", "head"), bias, name="first"), Dense((5,), ("embed", "mlp"), bias, name="second")
+            return jointly(x, *maps) if together else [each(x) for each in maps]
+
+    x, module = draw(*shape), Maps()
+    params = random_params(lambda key: module.init(key, x, True)["params"])
+    assert jax.tree.map(np.shape, params) == jax.tree.map(np.shape, random_params(lambda key: module.init(key, x, False)["params"]))
+    found, expected = (module.apply({"params": params}, x, together) for together in (True, False))
+    for each, alone in zip(found, expected, strict=True):
+        np.testing.assert_allclose(each, alone, rtol=1e-5, atol=1e-5)
+
+
+def test_maps_of_one_vector_are_one_product():
+    x, maps = jnp.ones((1, 1, D)), [Dense((5,), ("embed", "mlp")) for _ in range(2)]
+    bound = [each.bind(each.init(jax.random.key(0), x)) for each in maps]
+    products = lambda x: str(jax.make_jaxpr(lambda x: jointly(x, *bound))(x)).count("dot_general")
+    assert products(x) == 1 and products(jnp.ones((2, 1, D))) == 2
 
 
 @pytest.mark.parametrize(("kv_heads", "window"), [(None, None), (1, None), (2, 2)])
