@@ -1,6 +1,6 @@
 """genjax on a workload: the step, the loader and the sampler that its scripts use, with the settings that it chooses by itself.
 
-Only what a workload defines is set: sizes, batch, dtype, devices of the CPU, and for images the solver. Everything else is what `configs/base.py` says.
+Only what a workload defines is set: sizes, batch, dtype, what was chosen for it, and for images the solver. Everything else is what `configs/base.py` says.
 """
 
 from __future__ import annotations
@@ -34,8 +34,7 @@ ROWS = 1024  # training examples, made up: what they say costs nothing
 def fields_of(workload: Workload) -> dict[str, Any]:
     """The config fields that a workload sets."""
     model, fields = workload.model, {"data.batch_size": workload.batch, "model.dtype": workload.dtype, "train.duration": "1M steps"}
-    if workload.cpu_devices is not None:
-        fields["parallel.cpu_devices"] = workload.cpu_devices
+    fields |= dict(choice.split("=", 1) for choice in workload.chosen.split())
     if isinstance(model, GPT):
         return fields | {
             "objective": "next_token",
@@ -219,7 +218,9 @@ def build(system: str, workload: Workload, device: str) -> System:
     use_compilation_cache()
     kind, *options = system.split()
     loader = kind == "loader"
-    run = run_of(workload, {} if loader else dict(option.split("=", 1) for option in options))  # first of all, since it may say how many devices there are
+    run = run_of(
+        workload, {} if loader else dict(option.split("=", 1) for option in options)
+    )  # first of all, since it may say how many devices there are
     assert jax.default_backend() == device, f"jax is on {jax.default_backend()}, not on {device}"
     if loader:
         return Loading(run, system.removeprefix("loader "), workload)

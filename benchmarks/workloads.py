@@ -61,7 +61,7 @@ class Workload(NamedTuple):
       length: tokens that are drawn of a row, or evaluations of the network for an image.
       floor, goal: of the ratio to the fastest peer; None where there is none.
       dtype: of the computation.
-      cpu_devices: genjax's `parallel.cpu_devices`: over how many devices of one CPU it splits the rows, where that was measured to help.
+      chosen: config fields of genjax other than the defaults, where they were measured to help (docs/performance.md), "field=value ...".
     """
 
     task: Literal["train", "generate", "sample"]
@@ -71,7 +71,7 @@ class Workload(NamedTuple):
     floor: float | None = None
     goal: float | None = None
     dtype: Literal["float32", "bfloat16"] = "float32"
-    cpu_devices: int | None = None
+    chosen: str = ""
 
     @property
     def unit(self) -> str:
@@ -108,16 +108,16 @@ SMALL_GPT, GPT_384 = GPT(4, 128, 4, 64), GPT(6, 384, 6, 256)
 SMALL_DIT, SMALL_UNET = DiT(6, 256, 4, 4), UNet(64, (1, 2, 2))
 
 CPU = {
-    "T1": Workload("train", SMALL_GPT, 12, floor=1.05, goal=1.2),
-    "T2": Workload("train", GPT_384, 8, floor=0.85, goal=1.0, cpu_devices=2),
+    "T1": Workload("train", SMALL_GPT, 12, floor=1.05, goal=1.2, chosen="train.steps_per_dispatch=32"),
+    "T2": Workload("train", GPT_384, 8, floor=0.85, goal=1.0, chosen="parallel.cpu_devices=2"),
     "T3": Workload("train", SMALL_DIT, 16, floor=0.80, goal=1.0),
     "T4": Workload("train", SMALL_UNET, 16, floor=0.60, goal=1.0),
     "G1": Workload("generate", SMALL_GPT, 1, 256, floor=10.0),
     "G2": Workload("generate", SMALL_GPT, 16, 256, floor=4.0),
     "G3": Workload("generate", GPT_384, 1, 256, floor=2.5),
     "G4": Workload("generate", GPT_384, 16, 256, floor=1.7),
-    "S1": Workload("sample", SMALL_DIT, 16, 50, floor=1.3, goal=2.0, cpu_devices=2),
-    "S2": Workload("sample", SMALL_UNET, 16, 50, floor=0.9, goal=1.2, cpu_devices=2),
+    "S1": Workload("sample", SMALL_DIT, 16, 50, floor=1.3, goal=2.0, chosen="parallel.cpu_devices=2"),
+    "S2": Workload("sample", SMALL_UNET, 16, 50, floor=0.9, goal=1.2, chosen="parallel.cpu_devices=2"),
 }
 
 GPU = {  # GPT-2 124M, and DiT-L/2 on latents of 32x32x4

@@ -32,6 +32,7 @@ from jax.custom_derivatives import SymbolicZero
 from genjax import rng
 from genjax.errors import UsageError
 from genjax.models import adapters, masks
+from genjax.models.captions import Before
 from genjax.models.layers import Attention, Dense, RMSNorm, by_rows, named
 from genjax.types import Array, Key
 
@@ -205,6 +206,7 @@ class UNet(nn.Module):
       dropout: dropout in every residual block.
       dtype: of the computation; parameters and the last convolution are float32.
       num_classes: classes to condition on, 0 for none; one more id stands for "no class".
+      captions: what becomes of a row's caption, a vector beside the class or a context; None where the model knows none.
     """
 
     shape: tuple[int, int, int]
@@ -216,6 +218,7 @@ class UNet(nn.Module):
     dropout: float
     dtype: str
     num_classes: int
+    captions: Before | None = None
 
     @property
     def positions(self) -> int:
@@ -240,18 +243,21 @@ class UNet(nn.Module):
         context_mask: Array | None = None,
         caption: Array | None = None,
     ) -> Array:
-        """x float32 [B, H, W, C], logsnr [B] (or several levels of a row, [B, L]), label int32 [B] -> float32 [B, H, W, C].
+        """x float32 [B, H, W, C], logsnr [B] (or several levels of a row, [B, L]), label int32 [B], caption int32 [B, S] -> float32 [B, H, W, C].
 
         dropout_keys: one key a row [B] in training, None in evaluation.
         context: the text [B, S, E], or None; initialise with one to have the parameters of equation (4).
         context_mask: [B, S], true for the tokens that are there; None for all. A row without any is a row without text.
-        caption: not read; no config asks for it.
         """
         dtype, sites = jnp.dtype(self.dtype), itertools.count()
         cond = adapters.NoiseLevelEmbed(4 * self.channels, name="noise_level")(logsnr)
         if self.num_classes:
             assert label is not None, "a model with classes needs a label for every row"
             cond = cond + adapters.Embed(self.num_classes + 1, 4 * self.channels, axis="class", name="label")(label)
+        if self.captions is not None:
+            cond = cond + self.captions.vector(caption)
+            if (told := self.captions.context(caption)) is not None:
+                context, context_mask = told.features, told.ids.segment_ids != 0
         cond = jax.nn.silu(cond)
 
         def stage(h: Array, features: int, name: str) -> Array:

@@ -319,8 +319,14 @@ def _unet(config: Any, shape: tuple[int, ...], classes: int, captions: Before | 
     require(len(shape) == 3, f"the U-Net is for images, not for arrays {list(shape)}: set noise_prediction.network=trunk")
     height, width, channels = shape
     model = config.model
-    require(captions is None, "the U-Net reads no captions: set conditioning.text=none, or noise_prediction.network=trunk")
-    return UNet((height, width, channels), **config.unet, dropout=model.dropout, dtype=model.dtype, num_classes=classes, parent=None)
+    if captions is not None:
+        text = config.conditioning.text
+        require(not captions.prefixes, f"conditioning.text={text}: a U-Net has no positions before its pixels; set it to pooled or cross")
+        require(captions.modulates or bool(config.unet.attention), f"conditioning.text={text} needs stages with attention: set unet.attention")
+        captions = captions.clone(width=4 * config.unet.channels)  # of its embedding of noise level and class
+    return UNet(
+        (height, width, channels), **config.unet, dropout=model.dropout, dtype=model.dtype, num_classes=classes, captions=captions, parent=None
+    )
 
 
 NETWORKS: dict[str, Callable[[Any, tuple[int, ...], int, Before | None], PatchNetwork | UNet]] = {"trunk": _trunk, "unet": _unet}

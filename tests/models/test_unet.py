@@ -12,6 +12,7 @@ import pytest
 from genjax import rng
 from genjax.errors import UsageError
 from genjax.models import unet
+from genjax.models.captions import Captions
 from genjax.models.unet import UNet
 from genjax.training import optimizer, parallel
 from tests.helpers import random_params
@@ -444,3 +445,42 @@ def test_a_backward_pass_within_a_loop_has_only_convolutions_in_the_layout_that_
     assert len(layouts(unet.convolve)) == 5  # forward twice; backward to x once, for x itself is not learned; to the kernel twice
     assert set(layouts(unet.convolve)) == {"b01f_01io->b01f"}
     assert set(layouts(lax_convolve)) > {"b01f_01io->b01f"}
+
+
+# ---- what a caption says ----------------------------------------------------------------------------------------------
+
+SAID, SILENT = np.array([[3, 1, 0], [2, 2, 4], [0, 0, 0]]), np.zeros((B, 3), np.int32)
+
+
+def told(way, **overrides):
+    """The network with captions, and random parameters of it."""
+    network = make(captions=Captions(words=5, width=32, way=way, causal=False), **overrides)
+    params = random_params(
+        lambda key: network.init(key, jnp.zeros((1, 8, 4, 2)), jnp.zeros((1,)), jnp.zeros((1,), jnp.int32), caption=jnp.asarray(SILENT[:1]))[
+            "params"
+        ],
+        scale=0.2,
+    )
+    return params, jax.jit(lambda params, caption: network.apply({"params": params}, X, LOGSNR, LABEL, caption=caption))
+
+
+def test_the_mean_of_the_words_stands_beside_the_class():
+    params, run_told = told("pooled")
+    words = params["captions"]["embed"]["table"]
+    out = run_told(params, SAID)
+    np.testing.assert_allclose(out, run_told(params, SAID[:, ::-1]), rtol=1e-5, atol=1e-5)  # no order is left
+    without = {name: part for name, part in params.items() if name != "captions"}
+    np.testing.assert_allclose(run_told(params, SILENT), run()(without, X, LOGSNR, LABEL), rtol=1e-5, atol=1e-5)
+    for row, mean in enumerate([words[jnp.array([3, 1])].mean(0), words[jnp.array([2, 2, 4])].mean(0)]):
+        moved = without | {"label": {"table": without["label"]["table"] + mean}}
+        np.testing.assert_allclose(out[row], run()(moved, X, LOGSNR, LABEL)[row], rtol=1e-5, atol=1e-5)
+
+
+def test_words_that_are_attended_to_are_a_context():
+    params, run_told = told("cross")
+    captions = Captions(words=5, width=32, way="cross", causal=False)
+    context = captions.apply({"params": params["captions"]}, jnp.asarray(SAID), method="context")
+    without = {name: part for name, part in params.items() if name != "captions"}
+    expected = run()(without, X, LOGSNR, LABEL, None, context.features, context.ids.segment_ids != 0)
+    np.testing.assert_allclose(run_told(params, SAID), expected, rtol=1e-5, atol=1e-5)
+    assert np.abs(run_told(params, SAID) - run_told(params, SAID[:, ::-1]))[:2].max() > 1e-3

@@ -140,3 +140,11 @@ def test_rows_keep_their_condition_or_lose_all_of_it():
 def test_captions_that_cannot_be_read_are_refused(spec, overrides, told):
     with pytest.raises(UsageError, match=told):
         build("next_token", spec, conditioning__text="tokens", **overrides)
+
+
+@pytest.mark.parametrize(("text", "told"), [("tokens", "a U-Net has no positions before its pixels"), ("cross", "set unet.attention")])
+def test_a_unet_has_captions_beside_the_class_or_to_attend_to(text, told):
+    unet = {"noise_prediction__network": "unet", "unet__channels": 8, "unet__multipliers": (1, 2)}
+    with pytest.raises(UsageError, match=told):
+        build("noise_prediction", PICTURES, conditioning__text=text, unet__attention=(), **unet)
+    build("noise_prediction", PICTURES, conditioning__text="pooled", **unet)
