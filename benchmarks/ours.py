@@ -1,6 +1,7 @@
 """genjax on a workload: the step, the loader and the sampler that its scripts use, with the settings that it chooses by itself.
 
-Only what a workload defines is set: sizes, batch, dtype, what was chosen for it, and for images the solver. Everything else is what `configs/base.py` says.
+Only what a workload defines is set: sizes, batch, dtype, what was chosen for it, and for images the solver. Everything else is what
+`configs/base.py` says.
 """
 
 from __future__ import annotations
