@@ -101,6 +101,7 @@ class Workload(NamedTuple):
         return {"task": self.task, "network": type(self.model).__name__, **dataclasses.asdict(self.model), "batch": self.batch} | {
             "length": self.length,
             "dtype": self.dtype,
+            "chosen": self.chosen,
         }
 
 

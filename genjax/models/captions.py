@@ -73,7 +73,7 @@ class Captions(Before):
 
     Attributes:
       words: how many there are, with the padding.
-      width: of the trunk.
+      width: of the trunk, or of what modulates a U-Net.
       way: how the network is told.
       causal: a word of the prefix sees those before it, or else all.
     """

@@ -81,7 +81,8 @@ def jointly(x: Array, *maps: Dense) -> list[Array]:
     """[maps[0](x), maps[1](x), ...] of x [..., D].
 
     Of a single vector, as when one text is written token by token, they are one product: it takes as long as the weights take to read, and XLA's CPU
-    back end reads large ones with all cores and small ones with one. Of more than one vector, joining them costs more than it saves.
+    back end reads large ones with all cores and small ones with one. A loop over tokens joins them once and holds both.
+    Of more than one vector, joining them costs more than it saves.
     """
     if x.size > x.shape[-1]:
         return [each(x) for each in maps]

@@ -2,7 +2,8 @@
 
 A pyramid of convolutions (arXiv:1505.04597) as denoisers use it (arXiv:2006.11239, arXiv:2102.09672, arXiv:2105.05233): down through
 the resolutions, up again, and every feature map on the way down is handed to its counterpart on the way up. With c the embedding of
-the noise level and the class, W * a 3x3 convolution and P a 1x1 convolution where the width changes (else the identity), a stage is
+the noise level, the class and the mean of a caption's words, W * a 3x3 convolution and P a 1x1 convolution where the width changes (else the
+identity), a stage is
 
     h = W1 * silu(norm(x))                                                                          (1)
     y = P x + W2 * drop(silu((1 + scale_1(c)) * norm(h) + shift_1(c)))                              (2)

@@ -321,7 +321,10 @@ def _unet(config: Any, shape: tuple[int, ...], classes: int, captions: Before | 
     model = config.model
     if captions is not None:
         text = config.conditioning.text
-        require(not captions.prefixes, f"conditioning.text={text}: a U-Net has no positions before its pixels; set it to pooled or cross")
+        require(
+            not captions.prefixes,
+            f"conditioning.text={text}: a U-Net has no positions before its pixels; set it to pooled or cross, or noise_prediction.network=trunk",
+        )
         require(captions.modulates or bool(config.unet.attention), f"conditioning.text={text} needs stages with attention: set unet.attention")
         captions = captions.clone(width=4 * config.unet.channels)  # of its embedding of noise level and class
     return UNet(

@@ -142,9 +142,20 @@ def test_captions_that_cannot_be_read_are_refused(spec, overrides, told):
         build("next_token", spec, conditioning__text="tokens", **overrides)
 
 
+@pytest.mark.parametrize("text", ["pooled", "cross"])
+def test_a_unet_hears_the_words_of_its_own_row(text):
+    unet = {"noise_prediction__network": "unet", "unet__channels": 8, "unet__multipliers": (1, 2), "unet__attention": (IMAGES.shape[0] // 2,)}
+    objective, params, batch = make("noise_prediction", PICTURES, text, model__width=24, unet__heads=2, **unet)  # 24 is not 4 x 8
+    nats = jax.jit(lambda caption: objective.likelihood(params, batch | {"caption": caption}, KEY).nats)
+    before, other = np.asarray(nats(CAPTIONS)), CAPTIONS.copy()
+    other[0, 1] = 6
+    after = np.asarray(nats(other))
+    assert abs(after[0] - before[0]) > 1e-3
+    np.testing.assert_array_equal(after[1:], before[1:])
+
+
 @pytest.mark.parametrize(("text", "told"), [("tokens", "a U-Net has no positions before its pixels"), ("cross", "set unet.attention")])
 def test_a_unet_has_captions_beside_the_class_or_to_attend_to(text, told):
     unet = {"noise_prediction__network": "unet", "unet__channels": 8, "unet__multipliers": (1, 2)}
     with pytest.raises(UsageError, match=told):
         build("noise_prediction", PICTURES, conditioning__text=text, unet__attention=(), **unet)
-    build("noise_prediction", PICTURES, conditioning__text="pooled", **unet)
