@@ -219,9 +219,8 @@ def build(system: str, workload: Workload, device: str) -> System:
     use_compilation_cache()
     kind, *options = system.split()
     loader = kind == "loader"
-    run = run_of(
-        workload, {} if loader else dict(option.split("=", 1) for option in options)
-    )  # first of all, since it may say how many devices there are
+    overrides = {} if loader else dict(option.split("=", 1) for option in options)
+    run = run_of(workload, overrides)  # before the back end is asked for, since it may say how many devices there are
     assert jax.default_backend() == device, f"jax is on {jax.default_backend()}, not on {device}"
     if loader:
         return Loading(run, system.removeprefix("loader "), workload)
