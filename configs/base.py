@@ -27,8 +27,8 @@ FIELDS = {
             Source("digits"),
             "digits (embedded) | shapes:<tier> | shapes_codes:<tier> | shapes_captions:<tier> | shapes_answers:<tier> | "
             "tfds:<name> | npz:<file> | text:<file or folder> | pairs:<files> | points:<distribution> | moving:<what> | spoken_digit | "
-            "audio:<folder> | emoji | said:<sources> | together:<sources> | python_stdlib (embedded) | python_stdlib_docs (embedded) | "
-            "tfds_text:<name> | markov (made up) | sums (made up)",
+            "audio:<folder> | emoji | coded:<source> | said:<sources> | together:<sources> | python_stdlib (embedded) | "
+            "python_stdlib_docs (embedded) | tfds_text:<name> | markov (made up) | sums (made up)",
             choices=(
                 "digits",
                 "shapes",
@@ -44,6 +44,7 @@ FIELDS = {
                 "spoken_digit",
                 "audio",
                 "emoji",
+                "coded",
                 "said",
                 "together",
                 "python_stdlib",
@@ -68,7 +69,7 @@ FIELDS = {
         ),
         "middle": field(
             0.0,
-            "share of the training windows of running text whose middle comes last, so that next_token learns to fill gaps (sample.py --suffix)",
+            "share of the training windows of running text whose suffix comes first, so that next_token learns to fill gaps (sample.py --suffix)",
             at_least=0.0,
             at_most=1.0,
         ),

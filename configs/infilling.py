@@ -1,9 +1,9 @@
-"""Gaps in code filled in by both families: masked diffusion sees both sides of a gap, next-token prediction is shown text with the middle last.
+"""Gaps in code filled in by both families: masked diffusion sees both sides of a gap, next-token prediction is shown text with the suffix first.
 
-  python scripts/train.py --config=configs/infilling.py:next_token --workdir=runs/middle_last
+  python scripts/train.py --config=configs/infilling.py:next_token --workdir=runs/suffix_first
   python scripts/train.py --config=configs/infilling.py:masked_diffusion --workdir=runs/masked
-  python scripts/evaluate.py --workdir=runs/middle_last --gap=8 --config.sample.count=512
-  python scripts/sample.py --workdir=runs/middle_last --prompt='for i in range(' --suffix='):' --config.sample.length=12
+  python scripts/evaluate.py --workdir=runs/suffix_first --gap=8 --config.sample.count=512
+  python scripts/sample.py --workdir=runs/suffix_first --prompt='for i in range(' --suffix='):' --config.sample.length=12
 
 Both have the same trunk, text, batches and steps.
 

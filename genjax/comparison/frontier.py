@@ -96,7 +96,7 @@ def measure(trained: Trained, arm: str, chosen: Mapping[str, str], count: int, j
         "vendi": diversity.vendi(diversity.cosine_similarity(drawn.data + 1e-9)),
     }
     if judge is not None:
-        said = judge(drawn.data, drawn.label)
+        said = judge(trained.run.source.decoded(drawn.data), drawn.label)
         quality |= {FEATURES: said.frechet, "classified_as_asked": said.accuracy}
     timings = [timing.sampling(trained.run, trained.params, batch) for batch in timing.BATCHES]
     return Point(arm, dict(chosen), quality, drawn.nfe, drawn.sequential_depth, ledger.sample_flops(trained.run), timings)

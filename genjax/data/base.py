@@ -33,17 +33,16 @@ Dialogue = tuple[Turn, ...]
 
 
 class Marks(NamedTuple):
-    """The ids of a text whose middle comes last: PREFIX prefix SUFFIX suffix MIDDLE middle END."""
+    """The ids of a text whose suffix comes first: SUFFIX suffix PREFIX prefix middle END."""
 
-    prefix: int
     suffix: int
-    middle: int
+    prefix: int
     end: int
 
     @classmethod
     def after(cls, vocab: int) -> Marks:
-        """The four ids after the `vocab` that stand for text."""
-        return cls(*range(vocab, vocab + 4))
+        """The three ids after the `vocab` that stand for text."""
+        return cls(*range(vocab, vocab + 3))
 
 
 class Rows(Protocol):
@@ -150,9 +149,10 @@ class Pictures(NamedTuple):
 
 
 class Coded(NamedTuple):
-    """Rows of codes that stand for the parts of pictures; `picture` makes uint8 [n, H, W, C] of them."""
+    """Rows of codes that stand for rows of another source, which `decode` makes of them."""
 
-    picture: Callable[[np.ndarray], np.ndarray]
+    source: Source
+    decode: Callable[[np.ndarray], np.ndarray]
 
 
 class Cloud(NamedTuple):
@@ -190,7 +190,7 @@ class Source:
       splits: "train" and "eval", which share no example and have at least one each.
       tokenizer: for text, what its tokens are; else None.
       dialogues: for prompts with answers, those of each split; else none.
-      marks: for text that is also written with the middle last, the ids that say so (`data.infilling`); else None.
+      marks: for text that is also written with the suffix first, the ids that say so (`data.infilling`); else None.
       exact_nats: rows of the eval split -> -log p of their data [n] under the distribution that they were drawn from; None where it is not known.
       told_nats: the same given the captions of the rows.
       caption_nats, joint_nats: the same of the captions alone, and of the data and the captions together.
@@ -230,6 +230,15 @@ class Source:
     def shown(self) -> Medium | None:
         """`medium`, of images too."""
         return Pictures() if self.medium is None and self.spec.key == "image" else self.medium
+
+    @property
+    def plain(self) -> Source:
+        """What rows are when they are decoded: the source that codes stand for, or this one."""
+        return self.medium.source if isinstance(self.medium, Coded) else self
+
+    def decoded(self, data: np.ndarray) -> np.ndarray:
+        """Rows of this source [n, ...] as rows of `plain`."""
+        return self.medium.decode(data) if isinstance(self.medium, Coded) else data
 
     @property
     def kept(self) -> dict[str, Any]:

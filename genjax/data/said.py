@@ -11,7 +11,7 @@ it is shown what there is to say.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -119,7 +119,7 @@ def unsaid(vocabulary: Words, count: int) -> Arrays:
     }
 
 
-def said_source(name: str, sources: list[Source]) -> Source:
+def said_source(name: str, argument: str, opened: Callable[[str], Source]) -> Source:
     """The captions of sources as `tokens` int32 [n, 2 + longest], each row about an array of one of them (`caption`).
 
     Held-out rows of the sources take turns as they are many, so that the first are of all.
@@ -127,6 +127,7 @@ def said_source(name: str, sources: list[Source]) -> Source:
     Raises:
       UsageError: a source has no captions of words.
     """
+    sources = [opened(part) for part in argument.split("+")]
     for source in sources:
         if source.words is None:
             raise UsageError(f"data source '{name}': {source.spec.name} has no words that are said of it; emoji, spoken_digit and moving:<what> have")

@@ -2,7 +2,8 @@
 
 A new kind is one function `(argument, data_dir) -> Source` and one line in `OPENERS`; a new kind of text is one function `(argument, data_dir) ->
 Corpus` and one line in `CORPORA`, and becomes rows as the config says (`data.text.TextFormat`); prompts with answers are the same in `DIALOGUES`,
-which are given `data.held_out`. What is made of other sources is one function `(name, sources) -> Source` in `COMPOSED`.
+which are given `data.held_out`. What is made of other sources is one function `(name, argument, opened) -> Source` in `COMPOSED`, and opened(name)
+is one of them.
 The names stand in configs/base.py too, so that a wrong one is refused before anything is loaded.
 A file format's libraries are imported when a source of that kind is opened and not before.
 """
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from genjax.data.audio import open_audio, open_spoken_digit
 from genjax.data.base import Rows, Source
+from genjax.data.coded import coded_source
 from genjax.data.digits import open_digits
 from genjax.data.docstrings import read_stdlib_docs
 from genjax.data.emoji import open_emoji
@@ -62,7 +64,8 @@ DIALOGUES: dict[str, Callable[[str, str | None], Dialogues]] = {
 }
 _HOLD_OUT_FILES = ("pairs",)
 
-COMPOSED: dict[str, Callable[[str, list[Source]], Source]] = {
+COMPOSED: dict[str, Callable[[str, str, Callable[[str], Source]], Source]] = {
+    "coded": coded_source,  # coded:emoji or coded:patch=2/codes=512+emoji   pictures as numbers of patches
     "said": said_source,  #   said:emoji+spoken_digit                        what is said of pictures, sounds and films, to be found out
     "together": together_source,  # together:spoken_digit+moving:digits      what several sources show of the same thing
 }
@@ -90,7 +93,7 @@ def open_source(name: str, data_dir: str | None = None, text: TextFormat | None 
     if kind in DIALOGUES:
         return pairs_source(name, DIALOGUES[kind](argument, text.held_out), text, folder)
     if kind in COMPOSED:
-        return COMPOSED[kind](name, [open_source(part, data_dir, text, folder) for part in argument.split("+")])
+        return COMPOSED[kind](name, argument, lambda part: open_source(part, data_dir, text, folder))
     if kind in CORPORA:
         return text_source(name, CORPORA[kind](argument, data_dir), text, folder)
     if kind not in OPENERS:

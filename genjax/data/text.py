@@ -19,7 +19,7 @@ import numpy as np
 
 from genjax.data import packing, tokenizers
 from genjax.data.base import Marks, Rows, Source
-from genjax.data.infilling import MARKS, MiddleLast
+from genjax.data.infilling import MARKS, SuffixFirst
 from genjax.data.packing import PackedRows, Stream, Windows
 from genjax.errors import DataError, UsageError
 from genjax.types import DataSpec
@@ -107,7 +107,7 @@ def text_source(name: str, corpus: Corpus, text: TextFormat, folder: Path | None
 def _windows(train: Stream, held_out: Stream, text: TextFormat, marks: Marks | None) -> dict[str, Rows]:
     """Windows of the documents one after the other: each sees what is before it, be it another document."""
     pieces = packing.cover(0, len(held_out.tokens), text.length, text.stride)
-    windows = Windows(train, text.length) if marks is None else MiddleLast(Windows(train, text.length - MARKS), text.middle, marks)
+    windows = Windows(train, text.length) if marks is None else SuffixFirst(Windows(train, text.length - MARKS), text.middle, marks)
     return {"train": windows, "eval": PackedRows.one_each(held_out, pieces, text.length)}
 
 

@@ -7,6 +7,7 @@ caption for all: the words of the first source's caption and then what the other
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
@@ -47,12 +48,13 @@ class TogetherRows:
         return {"array": np.concatenate(arrays, axis=1), "label": found[0]["label"], "caption": caption}
 
 
-def together_source(name: str, sources: list[Source]) -> Source:
+def together_source(name: str, argument: str, opened: Callable[[str], Source]) -> Source:
     """Rows of arrays that belong together by their class, as many as the largest of the sources has; the others' take turns.
 
     Raises:
       UsageError: a source has no classes, or others, or no captions of words, or is no array of numbers.
     """
+    sources = [opened(part) for part in argument.split("+")]
     for source in sources:
         if source.words is None or not source.spec.ordered or not source.spec.num_classes:
             raise UsageError(f"data source '{name}': {source.spec.name} has no classes with words; spoken_digit and moving:<what> have")

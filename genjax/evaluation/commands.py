@@ -361,7 +361,7 @@ def evaluate(
     words = None if describer is None else Describer.load(describer, run)
     judge = None if classifier is None else Judge(load(classifier, {}))
     require(
-        judge is None or judge.spec == run.source.spec,
+        judge is None or judge.spec == run.source.plain.spec,
         f"--classifier={classifier} was not trained on the data of this model, {run.source.spec.name}",
     )
     require(judge is None or run.objective.generates, f"--classifier judges samples, and the model of {path} draws none")
@@ -449,7 +449,7 @@ def evaluate(
         drawn = Evaluator(run).draw(trained.params, run.config.sample.count)
         record["judged"] = {
             "classifier": judge.name,
-            "samples": judge(drawn.data, drawn.label)._asdict(),
+            "samples": judge(run.source.decoded(drawn.data), drawn.label)._asdict(),
             "held_out": judge.held_out(len(drawn.data))._asdict(),
         }
         print(f"  {len(drawn.data):,} samples judged by {judge.name}, beside as many held-out examples ({drawn.nfe:g} network evaluations a sample)")

@@ -1,6 +1,6 @@
 """What stands between two texts: filled in by whatever model sees both sides, and measured on gaps in held-out text.
 
-A model that writes from left to right is asked with the middle last (`data.infilling`), and ends where it sees fit; another fills in a gap of known
+A model that writes from left to right is asked with the suffix first (`data.infilling`), and ends where it sees fit; another fills in a gap of known
 length. So the first is also charged for telling where the middle ends. One that was never shown text in that order reads only what is before a gap:
 what the suffix is worth is the difference.
 
@@ -51,8 +51,8 @@ class Filled(NamedTuple):
     texts: list[tuple[str, str, str, str]]
 
 
-def middle_last(run: Run) -> bool:
-    """Whether a run's model is asked with the middle last."""
+def suffix_first(run: Run) -> bool:
+    """Whether a run's model is asked with the suffix first."""
     return run.source.marks is not None and isinstance(run.objective, Completes)
 
 
@@ -68,8 +68,8 @@ def between(evaluator: Evaluator, params: Params, count: int, prefix: np.ndarray
     room = run.source.spec.shape[0] - infilling.MARKS - length
     require(run.source.tokenizer is not None and not run.source.dialogues, f"--suffix: {run.source.spec.name} is no running text")
     require(
-        middle_last(run) or not isinstance(run.objective, Completes),
-        "--suffix: this model writes from left to right and was never shown text with the middle last; train it with data.middle=0.5",
+        suffix_first(run) or not isinstance(run.objective, Completes),
+        "--suffix: this model writes from left to right and was never shown text with the suffix first; train it with data.middle=0.5",
     )
     require(room > 0, f"a gap of {length} tokens leaves no room in a row of {run.source.spec.shape[0]}: set a smaller sample.length")
     after = min(len(suffix), max(room // 2, room - len(prefix)))
@@ -86,7 +86,7 @@ def between(evaluator: Evaluator, params: Params, count: int, prefix: np.ndarray
 def fill(evaluator: Evaluator, params: Params, gaps: Gaps, length: int) -> Drawn:
     """What a model writes into gaps, int32 [n, length]; one that ends where it sees fit writes at most `length` tokens, filled up with the end."""
     run, tokens = evaluator.run, gaps.rows["tokens"]
-    if middle_last(run):
+    if suffix_first(run):
         marks: Any = run.source.marks
         ends = np.sum(gaps.rows["segment_ids"], axis=1)
         sides = [infilling.asked(row[:a], row[b:end], marks) for row, a, b, end in zip(tokens, gaps.start, gaps.stop, ends, strict=True)]
@@ -126,10 +126,10 @@ def measure(evaluator: Evaluator, params: Params, count: int, length: int) -> Fi
     tokenizer: Any = run.source.tokenizer
     sizes = np.pad(tokenizer.sizes, (0, run.source.spec.levels - tokenizer.vocab))
     rows, before = infilling.only_gap(gaps.rows, gaps.start, gaps.stop, sizes), None
-    if middle_last(run):
+    if suffix_first(run):
         before = _bits(run, params, rows)
         marks: Any = run.source.marks
-        asked = infilling.as_asked(rows, gaps.start, gaps.stop, marks)
+        asked = infilling.as_asked(rows, gaps.stop, marks)
         last = np.arange(asked["tokens"].shape[1]) >= asked["tokens"].shape[1] - length - 1  # the middle and its end
         rows = asked | {"loss_mask": np.broadcast_to(last, asked["tokens"].shape).astype(np.float32)}
     bits = _bits(run, params, rows)

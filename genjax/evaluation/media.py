@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from genjax.data.base import Cloud, Coded, Frames, Pictures, Several, Sound, Source
+from genjax.data.base import Cloud, Frames, Pictures, Several, Sound, Source
 from genjax.evaluation import pictures
 from genjax.types import DataSpec
 
@@ -29,8 +29,9 @@ _RANGE = 60.0  # decibels from white to black in a spectrogram
 
 def sheet(source: Source, data: np.ndarray, columns: int, *, height: int = 40) -> np.ndarray:
     """Rows [n, ...] as one picture, as in `pictures.sheet`; fewer columns where the pictures of a medium are wide."""
+    source, data = source.plain, source.decoded(data)
     stills = still(source, data)
-    if not isinstance(source.shown, Pictures | Coded):
+    if not isinstance(source.shown, Pictures):
         height = height if len(stills) > 1 else _ALONE
         factor = max(1, height // stills.shape[1])
         columns = max(1, min(columns, len(stills), _WIDEST // (factor * stills.shape[2])))
@@ -39,6 +40,7 @@ def sheet(source: Source, data: np.ndarray, columns: int, *, height: int = 40) -
 
 def still(source: Source, data: np.ndarray) -> np.ndarray:
     """Rows [n, ...] as pictures uint8 [n, H, W, 1 or 3]; clouds of one point make one picture."""
+    source, data = source.plain, source.decoded(data)
     medium = source.shown
     assert medium is not None, "data that are shown have a medium"
     return STILLS[type(medium)](medium, np.asarray(data), source.spec)
@@ -55,6 +57,7 @@ def write(source: Source, data: np.ndarray, columns: int, stem: Path) -> list[Pa
 
 def recordings(source: Source, data: np.ndarray) -> dict[str, bytes]:
     """What there is to hear or to watch in rows [n, ...]: how the file's name ends -> its content."""
+    source, data = source.plain, source.decoded(data)
     record = RECORDINGS.get(type(source.shown))
     return {} if record is None else record(source.shown, np.asarray(data), source.spec)
 
@@ -116,7 +119,6 @@ def _one_below_another(medium: Several, data: np.ndarray, spec: DataSpec) -> np.
 
 STILLS: dict[type, Callable[[Any, np.ndarray, DataSpec], np.ndarray]] = {
     Pictures: lambda medium, data, spec: pictures.to_uint8(data, spec.levels),
-    Coded: lambda medium, data, spec: medium.picture(data),
     Cloud: _clouds,
     Frames: _strips,
     Sound: _sounds,

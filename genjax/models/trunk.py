@@ -120,7 +120,7 @@ class Block(nn.Module):
 class Trunk(nn.Module):
     """`depth` blocks and a final norm.
 
-    Attributes: see `model.*` in configs/base.py.
+    Attributes: see `model.*` in configs/base.py, and `ordered`: no position sees one behind it in the row, which whoever makes the ids promises.
     """
 
     width: int
@@ -139,6 +139,7 @@ class Trunk(nn.Module):
     mlp: Literal["gated", "plain"] = "gated"
     qk_norm: bool = True
     bias: bool = False
+    ordered: bool = False
 
     def __post_init__(self) -> None:
         if self.kv_heads is not None and self.heads % self.kv_heads:
@@ -183,7 +184,8 @@ class Trunk(nn.Module):
         """
         dtype = jnp.dtype(self.dtype)
         rotary = self.positions == "rotary"
-        attention = Attention(self.heads, dtype, self.kv_heads, self.window, self.attention, rotary, self.qk_norm, self.bias, parent=None)
+        seen = self.window, self.attention, self.ordered
+        attention = Attention(self.heads, dtype, self.kv_heads, *seen, rotary, self.qk_norm, self.bias, parent=None)
         cross_attention = CrossAttention(self.heads, dtype, self.kv_heads, self.qk_norm, self.bias, parent=None)
         mlp: Any = MLPS[self.mlp](self.mlp_hidden, dtype, self.bias, parent=None)
         block = nn.remat(Block, prevent_cse=not self.scan_layers) if self.remat else Block

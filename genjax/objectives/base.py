@@ -94,7 +94,7 @@ class Describes(Protocol):
 
 def trunk_from(config: Any) -> Trunk:
     """The shared trunk of a config, whose fields have the trunk's names."""
-    names = [field.name for field in dataclasses.fields(Trunk) if field.name not in ("parent", "name")]
+    names = [field.name for field in dataclasses.fields(Trunk) if field.name not in ("ordered", "parent", "name")]
     return Trunk(**{name: getattr(config.model, name) for name in names}, parent=None)
 
 

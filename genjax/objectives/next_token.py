@@ -86,7 +86,8 @@ class NextToken:
         )
         require(encoder is None or config.conditioning.text == NO_TEXT, f"an encoder reads prompts and no captions: set conditioning.text={NO_TEXT}")
         return cls(
-            network_from(config, spec, encoder, causal=True),
+            # What is shown sees itself in both directions, as a prompt can.
+            network_from(config, spec, encoder, causal=True, ordered=options.attention == "causal" and not spec.shown),
             spec,
             config.conditioning.drop_rate,
             base_label(config, classes),

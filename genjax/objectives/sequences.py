@@ -71,10 +71,11 @@ def grid(spec: DataSpec) -> tuple[int, ...]:
     return tuple(n for n in spec.shape if n > 1) or (1,)
 
 
-def network_from(config: Any, spec: DataSpec, encoder: Trunk | None = None, *, causal: bool) -> TokenNetwork:
-    """The network over tokens of a config, for data like `spec`; captions are read as in `captions_from`."""
+def network_from(config: Any, spec: DataSpec, encoder: Trunk | None = None, *, causal: bool, ordered: bool = False) -> TokenNetwork:
+    """The network over tokens of a config, for data like `spec`; captions are read as in `captions_from`, and `ordered` is that of its trunk."""
     model, classes, captions = config.model, classes_from(config, spec), captions_from(config, spec, causal=causal)
-    return TokenNetwork(trunk_from(config), spec.levels, grid(spec), classes, model.tied_head, model.logit_softcap, encoder, captions, parent=None)
+    trunk = trunk_from(config).clone(ordered=ordered, parent=None)
+    return TokenNetwork(trunk, spec.levels, grid(spec), classes, model.tied_head, model.logit_softcap, encoder, captions, parent=None)
 
 
 def sequence(batch: Batch, spec: DataSpec) -> Sequence:

@@ -1,4 +1,4 @@
-"""Text with the middle last: put back in order it is the text, and its bytes are counted once."""
+"""Text with the suffix first: put back in order it is the text, and its bytes are counted once."""
 
 import itertools
 from typing import Any
@@ -13,7 +13,7 @@ from genjax.data.text import TextFormat
 from genjax.errors import UsageError
 
 LENGTH = 20
-MARKED = Marks(257, 258, 259, 260)  # after the bytes and the end of a document
+MARKED = Marks(257, 258, 259)  # after the bytes and the end of a document
 
 
 @pytest.fixture
@@ -28,35 +28,35 @@ def opened(folder, middle, tokenizer=("byte", {}), packing="windows", length=LEN
 
 
 def in_order(tokens, marks):
-    """By the marks alone: prefix, middle, suffix of a row."""
+    """By the marks alone: what is before the suffix of a row, and the suffix."""
     tokens = tokens.tolist()
     places = [tokens.index(mark) for mark in marks]
-    assert [tokens.count(mark) for mark in marks] == [1] * 4 and places == sorted(places)
-    assert (places[0], places[3]) == (0, len(tokens) - 1)
-    prefix, suffix, middle = (tokens[a + 1 : b] for a, b in itertools.pairwise(places))
-    return prefix, middle, suffix
+    assert [tokens.count(mark) for mark in marks] == [1] * 3 and places == sorted(places)
+    assert (places[0], places[2]) == (0, len(tokens) - 1)
+    suffix, before = (tokens[a + 1 : b] for a, b in itertools.pairwise(places))
+    return before, suffix
 
 
-def test_the_middle_of_every_cut_is_between_its_marks():
+def test_what_is_before_the_suffix_ends_every_row():
     """All 28 cuts of six tokens."""
     start, stop = np.array([(a, b) for a in range(7) for b in range(a, 7)]).T
     marks, text = Marks.after(6), np.arange(6, dtype=np.int32)
-    rows = infilling.middle_last(np.tile(text, (len(start), 1)), start, stop, marks)
+    rows = infilling.suffix_first(np.tile(text, (len(start), 1)), stop, marks)
     for row, a, b in zip(rows, start, stop, strict=True):
-        assert in_order(row, marks) == (text[:a].tolist(), text[a:b].tolist(), text[b:].tolist())
+        assert in_order(row, marks) == (text[:b].tolist(), text[b:].tolist())
         asked = infilling.asked(text[:a], text[b:], marks)
-        np.testing.assert_array_equal(row[: len(asked)], asked)
+        np.testing.assert_array_equal(row, [*asked, *text[a:b], marks.end])
 
 
 def test_an_epoch_is_the_text_of_its_windows_whatever_the_order(folder):
-    plain, source = (opened(folder, middle, length=length) for middle, length in ((0.0, LENGTH - 4), (0.5, LENGTH)))
+    plain, source = (opened(folder, middle, length=length) for middle, length in ((0.0, LENGTH - 3), (0.5, LENGTH)))
     indices = np.arange(source.spec.train_size)
-    assert (source.marks, source.spec.levels, source.spec.train_size) == (MARKED, 261, plain.spec.train_size)
+    assert (source.marks, source.spec.levels, source.spec.train_size) == (MARKED, 260, plain.spec.train_size)
     expected, rows = (each.splits["train"].at_epoch(3, 1).rows(indices) for each in (plain, source))
-    moved = rows["tokens"][:, 0] == MARKED.prefix
+    moved = rows["tokens"][:, 0] == MARKED.suffix
     assert 0.3 < moved.mean() < 0.7
     np.testing.assert_array_equal(rows["num_units"], expected["num_units"])
-    sizes = np.concatenate([source.tokenizer.sizes, np.zeros(5, np.int64)])
+    sizes = np.concatenate([source.tokenizer.sizes, np.zeros(4, np.int64)])
     np.testing.assert_array_equal((rows["loss_mask"] * sizes[rows["tokens"]]).sum(axis=1), expected["num_units"])
     for row, was in zip(np.flatnonzero(moved), expected["tokens"][moved], strict=True):
         tokens = rows["tokens"][row]
@@ -64,8 +64,8 @@ def test_an_epoch_is_the_text_of_its_windows_whatever_the_order(folder):
         assert rows["loss_mask"][row].tolist() == [0.0] + [1.0] * (LENGTH - 1), "the mark that asks is not predicted, the others are"
         assert (rows["segment_ids"][row] == 1).all() and rows["positions"][row].tolist() == list(range(LENGTH))
     for name in ("tokens", "segment_ids", "loss_mask", "positions"):
-        np.testing.assert_array_equal(rows[name][~moved, :-4], expected[name][~moved])
-        assert not rows[name][~moved, -4:].any()
+        np.testing.assert_array_equal(rows[name][~moved, :-3], expected[name][~moved])
+        assert not rows[name][~moved, -3:].any()
 
 
 def test_every_epoch_cuts_elsewhere_and_a_window_does_not_depend_on_its_batch(folder):
@@ -73,21 +73,18 @@ def test_every_epoch_cuts_elsewhere_and_a_window_does_not_depend_on_its_batch(fo
     indices = np.arange(len(split))
     first, again, other = (split.at_epoch(seed, epoch).rows(indices)["tokens"] for seed, epoch in ((0, 1), (0, 1), (0, 2)))
     np.testing.assert_array_equal(first, again)
-    assert (first[:, 0] == MARKED.prefix).all() and (first != other).any()
+    assert (first[:, 0] == MARKED.suffix).all() and (first != other).any()
     np.testing.assert_array_equal(split.at_epoch(0, 1).rows(indices[5:6])["tokens"], first[5:6])
 
 
-def test_both_cuts_are_uniform_over_all_places(folder):
+def test_cuts_are_uniform_over_all_places(folder):
     split = opened(folder, 1.0).splits["train"]
     rows = [row for epoch in range(40) for row in split.at_epoch(0, epoch).rows(np.arange(len(split)))["tokens"]]
     lengths = np.array([[len(part) for part in in_order(row, MARKED)] for row in rows])
-    assert (lengths.sum(axis=1) == LENGTH - 4).all()
-    width = LENGTH - 4 + 1  # places
-    chance = np.array([2 * (width - n) for n in range(width)], float)
-    chance[0] = width
-    seen = np.bincount(lengths[:, 1], minlength=width)
-    expected = len(lengths) * chance / width**2
-    assert ((seen - expected) ** 2 / expected).sum() < 45, "chi squared of 16 degrees of freedom: 1 in 7,000"
+    assert (lengths.sum(axis=1) == LENGTH - 3).all()
+    places = LENGTH - 3 + 1
+    seen, expected = np.bincount(lengths[:, 1], minlength=places), len(lengths) / places
+    assert ((seen - expected) ** 2 / expected).sum() < 46, "chi squared of 17 degrees of freedom: 1 in 5,000"
 
 
 def test_held_out_text_is_measured_as_it_stands(folder):
@@ -103,7 +100,7 @@ def test_only_the_gap_is_worth_its_bytes():
     assert found["loss_mask"].tolist() == [[0, 1, 1, 0]] and found["num_units"].tolist() == [5]
 
 
-@pytest.mark.parametrize(("options", "words"), [({"packing": "documents"}, "not of data.packing=documents"), ({"length": 4}, "has no others")])
+@pytest.mark.parametrize(("options", "words"), [({"packing": "documents"}, "not of data.packing=documents"), ({"length": 3}, "has no others")])
 def test_what_is_refused(options, words, folder):
     with pytest.raises(UsageError, match=words):
         opened(folder, 0.5, **options)

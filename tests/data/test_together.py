@@ -43,7 +43,7 @@ def test_the_caption_has_every_word_once(both):
 def test_the_rows_of_a_smaller_source_take_turns():
     large, small = open_source(SHORT), open_source(LONG)
     few = dataclasses.replace(small, splits={split: _First(rows, 50) for split, rows in small.splits.items()})
-    together = together_source("together:toy", [few, large])
+    together = together_source("together:toy", "few+large", {"few": few, "large": large}.__getitem__)
     assert [len(together.splits[split]) for split in ("train", "eval")] == [len(large.splits[split]) for split in ("train", "eval")]
     for split in ("train", "eval"):
         first, second = together.splits[split].partners.T

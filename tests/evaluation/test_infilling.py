@@ -14,7 +14,7 @@ from tests.helpers import config, random_params
 LENGTH = 16
 TEXT = {"data__source": "markov", "data__tokenizer": "char", "data__length": LENGTH, "data__eval_batch_size": 4, "conditioning__label": False}
 FAMILIES = {
-    "middle last": ("next_token", {"data__middle": 0.5, "next_token__temperature": 0}),
+    "suffix first": ("next_token", {"data__middle": 0.5, "next_token__temperature": 0}),
     "left to right": ("next_token", {"next_token__temperature": 0}),
     "masked": ("masked_diffusion", {"masked_diffusion__temperature": 0}),
     "blocks": ("masked_diffusion", {"masked_diffusion__temperature": 0, "masked_diffusion__block_size": 4}),
@@ -36,7 +36,7 @@ def models():
 
 
 def test_the_gaps_are_the_same_for_every_family(models):
-    found = [infilling.gaps_in(models(name)[0].run, 6, 3) for name in ("middle last", "left to right", "masked")]
+    found = [infilling.gaps_in(models(name)[0].run, 6, 3) for name in ("suffix first", "left to right", "masked")]
     for gaps in found[1:]:
         np.testing.assert_array_equal(gaps.rows["tokens"], found[0].rows["tokens"])
         np.testing.assert_array_equal(gaps.start, found[0].start)
@@ -46,9 +46,9 @@ def test_the_gaps_are_the_same_for_every_family(models):
 
 def test_the_bits_of_a_gap_are_those_of_its_tokens_and_of_the_end_given_both_sides(models):
     """As the sum of what each is worth after those before it, by the model's own likelihood of rows that end there."""
-    (model, params), count, length = models("middle last"), 6, 3
+    (model, params), count, length = models("suffix first"), 6, 3
     filled, gaps, marks = infilling.measure(model, params, count, length), infilling.gaps_in(model.run, count, length), model.run.source.marks
-    tokens = middles.middle_last(gaps.rows["tokens"][:, : -middles.MARKS], gaps.start, gaps.stop, marks)
+    tokens = middles.suffix_first(gaps.rows["tokens"][:, : -middles.MARKS], gaps.stop, marks)
     nats = []
     for upto in (LENGTH, LENGTH - length - 1):  # all of a row, and what is asked
         mask = np.broadcast_to(np.arange(LENGTH) < upto, tokens.shape)
@@ -61,7 +61,7 @@ def test_the_bits_of_a_gap_are_those_of_its_tokens_and_of_the_end_given_both_sid
 
 
 def test_given_the_prefix_alone_the_bits_are_those_of_text_in_its_order(models):
-    model, params = models("middle last")
+    model, params = models("suffix first")
     gaps = infilling.gaps_in(model.run, 6, 3)
     filled = infilling.measure(model, params, 6, 3)
     batch = middles.only_gap(gaps.rows, gaps.start, gaps.stop, np.ones(8, np.int64)) | {"id": np.arange(6, dtype=np.uint32)}
@@ -69,7 +69,7 @@ def test_given_the_prefix_alone_the_bits_are_those_of_text_in_its_order(models):
     assert filled.before is not None and filled.before.value == pytest.approx(nats.sum() / (18 * np.log(2)), rel=1e-5)
 
 
-@pytest.mark.parametrize("name", ["middle last", "masked", *(pytest.param(name, marks=pytest.mark.slow) for name in ("left to right", "blocks"))])
+@pytest.mark.parametrize("name", ["suffix first", "masked", *(pytest.param(name, marks=pytest.mark.slow) for name in ("left to right", "blocks"))])
 def test_what_is_written_stands_between_what_was_given(name, models):
     """All of a row is kept but the gap, and what is written there does not depend on the rows beside it."""
     model, params = models(name)
@@ -79,13 +79,13 @@ def test_what_is_written_stands_between_what_was_given(name, models):
     assert drawn.data.shape == (6, 3)
     np.testing.assert_array_equal(alone.data[0], drawn.data[0])
     filled = infilling.measure(model, params, 6, 3)
-    assert (filled.before is not None) == (name == "middle last") and len(filled.texts) == 5
+    assert (filled.before is not None) == (name == "suffix first") and len(filled.texts) == 5
     alphabet = model.run.source.tokenizer
     for row, (prefix, middle, suffix, _) in zip(gaps.rows["tokens"], filled.texts, strict=False):
         assert prefix + middle + suffix == alphabet.decode(row[: -middles.MARKS])
 
 
-@pytest.mark.parametrize("name", ["middle last", "masked"])
+@pytest.mark.parametrize("name", ["suffix first", "masked"])
 def test_a_suffix_changes_what_is_written_before_it(name, models):
     model, params = models(name)
     prefix, suffixes = np.array([0, 1], np.int32), [np.array(end, np.int32) for end in ([2, 3], [3, 3], [1, 0], [0, 0])]

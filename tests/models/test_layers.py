@@ -1,5 +1,8 @@
 """The layers. Oracles: float64 numpy twins written from the papers' formulas, and the identities that rotary positions must obey."""
 
+import math
+import re
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -8,7 +11,7 @@ import pytest
 
 from genjax.models import masks
 from genjax.models.layers import Attention, Dense, GatedMLP, RMSNorm, jointly, rotary
-from tests.helpers import random_params
+from tests.helpers import assert_trees_close, random_params
 
 B, T, H, K, D = 2, 5, 2, 12, 24
 
@@ -154,3 +157,26 @@ def test_attention_is_softmax_of_normalised_rotated_scores_over_what_is_visible(
         weights = np.exp([q[b, t, h] @ k[b, s, h] / np.sqrt(D // H) for s in seen])
         mixed[b, t, h] = sum(w * v[b, s, h] for w, s in zip(weights / weights.sum(), seen, strict=True))
     np.testing.assert_allclose(out, np.einsum("bthk,hkd->btd", mixed, p["out"]["kernel"]), rtol=1e-4, atol=1e-4)
+
+
+def test_in_order_pairs_behind_are_not_computed_and_nothing_else_changes():
+    """Segments, a window, grouped heads, padding and a length that four does not divide; values and gradients."""
+    length = 259
+    x, coordinates = draw(B, length, D), np.broadcast_to(np.arange(length)[:, None], (B, length, 1))
+    at = np.broadcast_to(np.arange(length), (B, length))
+    ids = masks.AttentionIds(at, np.stack([1 + (at[0] > 70) - 2 * (at[0] > 250), np.ones(length, int)]), at)
+    modules = [Attention(heads=H, dtype=jnp.float32, kv_heads=1, window=90, ordered=ordered) for ordered in (False, True)]
+    params = random_params(lambda key: modules[0].init(key, x, coordinates, ids, ids)["params"], scale=0.2)
+
+    def result(module):
+        def loss(params, x):
+            out, _ = module.apply({"params": params}, x, coordinates, ids, ids)
+            return jnp.sum(jnp.where((ids.segment_ids > 0)[..., None], out, 0) * draw(B, length, D, seed=1)), out[:, :251]
+
+        shapes = re.findall(r"stablehlo.exponential .*tensor<([\dx]+)xf32>", jax.jit(loss).lower(params, x).as_text())
+        pairs = sum(math.prod(map(int, shape.split("x"))) for shape in shapes) // (B * H)
+        return jax.jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))(params, x), pairs
+
+    (expected, all_pairs), (got, some_pairs) = map(result, modules)
+    assert_trees_close(got, expected, rtol=1e-4, atol=1e-4)
+    assert all_pairs == length**2 and some_pairs == 64 * 64 + 65 * (129 + 194 + 259)

@@ -16,7 +16,7 @@ from genjax.decoding.prompts import pad
 from genjax.decoding.sampling import SamplingRule
 from genjax.errors import UsageError
 from genjax.models import adapters, masks
-from genjax.types import DataSpec
+from genjax.types import DataSpec, Shown
 from tests.helpers import TOKENS, assert_trees_close, build, fresh_params, make_batch, random_params
 
 LEVELS, LENGTH, CLASSES = TOKENS.levels, TOKENS.num_dims, TOKENS.num_classes
@@ -353,3 +353,42 @@ def test_learned_positions_hold_no_more_than_were_learned():
     objective.decoder(random_params(objective.init), 4)
     with pytest.raises(UsageError, match=r"5 positions, and the model has learned 4: shorten the prompt or sample\.length"):
         objective.decoder(random_params(objective.init), 5)
+
+
+LONG = DataSpec("toy text", "tokens", (200,), 5, 0, 100, 10)
+SPOKEN_OF = dataclasses.replace(LONG, words=7, caption_length=6)
+ABOUT = dataclasses.replace(LONG, prompted=True, caption_length=64, shown=(Shown((8, 8, 1), 4),))
+PLANE = DataSpec("toy plane", "tokens", (16, 16), 5, 0, 100, 10)
+
+
+@pytest.mark.parametrize(
+    ("spec", "options", "ordered"),
+    [
+        (LONG, {}, True),
+        (PLANE, {"next_token__scan": "hilbert"}, True),
+        (SPOKEN_OF, {"conditioning__text": "tokens"}, True),
+        (dataclasses.replace(LONG, prompted=True), {}, True),
+        (dataclasses.replace(LONG, prompted=True), {"next_token__encoder": "trunk(depth=1)"}, True),
+        (dataclasses.replace(LONG, prompted=True), {"next_token__attention": "prefix"}, False),
+        (ABOUT, {"conditioning__text": "tokens"}, False),
+    ],
+    ids=lambda value: getattr(value, "name", str(value)),
+)
+def test_the_order_that_is_promised_to_the_trunk_changes_no_loss(spec, options, ordered):
+    """Rows of two segments and padding, of which a half are prompts where there are any."""
+    objective = build("next_token", spec, **options)
+    assert objective.network.trunk.ordered == ordered
+    batch, length = make_batch(spec, 2), spec.num_dims
+    if spec.key == "tokens" and len(spec.shape) == 1:
+        at = np.broadcast_to(np.arange(length), (2, length))
+        batch["segment_ids"] = np.where(at < 90, 1, np.where(at < 180, 2, 0)).astype(np.int32)
+        batch["positions"] = np.where(at < 90, at, at - 90).astype(np.int32)
+        batch["loss_mask"] = ((at % 90 >= 40) & (at < 180)).astype(np.float32)
+        batch["num_units"] = np.ones(2, np.float32)
+    if spec.caption_length:
+        batch["caption"] = np.random.default_rng(3).integers(1, spec.words or 5, (2, spec.caption_length)).astype(np.int32)
+    params = random_params(objective.init)
+    network = objective.network
+    plain = dataclasses.replace(objective, network=network.clone(trunk=network.trunk.clone(ordered=False, parent=None), parent=None))
+    losses = [jax.jit(functools.partial(each.loss, train=False))(params, batch, KEY) for each in (objective, plain)]
+    assert_trees_close(*losses, rtol=1e-5, atol=1e-5)

@@ -211,7 +211,7 @@ def open_shapes_codes(argument: str, data_dir: str | None = None) -> Source:
     spec = DataSpec("shapes_codes:" + argument, "tokens", (train.tier.patches,) * 2, CODES, **_of_captions(train))
     rows: dict[str, Any] = {"train": CodeRows(train), "eval": CodeRows(held_out)}
     prompts = TOLD[held_out.told].prompts(held_out.tier, True)
-    return Source(spec, rows, prompts=prompts, medium=Coded(prompts.pictures), **_worth(held_out, "tokens"))
+    return Source(spec, rows, prompts=prompts, medium=Coded(open_shapes(argument), prompts.pictures), **_worth(held_out, "tokens"))
 
 
 def open_shapes_captions(argument: str, data_dir: str | None = None) -> Source:
