@@ -208,9 +208,7 @@ def _xla(q: Array, k: Array, v: Array, mask: Array, cached: bool, ordered: bool)
     ends = [length * run // runs for run in range(runs + 1)]
     # The last run has all keys, of which a cache has more than there are queries.
     seen = [(slice(a, b), slice(b if b < length else None)) for a, b in itertools.pairwise(ends)]
-    parts = [
-        jax.nn.dot_product_attention(q[:, run], k[:, upto], v[:, upto], mask=mask[:, :, run, upto], implementation="xla") for run, upto in seen
-    ]
+    parts = [jax.nn.dot_product_attention(q[:, run], k[:, upto], v[:, upto], mask=mask[:, :, run, upto], implementation="xla") for run, upto in seen]
     return jnp.concatenate(parts, axis=1) if runs > 1 else parts[0]
 
 
