@@ -20,19 +20,25 @@ VARIANTS = ("next_token", "noise_prediction", "hybrid", "classifier")
 def get_config(config, variant):
     config.objective = variant
     config.data.source = "spoken_digit"
-    config.data.batch_size = 4 if variant == "next_token" else 32
+    config.data.batch_size = 32
     config.data.eval_batch_size = 25
     config.model.width, config.model.depth = 64, 3
     config.model.dropout = 0.3 if variant == "classifier" else 0.0
     config.evaluate.examples = 100
     config.sample.count = 20
-    config.train.duration = {"next_token": "400 steps", "noise_prediction": "3000 steps", "hybrid": "2500 steps", "classifier": "1200 steps"}[variant]
+    steps = {"next_token": 1600, "noise_prediction": 3000, "hybrid": 2500, "classifier": 1200}
+    config.train.duration = f"{steps[variant]} steps"
     config.train.evaluate_every = "50 percent"
     config.train.sample_every = "100 percent" if variant == "classifier" else "50 percent"
     config.optimizer.name = "muon"
     config.optimizer.learning_rate = 2e-2
     config.optimizer.adam_learning_rate = 4e-3
     config.optimizer.ema = "constant(decay=0.995)" if variant == "classifier" else "constant(decay=0.998)"
+
+    if variant == "next_token":  # of numbers of four values each, which the classifier hears as well as the values
+        config.data.source = "coded:patch=4+spoken_digit"
+        config.data.batch_size = 16
+        config.model.width, config.model.depth, config.model.dropout = 96, 4, 0.1
 
     if variant == "hybrid":  # one trunk for words and what they are said of, in either order
         config.conditioning.text = "tokens"

@@ -27,7 +27,7 @@ def get_config(config, variant):
     config.hybrid.words_weight = 100.0  # three words beside 1,888 values
     config.evaluate.examples = 256
     config.sample.count = 20
-    config.train.duration = "2500 steps"
+    config.train.duration = "5000 steps"
     config.train.evaluate_every = config.train.sample_every = "50 percent"
     config.optimizer.name = "muon"
     config.optimizer.learning_rate = 2e-2

@@ -306,7 +306,8 @@ def small(recipe, tmp_path):
     import tensorflow_datasets as tfds
 
     config = configs.load(recipe, FIELDS, SMALL)
-    kind, elsewhere = config.data.source.partition(":")[0], {}
+    form, what = re.fullmatch(r"(coded:(?:.*\+)?)?(.*)", config.data.source).groups(default="")
+    kind, elsewhere = what.partition(":")[0], {}
     if kind == "npz":
         pytest.skip(f"{config.data.source} is the user's own file")
     if kind == "pairs":
@@ -327,7 +328,7 @@ def small(recipe, tmp_path):
                 member.size = content.tell()
                 content.seek(0)
                 archive.addfile(member, content)
-        elsewhere = {"data.source": "spoken_digit:length=64", "data.dir": str(tmp_path)}
+        elsewhere = {"data.source": f"{form}spoken_digit:length=64", "data.dir": str(tmp_path)}
     if kind == "said":
         elsewhere = {"data.source": "said:moving:shapes/frames=2+moving:digits/frames=2", "conditioning.shown_patches": "1,4,4; 2,4,4"}
     if kind == "together":
@@ -342,7 +343,7 @@ def small(recipe, tmp_path):
                 Image.new("RGBA", (8, 8), (number, 0, 0)).save(content, format="PNG")
                 archive.writestr(f"{number}.png", content.getvalue())
         (tmp_path / "noto_emoji" / "captions.json").write_text(json.dumps({f"{number}.png": ["red one"] for number in range(20)}))
-        elsewhere = {"data.source": "emoji:side=8", "data.dir": str(tmp_path)}
+        elsewhere = {"data.source": f"{form}emoji:side=8", "data.dir": str(tmp_path)}
     config = configs.load(recipe, FIELDS, SMALL | elsewhere)
     configs.validate(config)
     with tfds.testing.mock_data(num_examples=8):

@@ -73,8 +73,9 @@ def check_names(rules: Rules, fields: Iterable[str]) -> None:
     known = {*QUANTITIES, *fields}
     groups = {name.rpartition(".")[0] for name in known} - {""}
     for name in (*rules.varies, *rules.waive):
-        hint = ": write commas between names." if " " in name else did_you_mean(name, known) or "."
-        require(name in known | groups, f"'{name}' is declared to differ, and there is no such field or quantity{hint}")
+        if name not in known | groups:
+            hint = ": write commas between names." if " " in name else did_you_mean(name, known) or "."
+            raise UsageError(f"'{name}' is declared to differ, and there is no such field or quantity{hint}")
         require(name not in rules.match, f"'{name}' is declared both to match and to differ: choose one")
 
 

@@ -159,7 +159,8 @@ def run(plan: Plan, path: str | Path, command: str, *, count: int, classifier: s
     scale = source.spec.levels - 1
     equal = at_equal_quality([point for point in points if point.step is None], by)
     names = list(equal)
-    seen = {VALUES: pixel_frechet(held_out[:count] / scale, train / scale)} | ({} if judge is None else {FEATURES: judge.held_out(count).frechet})
+    seen = {VALUES: pixel_frechet(held_out[:count] / scale, train / scale)}
+    seen |= {} if judge is None else {FEATURES: judge.held_out(source, count).frechet}
     written = {
         "name": Path(path).name,
         "command": command,

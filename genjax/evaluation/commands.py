@@ -450,7 +450,7 @@ def evaluate(
         record["judged"] = {
             "classifier": judge.name,
             "samples": judge(run.source.decoded(drawn.data), drawn.label)._asdict(),
-            "held_out": judge.held_out(len(drawn.data))._asdict(),
+            "held_out": judge.held_out(run.source, len(drawn.data))._asdict(),
         }
         print(f"  {len(drawn.data):,} samples judged by {judge.name}, beside as many held-out examples ({drawn.nfe:g} network evaluations a sample)")
         for name, unit in (("frechet", "Fréchet distance in its features"), ("accuracy", "classified as asked")):

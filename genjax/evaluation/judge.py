@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from genjax.data.base import Source
 from genjax.errors import UsageError
 from genjax.evaluation import frechet
 from genjax.evaluation.trained import Trained
@@ -49,10 +50,10 @@ class Judge:
         accuracy = float("nan") if known is None or not known.any() else float(np.mean((np.argmax(logits, axis=-1) == label)[known]))
         return Verdict(frechet.distance(frechet.moments(features), self._data), accuracy, len(images), self._data.count)
 
-    def held_out(self, count: int) -> Verdict:
-        """The verdict on the first `count` held-out examples: what a perfect model would get with as many samples."""
-        rows = self.source.splits["eval"].rows(np.arange(min(count, self.spec.eval_size)))
-        return self(rows[self.spec.key], rows.get("label"))
+    def held_out(self, source: Source, count: int) -> Verdict:
+        """The verdict on the first `count` held-out examples of a source, decoded: what a perfect model of it would get with as many samples."""
+        rows = source.splits["eval"].rows(np.arange(min(count, source.spec.eval_size)))
+        return self(source.decoded(rows[source.spec.key]), rows.get("label"))
 
     def features(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Features [n, D] and logits [n, classes] of arrays [n, *axes, C]."""

@@ -5,9 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 
+from genjax.data.base import ArrayRows, Sound, Source, hold_out
 from genjax.data.coded import PatchBook, coded_source
 from genjax.data.sources import open_source
 from genjax.errors import UsageError
+from genjax.evaluation import media
+from genjax.types import DataSpec
 
 
 def _random(*shape, seed=0):
@@ -67,6 +70,19 @@ def test_sounds_and_films_have_codes_too():
         first = rows[(slice(None), *(slice(side),) * (few.ndim - 2))]
         np.testing.assert_array_equal(first, few[at.reshape(30, -1)[:, 0]])
         np.testing.assert_array_equal(PatchBook.of(rows, side, 5).decode(PatchBook.of(rows, side, 5).encode(rows)), rows)
+
+
+def test_codes_are_shown_and_heard_as_what_they_stand_for():
+    digits, coded = open_source("digits"), open_source("coded:patch=4/codes=32+digits")
+    tokens = coded.splits["eval"].rows(np.arange(6))["tokens"]
+    np.testing.assert_array_equal(media.sheet(coded, tokens, 3), media.sheet(digits, coded.decoded(tokens), 3))
+    assert digits.plain is digits and coded.plain.spec == digits.spec and digits.decoded(tokens) is tokens
+
+    spec = DataSpec("toy sounds", "array", (64, 1), 256, 0, 18, 2)
+    sounds = Source(spec, hold_out(ArrayRows({"array": _random(20, 64, 1)})), medium=Sound(2000, lambda levels: levels / 128 - 1.0))
+    coded = coded_source("coded:toy", "patch=4/codes=30+toy", lambda _: sounds)
+    tokens = coded.splits["eval"].rows(np.arange(2))["tokens"]
+    assert media.recordings(coded, tokens) == media.recordings(sounds, coded.decoded(tokens)) != {}
 
 
 def test_the_book_is_of_the_training_split_alone():
