@@ -1,11 +1,17 @@
 """Named pictures: emoji from words."""
 
-VARIANTS = ("noise_prediction", "next_token", "masked_diffusion")
+VARIANTS = ("noise_prediction", "next_token")
 
 
 def get_config(config, variant):
-    config.shows = f"emoji from words, here 'man running', {variant.replace('_', ' ')}"
+    config.shows = f"emoji from words, here 'woman cook', {variant.replace('_', ' ')}"
     config.needs = "noto_emoji"
+    config.evaluate = "--describer=said_next_token --config.sample.count=128"
+    config.figures = ", ".join(
+        f"words of names that {who}=read.{part}.words.value"
+        for part, who in (("drawn", "a describer reads in what is drawn for them"), ("held_out", "it reads in the emoji"), ("by_chance", "it reads in others"))
+    )
     config.train = f"configs/emoji.py:{variant} --config.data.dir=DATA"
-    config.sample = "--prompt='man running' --config.sample.count=10 --config.sample.guidance_scale=2"
+    how = {"noise_prediction": "--config.sample.guidance_scale=2", "next_token": "--config.next_token.top_p=0.9"}[variant]
+    config.sample = f"--prompt='woman cook' --config.sample.count=10 {how}"
     return config

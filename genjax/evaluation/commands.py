@@ -441,7 +441,12 @@ def evaluate(
         for what, described in describing.measure(Evaluator(run), trained.params, run.config.sample.count).items():
             record["described"][what] = describing.record(described)
             print(f"  held-out examples, {what}", *describing.lines(described), sep="\n")
-    if words is not None:
+    if words is not None and run.source.prompts is None:
+        record["read"] = {}
+        for what, described in describing.read(Evaluator(run), trained.params, words, run.config.sample.count).items():
+            record["read"][what] = describing.record(described)
+            print(f"  what the describer reads, {what.replace('_', ' ')}", *describing.lines(described), sep="\n")
+    elif words is not None:
         trip = describing.round_trip(Evaluator(run), trained.params, words, run.config.sample.count)
         record["round_trip"] = describing.record(trip)
         print("  held-out examples, put into words and drawn again", *describing.lines(trip), sep="\n")

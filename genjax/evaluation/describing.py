@@ -2,6 +2,9 @@
 
 Words are right where they are those of the held-out caption, to the letter, or true by the oracle of the data, which knows more true captions than
 one. What comes back is right where the caption that the data had is true of it, whatever words it went through.
+
+Where no oracle knows what is true, the model that puts data into words stands for one: of what is drawn for held-out captions it is told how many of
+their words it reads there, beside as many as it reads in the data themselves, and in those of the next caption.
 """
 
 from __future__ import annotations
@@ -116,18 +119,17 @@ class Describer:
         run, evaluator, asks = trained.run, Evaluator(trained.run), trained.run.source.questions
         if describes(run):
             language = _language(run.source)
-            same = run.source.spec.shape == drawer.source.spec.shape and run.source.spec.levels == drawer.source.spec.levels
+            drawn = drawer.source.plain.spec
+            same = run.source.spec.shape == drawn.shape and run.source.spec.levels == drawn.levels
             require(same, f"--describer: the model of {path} is of {run.source.spec.name}, and this one of {drawer.source.spec.name}")
-            return cls(lambda data: [language.decode(caption) for caption in describe(evaluator, trained.params, data)])
+            return cls(lambda data: [language.decode(caption) for caption in describe(evaluator, trained.params, drawer.source.decoded(data))])
         if asks is None:
             raise UsageError(f"--describer: the model of {path} puts nothing into words: train one on said:... or shapes_answers:<tier>/task=caption")
-        pictures = drawer.source.spec.shape != asks.shape
-        require(not pictures or drawer.source.prompts is not None, f"--describer: the model of {path} knows no data of {drawer.source.spec.name}")
+        require(drawer.source.plain.spec.shape == asks.shape, f"--describer: the model of {path} knows no data of {drawer.source.spec.name}")
 
         def say(data: np.ndarray) -> list[str]:
             assert asks is not None
-            looked = drawer.source.prompts.pictures(data) if pictures and drawer.source.prompts is not None else data
-            asked = [asks.ask(one, "") for one in looked]
+            asked = [asks.ask(one, "") for one in drawer.source.decoded(data)]
             rows: Arrays = {name: np.concatenate([row[name] for row in asked]) for name in asked[0]}
             return [asks.decode(answer) for answer in questions.answer(evaluator, trained.params, rows)]
 
@@ -170,6 +172,24 @@ def round_trip(evaluator: Evaluator, params: Params, describer: Describer, count
     """How often that goes well."""
     found = returned(evaluator, params, describer, count)
     return RoundTrip(share(found.said), share(found.back.follow), share(found.back.strict), share(found.by_chance))
+
+
+def read(evaluator: Evaluator, params: Params, describer: Describer, count: int) -> dict[str, Described]:
+    """What a describer reads in what is drawn for the first `count` held-out captions, in the held-out data, and in those of the next caption."""
+    source = evaluator.run.source
+    require(evaluator.run.captioned and source.words is not None, "--describer is for models that are told of captions")
+    assert source.words is not None
+    rows, number = held_out(source, count), {word: place for place, word in enumerate(source.words.known)}
+    data, captions = rows[source.spec.key], rows["caption"]
+    of_data = describer.say(data)
+    said = {"drawn": describer.say(evaluator.draw(params, len(data), given={"caption": captions}).data), "held_out": of_data}
+    said["by_chance"] = [*of_data[1:], *of_data[:1]]
+    unknown, longest = len(number), max(1, *(len(text.split()) for texts in said.values() for text in texts))
+    places = {
+        name: np.array([[number.get(word, unknown) for word in text.split()] + [0] * (longest - len(text.split())) for text in texts])
+        for name, texts in said.items()
+    }
+    return {name: compare(numbers, captions) for name, numbers in places.items()}
 
 
 def lines(found: Described | RoundTrip) -> list[str]:
