@@ -64,7 +64,7 @@ def test_what_is_no_caption_is_wrong_and_stops_nothing(source, drawer):
 
 
 def test_without_an_oracle_a_describer_reads_what_is_drawn(source, drawer):
-    """One who knows reads all words in what is drawn and in the data, and in the next film those that both captions have; one says what is no word."""
+    """One who knows reads all words in what is drawn and in the data, and in the next film those that both captions have."""
     run = SimpleNamespace(source=dataclasses.replace(source, prompts=None), captioned=True)
     found = describing.read(SimpleNamespace(run=run, draw=drawer.draw), None, knows(source), COUNT)
     captions = held_out(source, COUNT)["caption"]
