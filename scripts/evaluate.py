@@ -29,7 +29,7 @@ FLAGS = [
     cli.Flag("workdir", "the trained run's directory", required=True),
     cli.Flag("classifier", "the run of a trained classifier that judges samples of the model"),
     cli.Flag("planner", "of a model that draws plans of scenes, the run of one that writes them for prompts"),
-    cli.Flag("describer", "of a model that is told of captions, the run that puts data into words: held-out data, drawn again and judged, or what is drawn"),
+    cli.Flag("describer", "of a model that is told of captions, the run that puts data into words: held-out data, drawn again, or what is drawn"),
     cli.Flag("hidden_cell", "of scenes of shapes, the cell that is drawn anew and compared with its posterior", kind=int),
     cli.Flag("negation", "of a model that is told of captions of shapes: ask for scenes without something", kind=bool),
     cli.Flag("redraw", "draw this part of sample.count held-out arrays anew: how often it becomes what it was, and the figures of the data"),

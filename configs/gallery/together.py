@@ -12,7 +12,7 @@ def get_config(config, variant):
     config.needs = "spoken_digit"
     config.train = "configs/together.py:hybrid --config.data.dir=DATA"
     if variant == "said":
-        config.evaluate = "--config.sample.count=256"
+        config.evaluate = "--config.sample.count=256 --config.sample.guidance_scale=2"
         config.sample = "--prompt='seven jackson sideways' --config.sample.count=6 --config.sample.guidance_scale=2"
         config.figures = ", ".join(
             f"{what} {how}=described.{part}{drawn}.words.value"
