@@ -103,7 +103,10 @@ def fill(evaluator: Evaluator, params: Params, gaps: Gaps, length: int) -> Drawn
 
 
 def gaps_in(run: Run, count: int, length: int) -> Gaps:
-    """Gaps of `length` tokens anywhere in `count` held-out rows that are spread over the split; UsageError where there are no such rows."""
+    """Gaps of `length` tokens anywhere in `count` held-out rows that are spread over the split; UsageError where there are no such rows.
+
+    A row ends anywhere in its last quarter, or with the gap, so that no model can count where a middle ends.
+    """
     source = run.source
     require(source.tokenizer is not None and not source.dialogues, f"--gap: {source.spec.name} is no running text")
     width = source.spec.shape[0] - infilling.MARKS
@@ -113,10 +116,12 @@ def gaps_in(run: Run, count: int, length: int) -> Gaps:
     whole = np.flatnonzero((rows["segment_ids"][:, :width] == 1).all(axis=1))
     require(len(whole) > 0, f"--gap: no held-out row of {source.spec.name} is one text of {width} tokens")
     chosen = np.unique(whole[np.linspace(0, len(whole) - 1, count).astype(int)])
-    start = np.floor(np.random.default_rng(_PLACES).random(len(chosen)) * (width - length + 1)).astype(np.int64)
+    where, ends = np.random.default_rng(_PLACES).random((2, len(chosen)))
+    start = np.floor(where * (width - length + 1)).astype(np.int64)
+    end = np.maximum(start + length, width - np.floor(ends * (width // 4 + 1)).astype(np.int64))
     rows = {name: array[chosen].copy() for name, array in rows.items()}
     for name in ("tokens", "segment_ids", "positions"):
-        rows[name][:, width:] = 0
+        rows[name] *= np.arange(rows[name].shape[1]) < end[:, None]
     return Gaps(rows, start, start + length)
 
 
@@ -125,20 +130,21 @@ def measure(evaluator: Evaluator, params: Params, count: int, length: int) -> Fi
     run, gaps = evaluator.run, gaps_in(evaluator.run, count, length)
     tokenizer: Any = run.source.tokenizer
     sizes = np.pad(tokenizer.sizes, (0, run.source.spec.levels - tokenizer.vocab))
+    ends = np.sum(gaps.rows["segment_ids"], axis=1)
     rows, before = infilling.only_gap(gaps.rows, gaps.start, gaps.stop, sizes), None
     if suffix_first(run):
         before = _bits(run, params, rows)
         marks: Any = run.source.marks
-        asked = infilling.as_asked(rows, gaps.stop, marks)
-        last = np.arange(asked["tokens"].shape[1]) >= asked["tokens"].shape[1] - length - 1  # the middle and its end
-        rows = asked | {"loss_mask": np.broadcast_to(last, asked["tokens"].shape).astype(np.float32)}
+        asked = infilling.as_asked(rows, gaps.stop, ends, marks)
+        before_end = ends[:, None] + infilling.MARKS - 1 - np.arange(asked["tokens"].shape[1])
+        learned = (before_end >= 0) & (before_end <= length)  # the middle and its end
+        rows = asked | {"loss_mask": learned.astype(np.float32), "segment_ids": np.where(before_end >= 0, 1, 0).astype(np.int32)}
     bits = _bits(run, params, rows)
 
     drawn = fill(evaluator, params, gaps, length + 1)
     expected = [row[a:b] for row, a, b in zip(gaps.rows["tokens"], gaps.start, gaps.stop, strict=True)]
     exact = [tokenizer.raw(mine) == tokenizer.raw(theirs) for mine, theirs in zip(drawn.data, expected, strict=True)]
-    width = gaps.rows["tokens"].shape[1] - infilling.MARKS
-    sides = [(row[:a], row[b:width]) for row, a, b in zip(gaps.rows["tokens"], gaps.start, gaps.stop, strict=True)]
+    sides = [(row[:a], row[b:end]) for row, a, b, end in zip(gaps.rows["tokens"], gaps.start, gaps.stop, ends, strict=True)]
     shown = [(before, middle, after, mine) for (before, after), middle, mine in zip(sides, expected, drawn.data, strict=True)][:_SHOWN]
     return Filled(bits, before, share(np.array(exact)), [tuple(map(tokenizer.decode, parts)) for parts in shown])
 

@@ -28,24 +28,23 @@ def opened(folder, middle, tokenizer=("byte", {}), packing="windows", length=LEN
 
 
 def in_order(tokens, marks):
-    """By the marks alone: what is before the suffix of a row, and the suffix."""
+    """By the marks alone: what is before the suffix of a row, the suffix, and what follows as text of its own."""
     tokens = tokens.tolist()
     places = [tokens.index(mark) for mark in marks]
-    assert [tokens.count(mark) for mark in marks] == [1] * 3 and places == sorted(places)
-    assert (places[0], places[2]) == (0, len(tokens) - 1)
+    assert [tokens.count(mark) for mark in marks] == [1] * 3 and places == sorted(places) and places[0] == 0
     suffix, before = (tokens[a + 1 : b] for a, b in itertools.pairwise(places))
-    return before, suffix
+    return before, suffix, tokens[places[2] + 1 :]
 
 
-def test_what_is_before_the_suffix_ends_every_row():
-    """All 28 cuts of six tokens."""
-    start, stop = np.array([(a, b) for a in range(7) for b in range(a, 7)]).T
+def test_what_is_before_the_suffix_comes_after_it():
+    """All 84 ways to cut six tokens three times."""
+    start, stop, end = np.array([(a, b, c) for a in range(7) for b in range(a, 7) for c in range(b, 7)]).T
     marks, text = Marks.after(6), np.arange(6, dtype=np.int32)
-    rows = infilling.suffix_first(np.tile(text, (len(start), 1)), stop, marks)
-    for row, a, b in zip(rows, start, stop, strict=True):
-        assert in_order(row, marks) == (text[:b].tolist(), text[b:].tolist())
-        asked = infilling.asked(text[:a], text[b:], marks)
-        np.testing.assert_array_equal(row, [*asked, *text[a:b], marks.end])
+    rows = infilling.suffix_first(np.tile(text, (len(start), 1)), stop, end, marks)
+    for row, a, b, c in zip(rows, start, stop, end, strict=True):
+        assert in_order(row, marks) == (text[:b].tolist(), text[b:c].tolist(), text[c:].tolist())
+        asked = infilling.asked(text[:a], text[b:c], marks)
+        np.testing.assert_array_equal(row, [*asked, *text[a:b], marks.end, *text[c:]])
 
 
 def test_an_epoch_is_the_text_of_its_windows_whatever_the_order(folder):
@@ -62,7 +61,9 @@ def test_an_epoch_is_the_text_of_its_windows_whatever_the_order(folder):
         tokens = rows["tokens"][row]
         assert list(itertools.chain(*in_order(tokens, MARKED))) == was.tolist()
         assert rows["loss_mask"][row].tolist() == [0.0] + [1.0] * (LENGTH - 1), "the mark that asks is not predicted, the others are"
-        assert (rows["segment_ids"][row] == 1).all() and rows["positions"][row].tolist() == list(range(LENGTH))
+        first = tokens.tolist().index(MARKED.end) + 1
+        assert rows["segment_ids"][row].tolist() == [1] * first + [2] * (LENGTH - first)
+        assert rows["positions"][row].tolist() == [*range(first), *range(LENGTH - first)]
     for name in ("tokens", "segment_ids", "loss_mask", "positions"):
         np.testing.assert_array_equal(rows[name][~moved, :-3], expected[name][~moved])
         assert not rows[name][~moved, -3:].any()
@@ -82,9 +83,12 @@ def test_cuts_are_uniform_over_all_places(folder):
     rows = [row for epoch in range(40) for row in split.at_epoch(0, epoch).rows(np.arange(len(split)))["tokens"]]
     lengths = np.array([[len(part) for part in in_order(row, MARKED)] for row in rows])
     assert (lengths.sum(axis=1) == LENGTH - 3).all()
-    places = LENGTH - 3 + 1
-    seen, expected = np.bincount(lengths[:, 1], minlength=places), len(lengths) / places
-    assert ((seen - expected) ** 2 / expected).sum() < 46, "chi squared of 17 degrees of freedom: 1 in 5,000"
+    width = LENGTH - 3 + 1  # places
+    between = np.array([width, *(2 * (width - n) for n in range(1, width))])
+    behind = np.array([2 * (width - n) - 1 for n in range(width)])
+    for part, chance in ((lengths[:, 1], between), (lengths[:, 2], behind)):
+        seen, expected = np.bincount(part, minlength=width), len(lengths) * chance / width**2
+        assert ((seen - expected) ** 2 / expected).sum() < 46, "chi squared of 17 degrees of freedom: 1 in 5,000"
 
 
 def test_held_out_text_is_measured_as_it_stands(folder):

@@ -40,18 +40,19 @@ def test_the_gaps_are_the_same_for_every_family(models):
     for gaps in found[1:]:
         np.testing.assert_array_equal(gaps.rows["tokens"], found[0].rows["tokens"])
         np.testing.assert_array_equal(gaps.start, found[0].start)
-    assert (found[0].stop - found[0].start == 3).all() and found[0].stop.max() <= LENGTH - middles.MARKS
-    assert not found[0].rows["segment_ids"][:, -middles.MARKS :].any()
+    ends = found[0].rows["segment_ids"].sum(axis=1)
+    assert (found[0].stop - found[0].start == 3).all() and (found[0].stop <= ends).all() and ends.max() <= LENGTH - middles.MARKS
+    assert len(set(ends)) > 1, "no model can count where a middle ends"
 
 
 def test_the_bits_of_a_gap_are_those_of_its_tokens_and_of_the_end_given_both_sides(models):
     """As the sum of what each is worth after those before it, by the model's own likelihood of rows that end there."""
     (model, params), count, length = models("suffix first"), 6, 3
     filled, gaps, marks = infilling.measure(model, params, count, length), infilling.gaps_in(model.run, count, length), model.run.source.marks
-    tokens = middles.suffix_first(gaps.rows["tokens"][:, : -middles.MARKS], gaps.stop, marks)
-    nats = []
-    for upto in (LENGTH, LENGTH - length - 1):  # all of a row, and what is asked
-        mask = np.broadcast_to(np.arange(LENGTH) < upto, tokens.shape)
+    ends = gaps.rows["segment_ids"].sum(axis=1)
+    tokens, nats = middles.suffix_first(gaps.rows["tokens"][:, : -middles.MARKS], gaps.stop, ends, marks), []
+    for less in (0, length + 1):  # all of a row, and what is asked
+        mask = np.arange(LENGTH) < ends[:, None] + middles.MARKS - less
         batch = {"tokens": tokens, "segment_ids": np.ones_like(tokens), "loss_mask": mask.astype(np.float32), "id": np.arange(count, dtype=np.uint32)}
         batch |= {"positions": np.tile(np.arange(LENGTH), (count, 1)), "num_units": np.ones(count, np.float32), "weight": np.ones(count, np.float32)}
         nats.append(np.asarray(model.run.objective.likelihood(params, batch, rng.stream(0, "x")).nats, np.float64))
@@ -82,7 +83,7 @@ def test_what_is_written_stands_between_what_was_given(name, models):
     assert (filled.before is not None) == (name == "suffix first") and len(filled.texts) == 5
     alphabet = model.run.source.tokenizer
     for row, (prefix, middle, suffix, _) in zip(gaps.rows["tokens"], filled.texts, strict=False):
-        assert prefix + middle + suffix == alphabet.decode(row[: -middles.MARKS])
+        assert alphabet.decode(row).startswith(prefix + middle + suffix) and len(prefix + middle + suffix) >= 9
 
 
 @pytest.mark.parametrize("name", ["suffix first", "masked"])
