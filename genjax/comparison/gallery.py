@@ -44,7 +44,7 @@ KINDS = {
     "points": (("points",), "points"),
     "films": (("moving",), "moving"),
     "sound": (("audio",), "spoken_digit"),
-    "named pictures": (("emoji",), "emoji"),
+    "named pictures, and arrays as numbers of patches": (("emoji", "coded"), "emoji"),
     "what is said of sounds, films and pictures": (("said", "words"), "said"),
     "sounds and films of the same things": (("together",), "together"),
     "translation": (("pairs",), "multi30k"),

@@ -228,7 +228,9 @@ class Source:
 
     @property
     def shown(self) -> Medium | None:
-        """`medium`, of images too."""
+        """`medium`, of images too; of codes that of what they stand for."""
+        if isinstance(self.medium, Coded):
+            return self.medium.source.shown
         return Pictures() if self.medium is None and self.spec.key == "image" else self.medium
 
     @property

@@ -76,7 +76,7 @@ def coded_source(name: str, argument: str, opened: Callable[[str], Source]) -> S
       opened: opens a source of that name.
 
     Raises:
-      UsageError: an option that is none, a source of no arrays or of arrays that an oracle judges, or patches that do not fill them.
+      UsageError: an option that is none, a source of no arrays or of arrays that an oracle judges, or patches that do not fill them or are all alike.
     """
     options, _, of = argument.rpartition("+")
     asked = read_options(name, options, {"patch": 2, "codes": 512})
@@ -89,13 +89,18 @@ def coded_source(name: str, argument: str, opened: Callable[[str], Source]) -> S
     train, figures = source.splits["train"], source.figures
     looked_at = np.linspace(0, len(train) - 1, min(len(train), _LOOKED_AT)).astype(int)
     book = PatchBook.of(train.rows(looked_at)[source.spec.key], side, asked["codes"])
+    if len(book.patches) < 2:
+        raise UsageError(f"data source '{name}': all patches are the same code; give codes=2 or more, of data that are not constant")
+    plane = tuple(size // side for size in axes)
     return dataclasses.replace(
         source,
-        spec=dataclasses.replace(
-            source.spec, name=name, key="tokens", shape=tuple(size // side for size in axes), levels=len(book.patches), palette=()
-        ),
+        spec=dataclasses.replace(source.spec, name=name, key="tokens", shape=plane, levels=len(book.patches), unit="code", palette=()),
         splits={split: CodedRows(rows, source.spec.key, book) for split, rows in source.splits.items()},
         medium=Coded(source, book.decode),
+        exact_nats=None,  # of the arrays, of which codes tell less
+        told_nats=None,
+        caption_nats=None,
+        joint_nats=None,
         figures=None if figures is None else lambda data: figures(book.decode(data)),
     )
 
@@ -138,4 +143,4 @@ def _nearest(patches: np.ndarray, book: np.ndarray) -> np.ndarray:
     codes = book.astype(exact)
     half = np.sum(codes * codes, axis=1) / 2
     chunks = [np.argmax(patches[at : at + _CHUNK].astype(exact) @ codes.T - half, axis=1) for at in range(0, len(patches), _CHUNK)]
-    return np.concatenate(chunks).astype(np.int32)
+    return np.concatenate([*chunks, np.zeros(0, np.int64)]).astype(np.int32)

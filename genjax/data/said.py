@@ -131,6 +131,10 @@ def said_source(name: str, argument: str, opened: Callable[[str], Source]) -> So
     for source in sources:
         if source.words is None:
             raise UsageError(f"data source '{name}': {source.spec.name} has no words that are said of it; emoji, spoken_digit and moving:<what> have")
+        if not source.spec.ordered:
+            raise UsageError(
+                f"data source '{name}': {source.spec.name} is of tokens, and what is shown are arrays: give the source that they stand for"
+            )
     if len({source.spec.name for source in sources}) < len(sources):
         raise UsageError(f"data source '{name}': a source is there twice: give it once")
     languages = [source.words for source in sources if source.words is not None]

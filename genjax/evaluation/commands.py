@@ -106,7 +106,9 @@ def sample(
         return target
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        arrays: dict[str, Any] = {spec.key: drawn.data} | ({} if drawn.label is None else {"label": drawn.label})
+        plain = trained.run.source.plain
+        arrays: dict[str, Any] = {plain.spec.key: trained.run.source.decoded(drawn.data), spec.key: drawn.data}
+        arrays |= {} if drawn.label is None else {"label": drawn.label}
         np.savez_compressed(target.with_name(target.name + ".npz"), **arrays)
         print(
             f"{count} samples of step {trained.step} ({weights} weights) in {seconds:.1f} s with compilation; {drawn.nfe:g} network evaluations each"
@@ -164,7 +166,10 @@ def film(path: str, overrides: Mapping[str, str], *, out: str | None, step: int 
     trained = load(path, overrides, weights=weights, step=step)
     source, written = trained.run.source, []
     of = dataclasses.replace(source.spec, levels=256)
-    require(source.spec.ordered and source.shown is not None and trained.run.objective.generates, f"--film: the model of {path} makes no images")
+    require(
+        source.spec.ordered and source.shown is not None and trained.run.objective.generates,
+        f"--film: the model of {path} makes no images, of which strips show the way",
+    )
     target = _named(out) if out else Workdir(path).samples / f"film_step{trained.step}"
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -246,7 +251,7 @@ def edit(
     """
     trained = load(path, overrides, weights=weights, step=step)
     spec = trained.run.source.spec
-    require(spec.ordered, f"--image: the model of {path} knows no images")
+    require(spec.ordered, f"--image: the model of {path} is of tokens, of which no part is drawn anew: train one of arrays")
     _check_label(trained, path, label)
     before, labels = _images(trained, image), None
     if image == "held_out":
@@ -378,7 +383,9 @@ def evaluate(
         levels.check(run)
     if varied:
         variety.check(run)
-    require(redraw is None or run.source.spec.ordered, f"--redraw: the model of {path} knows no images")
+    require(
+        redraw is None or run.source.spec.ordered, f"--redraw: the model of {path} is of tokens, of which no part is drawn anew: train one of arrays"
+    )
     print(f"{run.config.objective} on {run.source.spec.name}, step {trained.step}, {weights} weights")
     record: dict[str, Any] = {"command": command, **provenance(), "seeds": [run.config.seed]}
     record |= {"step": trained.step, "weights": weights, "config": to_json(run.config)}

@@ -115,6 +115,7 @@ class Describer:
     @classmethod
     def load(cls, path: str | Path, drawer: Run) -> Describer:
         """That of a run's directory; UsageError where it says nothing, or not of these data."""
+        require(drawer.captioned, f"--describer is for models that are told of captions, and this one of {drawer.source.spec.name} is not")
         trained = load(path, {})
         run, evaluator, asks = trained.run, Evaluator(trained.run), trained.run.source.questions
         if describes(run):
@@ -175,10 +176,13 @@ def round_trip(evaluator: Evaluator, params: Params, describer: Describer, count
 
 
 def read(evaluator: Evaluator, params: Params, describer: Describer, count: int) -> dict[str, Described]:
-    """What a describer reads in what is drawn for the first `count` held-out captions, in the held-out data, and in those of the next caption."""
+    """What a describer reads in what is drawn for the first `count` held-out captions, in the held-out data, and in those of the next caption.
+
+    Words that are all one, because they are rare, are not counted.
+    """
     source = evaluator.run.source
-    require(evaluator.run.captioned and source.words is not None, "--describer is for models that are told of captions")
-    assert source.words is not None
+    assert source.words is not None, "captions of no oracle are of words"
+    counted = np.array([place for place in range(1, len(source.words.known)) if place != source.words.rare])
     rows, number = held_out(source, count), {word: place for place, word in enumerate(source.words.known)}
     data, captions = rows[source.spec.key], rows["caption"]
     of_data = describer.say(data)
@@ -189,7 +193,7 @@ def read(evaluator: Evaluator, params: Params, describer: Describer, count: int)
         name: np.array([[number.get(word, unknown) for word in text.split()] + [0] * (longest - len(text.split())) for text in texts])
         for name, texts in said.items()
     }
-    return {name: compare(numbers, captions) for name, numbers in places.items()}
+    return {name: compare(numbers, captions, counted) for name, numbers in places.items()}
 
 
 def lines(found: Described | RoundTrip) -> list[str]:

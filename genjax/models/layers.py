@@ -8,9 +8,11 @@ Shapes: B rows, T positions, S positions that are attended to, D width, H heads,
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import flax.linen as nn
@@ -201,10 +203,26 @@ class Attention(nn.Module):
         return out, kept
 
 
+_EVERY_PAIR = contextvars.ContextVar("every_pair", default=False)
+
+
+@contextlib.contextmanager
+def every_pair() -> Iterator[None]:
+    """Functions that are traced herein multiply every query with every key, seen or not: what is counted does not depend on what a kernel leaves out.
+
+    One that is compiled for itself, and was traced before, stays as it was.
+    """
+    token = _EVERY_PAIR.set(True)
+    try:
+        yield
+    finally:
+        _EVERY_PAIR.reset(token)
+
+
 def _xla(q: Array, k: Array, v: Array, mask: Array, cached: bool, ordered: bool) -> Array:
     """In order, the queries are in up to four runs, each with the keys up to its end: 5/8 of all pairs. More save little, and each has copies."""
     length = q.shape[1]
-    runs = min(4, max(1, length // 64)) if ordered and not cached else 1
+    runs = min(4, max(1, length // 64)) if ordered and not cached and not _EVERY_PAIR.get() else 1
     ends = [length * run // runs for run in range(runs + 1)]
     # The last run has all keys, of which a cache has more than there are queries.
     seen = [(slice(a, b), slice(b if b < length else None)) for a, b in itertools.pairwise(ends)]

@@ -12,8 +12,8 @@ Beside the count stands the formula of the field, for what a transformer does in
 with kernels of N_k numbers that are used u_k times an example (T, once for those of the conditioning), L layers, T positions, width D: the
 6 N T of arXiv:2001.08361 with attention. It leaves out everything elementwise, so that it lies below the count, the less the wider the model.
 
-A count is dense. Mask-aware, the pairs of positions that attention may not see are taken from its two products: what a kernel that skips
-them would do.
+A count is dense, whatever a kernel leaves out (`layers.every_pair`). Mask-aware, the pairs of positions that attention may not see are taken from
+its two products: what a kernel that skips them all would do.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import jax
 from jax.extend import core
 
+from genjax.models.layers import every_pair
 from genjax.types import PyTree
 
 _ELEMENTWISE = frozenset(
@@ -59,7 +60,9 @@ def count(function: Callable, *args: Any) -> float:
 
 def operations(function: Callable, *args: Any) -> Operations:
     """Operations of one call of `function`; args may be arrays or ShapeDtypeStructs. A `while_loop` of unknown length counts once."""
-    return _count(jax.make_jaxpr(function)(*args).jaxpr)
+    with every_pair():
+        # A function of its own, so that no trace from elsewhere is found again.
+        return _count(jax.make_jaxpr(lambda *args: function(*args))(*args).jaxpr)
 
 
 def formula(params: PyTree, axes: PyTree, *, positions: int, depth: int, width: int) -> float:

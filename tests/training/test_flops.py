@@ -1,5 +1,7 @@
 """Counting operations. Oracles: closed forms, and XLA's own count of programs that have no loop."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +11,8 @@ from genjax.training import ema, optimizer
 from genjax.training.flops import count, formula, operations
 from genjax.training.state import create, logical_axes
 from genjax.training.step import make_train_step, several
-from tests.helpers import IMAGES, build, config, make_batch
+from genjax.types import DataSpec
+from tests.helpers import IMAGES, build, config, make_batch, random_params
 
 
 def abstract(*shape: int) -> jax.ShapeDtypeStruct:
@@ -149,3 +152,23 @@ def test_the_share_of_the_formula_grows_with_the_width():
         found = operations(step, state, batch)
         shares.append(found.products / found.total)
     assert shares[0] < shares[1] and shares[1] > 0.9
+
+
+def test_a_count_does_not_depend_on_what_a_kernel_leaves_out():
+    """Next-token attention computes 5/8 of the pairs of 256 positions; counted are all, whatever was traced before.
+
+    A layer of T positions has 2 T^2 D in each of two products of attention, and twice as much backward.
+    """
+    spec = DataSpec("toy text", "tokens", (256,), 5, 0, 100, 10)
+    objective = build("next_token", spec)
+    network = objective.network
+    plain = dataclasses.replace(objective, network=network.clone(trunk=network.trunk.clone(ordered=False, parent=None), parent=None))
+    params, batch, key = random_params(objective.init), make_batch(spec, 2), jax.random.key(0)
+
+    def gradient(objective):
+        step = jax.grad(lambda params: objective.loss(params, batch, key, train=True).loss)
+        jax.make_jaxpr(step)(params)
+        return operations(step, params)
+
+    assert gradient(objective) == gradient(plain)
+    assert gradient(objective).attention == 3 * 2 * 2 * 2 * 256**2 * network.trunk.width * network.trunk.depth
