@@ -1,4 +1,4 @@
-"""Spoken digits (Free Spoken Digit Dataset, half a second at 2 kHz in 256 mu-law levels), digit by digit (docs/modalities.md).
+"""Spoken digits (Free Spoken Digit Dataset, half a second at 2 kHz in 256 mu-law levels, or codes of four of them), digit by digit.
 
   python scripts/train.py --config=configs/spoken_digit.py:next_token --workdir=runs/speech_next_token --config.data.dir=DATA
   python scripts/train.py --config=configs/spoken_digit.py:noise_prediction --workdir=runs/speech_noise --config.data.dir=DATA
@@ -11,7 +11,7 @@
 DATA (or GENJAX_DATA_DIR) holds spoken_digit/*.tar.gz, the archive as it was published. 2,250 clips of 5 speakers are trained on, and 250 (recordings
 0 to 4 of each speaker and digit) are held out. Your own clips: --config.data.source=audio:FOLDER.
 
-Hardware: 2 CPU cores, some 10 minutes each. What came of them: docs/gallery.md; hybrid has not been run.
+Hardware: 2 CPU cores, some 10 minutes each. What came of them: docs/gallery.md, docs/modalities.md; hybrid has not been run.
 """
 
 VARIANTS = ("next_token", "noise_prediction", "hybrid", "classifier")

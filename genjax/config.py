@@ -222,9 +222,12 @@ def load(name: str, fields: Mapping[str, Field], overrides: Mapping[str, str] | 
     """The recipe `file.py[:variant]` with command-line overrides {dotted path: text}, each value checked against its field."""
     values = dict(leaves(apply(check(recipe(name, "FIELDS", fields), fields), fields, overrides or {})))
     # A run must find its data from whatever folder it is used in.
-    kind, _, file = values.get("data.source", "").partition(":")
+    source = values.get("data.source", "")
+    what = _CODED.sub("", source)
+    form = source.removesuffix(what)
+    kind, _, file = what.partition(":")
     if kind in ("npz", "text", "audio") and file:
-        values["data.source"] = f"{kind}:{Path(file).expanduser().resolve()}"
+        values["data.source"] = f"{form}{kind}:{Path(file).expanduser().resolve()}"
     if kind == "pairs" and file:
         values["data.source"] = f"{kind}:{_resolved(file)}"
     if values.get("data.held_out"):
@@ -232,6 +235,9 @@ def load(name: str, fields: Mapping[str, Field], overrides: Mapping[str, str] | 
     if values.get("data.dir"):
         values["data.dir"] = str(Path(values["data.dir"]).expanduser().resolve())
     return check(_nested(values), fields)
+
+
+_CODED = re.compile(r"^coded:(?:[\w=/]+\+)?")  # what may stand before the name of a source: data.coded
 
 
 def _resolved(files: str) -> str:

@@ -242,6 +242,23 @@ def test_a_classifier_judges(trained, run_script, tmp_path):
     assert "12 samples judged by a 16-wide classifier" in ended.out
 
 
+def test_codes_are_drawn_and_judged_as_what_they_stand_for(toy_run, trained, run_script, tmp_path):
+    source = f"coded:patch=2/codes=16+{trained['classifier'].config.data.source}"
+    run = toy_run("next_token", tmp_path / "run", {"data.source": source, "train.duration": "4 steps", "sample.count": 12})
+    train(run.config, run.path, monitors)
+    assert run_script("sample", f"--workdir={run.path}").code == 0
+    (made,) = run.path.rglob("samples_step4.npz")
+    with np.load(made) as arrays:
+        assert arrays["tokens"].shape == (12, 2, 2) and arrays["image"].shape == (12, 4, 4, 1)
+    ended = run_script("evaluate", f"--workdir={run.path}", f"--classifier={trained['classifier'].path}")
+    assert (ended.code, ended.err) == (0, "") and "12 samples judged by a 16-wide classifier of npz" in ended.out
+    (written,) = run.path.glob("evaluation_step4_*.json")
+    record = json.loads(written.read_text())
+    assert record["bits_per_code"]["kind"] == "exact" and record["judged"]["held_out"]["count"] == 10
+    refused = run_script("sample", f"--workdir={run.path}", "--image=held_out", "--redraw=0,0,2,4")
+    assert refused.code == 2 and "is of tokens, of which no part is drawn anew" in refused.err
+
+
 def test_a_classifier_is_not_measured_like_a_generator(trained, run_script, tmp_path):
     path = tmp_path / "copy"
     shutil.copytree(trained["classifier"].path, path)
