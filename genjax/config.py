@@ -220,7 +220,7 @@ def open_defaults(fields: Mapping[str, Field]) -> ml_collections.ConfigDict:
 
 def load(name: str, fields: Mapping[str, Field], overrides: Mapping[str, str] | None = None) -> ml_collections.FrozenConfigDict:
     """The recipe `file.py[:variant]` with command-line overrides {dotted path: text}, each value checked against its field."""
-    values = dict(leaves(apply(check(recipe(name, "FIELDS", fields), fields), fields, overrides or {})))
+    values = _applied(_checked(dict(leaves(recipe(name, "FIELDS", fields))), fields), fields, overrides or {})
     # A run must find its data from whatever folder it is used in.
     source = values.get("data.source", "")
     what = _CODED.sub("", source)
@@ -234,7 +234,7 @@ def load(name: str, fields: Mapping[str, Field], overrides: Mapping[str, str] | 
         values["data.held_out"] = _resolved(values["data.held_out"])
     if values.get("data.dir"):
         values["data.dir"] = str(Path(values["data.dir"]).expanduser().resolve())
-    return check(_nested(values), fields)
+    return _frozen(_checked(values, fields))
 
 
 _CODED = re.compile(r"^coded:(?:[\w=/]+\+)?")  # what may stand before the name of a source: data.coded
@@ -247,24 +247,34 @@ def _resolved(files: str) -> str:
 
 def apply(config: Any, fields: Mapping[str, Field], overrides: Mapping[str, str]) -> ml_collections.ConfigDict:
     """A copy of `config` with the overrides {dotted path: text} parsed and set."""
-    values = dict(leaves(config))
+    return _nested(_applied(dict(leaves(config)), fields, overrides))
+
+
+def _applied(values: Mapping[str, Any], fields: Mapping[str, Field], overrides: Mapping[str, str]) -> dict[str, Any]:
+    """`apply`, of values {dotted path: value}."""
+    values = dict(values)
     for path, text in overrides.items():
         known(path, fields)
         try:
             values[path] = fields[path].parse(text)
         except ValueError as error:
             raise UsageError(f"config field '{path}' cannot be '{text}': {error}") from None
-    return _nested(values)
+    return values
 
 
 def altered(config: Any, values: Mapping[str, Any]) -> ml_collections.FrozenConfigDict:
     """The config with other values {dotted path: value}, for what is built from a part of it."""
-    return ml_collections.FrozenConfigDict(_nested(dict(leaves(config)) | dict(values)))
+    return _frozen(dict(leaves(config)) | dict(values))
 
 
 def check(config: Any, fields: Mapping[str, Field]) -> ml_collections.FrozenConfigDict:
     """The config frozen, once every key is known and every value is in its field's type and range."""
-    values = dict(leaves(config))
+    return _frozen(_checked(dict(leaves(config)), fields))
+
+
+def _checked(values: Mapping[str, Any], fields: Mapping[str, Field]) -> dict[str, Any]:
+    """`check`, of values {dotted path: value}."""
+    values = dict(values)
     for path in [*values, *fields]:
         known(path, fields)
         if path not in values:
@@ -275,7 +285,7 @@ def check(config: Any, fields: Mapping[str, Field]) -> ml_collections.FrozenConf
             values[path] = fields[path].check(values[path])
         except ValueError as error:
             raise UsageError(f"config field '{path}' cannot be {values[path]!r}: {error}") from None
-    return ml_collections.FrozenConfigDict(_nested(values))
+    return values
 
 
 def to_json(config: Any) -> dict[str, Any]:
@@ -292,7 +302,7 @@ def from_json(tree: Mapping[str, Any], fields: Mapping[str, Field]) -> ml_collec
     given = dict(leaves(tree))
     for path in given:
         known(path, fields)
-    return check(_nested({path: spec.default for path, spec in fields.items()} | given), fields)
+    return _frozen(_checked({path: spec.default for path, spec in fields.items()} | given, fields))
 
 
 def difference(config: Any, other: Any) -> dict[str, tuple[Any, Any]]:
@@ -408,6 +418,10 @@ def _nested(values: Mapping[str, Any]) -> ml_collections.ConfigDict:
         functools.reduce(lambda node, key: node.setdefault(key, {}), groups, tree)[leaf] = value
     # Types are the business of Field.check: ml_collections would refuse an int where a float stands, and None everywhere.
     return ml_collections.ConfigDict(tree, type_safe=False)
+
+
+def _frozen(values: Mapping[str, Any]) -> ml_collections.FrozenConfigDict:
+    return ml_collections.FrozenConfigDict(_nested(values))
 
 
 def known(path: str, fields: Mapping[str, Field]) -> None:
