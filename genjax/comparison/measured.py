@@ -90,12 +90,13 @@ def _answers(records: Records, figures: Mapping[str, str]) -> list[str]:
 
 def infilling(records: Records) -> list[str]:
     """Gaps in text, a row a model."""
-    lines = _head(["", "bits a byte of the middle", "given only its prefix", "filled in to the letter", "gaps"])
+    lines = _head(["", "bits a byte of the middle", "given only its prefix", "bits to tell where it ends", "filled in to the letter", "gaps"])
     for name, record in records.items():
         found = record["infilling"]
         before = _bits(found["bits_per_byte_before"]) if "bits_per_byte_before" in found else ""
+        end = f"{found['bits_of_end']:.2f}" if "bits_of_end" in found else ""
         count = f"{found['exact_match']['count']:,} of {found['gap']} tokens"
-        lines.append(_line([name, _bits(found["bits_per_byte"]), before, _share(found["exact_match"]), count]))
+        lines.append(_line([name, _bits(found["bits_per_byte"]), before, end, _share(found["exact_match"]), count]))
     return lines
 
 

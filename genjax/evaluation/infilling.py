@@ -1,8 +1,8 @@
 """What stands between two texts: filled in by whatever model sees both sides, and measured on gaps in held-out text.
 
 A model that writes from left to right is asked with the suffix first (`data.infilling`), and ends where it sees fit; another fills in a gap of known
-length. So the first is also charged for telling where the middle ends. One that was never shown text in that order reads only what is before a gap:
-what the suffix is worth is the difference.
+length. So what the end costs the first is told apart from (1), and what is held against the text are as many tokens as the gap has, of either. One that
+was never shown text in that order reads only what is before a gap: what the suffix is worth is the difference.
 
     bits a byte = sum over gaps of -log2 p(middle | prefix, suffix) / bytes of the middles          (1)
 """
@@ -40,12 +40,14 @@ class Filled(NamedTuple):
 
     Attributes:
       bits: equation (1).
-      before: the same given the prefix alone, without the end, by a model that can be asked in both ways; else None.
+      end: bits a gap that it takes to tell where the middle ends, by a model that is not told; else None.
+      before: the bits of (1) given the prefix alone, by a model that can be asked in both ways; else None.
       exact: how often a middle is written to the letter.
       texts: (prefix, middle, suffix, what was written) of the first gaps.
     """
 
     bits: Bits
+    end: float | None
     before: Bits | None
     exact: Share
     texts: list[tuple[str, str, str, str]]
@@ -83,14 +85,14 @@ def between(evaluator: Evaluator, params: Params, count: int, prefix: np.ndarray
     return fill(evaluator, params, Gaps(rows, start, start + length), length)
 
 
-def fill(evaluator: Evaluator, params: Params, gaps: Gaps, length: int) -> Drawn:
-    """What a model writes into gaps, int32 [n, length]; one that ends where it sees fit writes at most `length` tokens, filled up with the end."""
+def fill(evaluator: Evaluator, params: Params, gaps: Gaps, length: int, *, ends: bool = True) -> Drawn:
+    """What a model writes into gaps, int32 [n, length]; one that `ends` where it sees fit writes at most `length` tokens, filled up with the end."""
     run, tokens = evaluator.run, gaps.rows["tokens"]
     if suffix_first(run):
         marks: Any = run.source.marks
-        ends = np.sum(gaps.rows["segment_ids"], axis=1)
-        sides = [infilling.asked(row[:a], row[b:end], marks) for row, a, b, end in zip(tokens, gaps.start, gaps.stop, ends, strict=True)]
-        found = Completions(run, length, stop=((marks.end,),))(params, sides)
+        upto = np.sum(gaps.rows["segment_ids"], axis=1)
+        sides = [infilling.asked(row[:a], row[b:end], marks) for row, a, b, end in zip(tokens, gaps.start, gaps.stop, upto, strict=True)]
+        found = Completions(run, length, stop=((marks.end,),) if ends else ())(params, sides)
         assert isinstance(run.objective, Completes)
         cost = run.objective.cost(found.steps)
         written = [np.pad(row, (0, length - len(row)), constant_values=marks.end) for row in found.tokens]
@@ -131,22 +133,24 @@ def measure(evaluator: Evaluator, params: Params, count: int, length: int) -> Fi
     tokenizer: Any = run.source.tokenizer
     sizes = np.pad(tokenizer.sizes, (0, run.source.spec.levels - tokenizer.vocab))
     ends = np.sum(gaps.rows["segment_ids"], axis=1)
-    rows, before = infilling.only_gap(gaps.rows, gaps.start, gaps.stop, sizes), None
+    rows, before, end = infilling.only_gap(gaps.rows, gaps.start, gaps.stop, sizes), None, None
     if suffix_first(run):
         before = _bits(run, params, rows)
         marks: Any = run.source.marks
         asked = infilling.as_asked(rows, gaps.stop, ends, marks)
         before_end = ends[:, None] + infilling.MARKS - 1 - np.arange(asked["tokens"].shape[1])
-        learned = (before_end >= 0) & (before_end <= length)  # the middle and its end
-        rows = asked | {"loss_mask": learned.astype(np.float32), "segment_ids": np.where(before_end >= 0, 1, 0).astype(np.int32)}
+        asked["segment_ids"] = np.where(before_end >= 0, 1, 0).astype(np.int32)
+        of_end = asked | {"loss_mask": (before_end == 0).astype(np.float32), "num_units": np.ones(len(ends), np.float32)}
+        end = _bits(run, params, of_end).value
+        rows = asked | {"loss_mask": ((before_end >= 1) & (before_end <= length)).astype(np.float32)}
     bits = _bits(run, params, rows)
 
-    drawn = fill(evaluator, params, gaps, length + 1)
+    drawn = fill(evaluator, params, gaps, length, ends=False)
     expected = [row[a:b] for row, a, b in zip(gaps.rows["tokens"], gaps.start, gaps.stop, strict=True)]
     exact = [tokenizer.raw(mine) == tokenizer.raw(theirs) for mine, theirs in zip(drawn.data, expected, strict=True)]
     sides = [(row[:a], row[b:end]) for row, a, b, end in zip(gaps.rows["tokens"], gaps.start, gaps.stop, ends, strict=True)]
     shown = [(before, middle, after, mine) for (before, after), middle, mine in zip(sides, expected, drawn.data, strict=True)][:_SHOWN]
-    return Filled(bits, before, share(np.array(exact)), [tuple(map(tokenizer.decode, parts)) for parts in shown])
+    return Filled(bits, end, before, share(np.array(exact)), [tuple(map(tokenizer.decode, parts)) for parts in shown])
 
 
 def _bits(run: Run, params: Params, rows: Arrays) -> Bits:
@@ -159,13 +163,15 @@ def record(filled: Filled) -> dict[str, Any]:
     names = ("prefix", "middle", "suffix", "given")
     bits = {"bits_per_byte": filled.bits} | ({} if filled.before is None else {"bits_per_byte_before": filled.before})
     told = {name: {key: getattr(each, key) for key in ("value", "stderr", "kind", "examples")} for name, each in bits.items()}
+    told |= {} if filled.end is None else {"bits_of_end": filled.end}
     return told | {"exact_match": filled.exact._asdict(), "first": [dict(zip(names, texts, strict=True)) for texts in filled.texts]}
 
 
 def lines(filled: Filled) -> list[str]:
     """The measurement for people."""
-    bits, before, exact = filled.bits, filled.before, filled.exact
+    bits, end, before, exact = filled.bits, filled.end, filled.before, filled.exact
     share = f"{100 * exact.value:.1f} % [{100 * exact.low:.1f}, {100 * exact.high:.1f}]"
     told = [f"  {bits.examples:,} gaps in held-out text: {share} filled in to the letter"]
     told.append(f"    bits/byte of the middle {bits.value:.4f} ± {bits.stderr:.4f}   {bits.kind.replace('_', ' ')}")
+    told += [] if end is None else [f"    bits a gap to tell where it ends {end:.2f}"]
     return told + ([] if before is None else [f"      given only its prefix   {before.value:.4f} ± {before.stderr:.4f}"])

@@ -55,10 +55,10 @@ def test_every_form():
     assert measured.summaries({"a": alone})[2:] == ["| a | 3.00 | 4.00 | 5.00 | 2.0 | 1.500 ± 0.250 |"]
     bound = {"value": 2.0, "stderr": 0.125, "kind": "upper_bound"}
     filled = {"gap": 8, "bits_per_byte": bound, "exact_match": {"value": 0.5, "low": 0.25, "high": 0.75, "count": 9}}
-    both_ways = filled | {"bits_per_byte_before": answered["bits_per_byte"]}
+    both_ways = filled | {"bits_per_byte_before": answered["bits_per_byte"], "bits_of_end": 5.25}
     assert measured.infilling({"a": {"infilling": filled}, "b": {"infilling": both_ways}})[2:] == [
-        "| a | ≤ 2.000 ± 0.125 |  | 50.0 % [25.0, 75.0] | 9 of 8 tokens |",
-        "| b | ≤ 2.000 ± 0.125 | 1.500 ± 0.250 | 50.0 % [25.0, 75.0] | 9 of 8 tokens |",
+        "| a | ≤ 2.000 ± 0.125 |  |  | 50.0 % [25.0, 75.0] | 9 of 8 tokens |",
+        "| b | ≤ 2.000 ± 0.125 | 1.500 ± 0.250 | 5.25 | 50.0 % [25.0, 75.0] | 9 of 8 tokens |",
     ]
     both = {"excess": [3.5, 0.5], "kind": "upper_bound", "excess_terms": {"words": [0.5, 0.25], "picture": [3.0, 0.25]}}
     alone = {"excess": [0.25, 0.125], "kind": "exact", "excess_terms": {}}

@@ -45,19 +45,19 @@ def test_the_gaps_are_the_same_for_every_family(models):
     assert len(set(ends)) > 1, "no model can count where a middle ends"
 
 
-def test_the_bits_of_a_gap_are_those_of_its_tokens_and_of_the_end_given_both_sides(models):
+def test_the_bits_of_a_gap_and_of_its_end_are_those_of_their_tokens_given_both_sides(models):
     """As the sum of what each is worth after those before it, by the model's own likelihood of rows that end there."""
     (model, params), count, length = models("suffix first"), 6, 3
     filled, gaps, marks = infilling.measure(model, params, count, length), infilling.gaps_in(model.run, count, length), model.run.source.marks
     ends = gaps.rows["segment_ids"].sum(axis=1)
     tokens, nats = middles.suffix_first(gaps.rows["tokens"][:, : -middles.MARKS], gaps.stop, ends, marks), []
-    for less in (0, length + 1):  # all of a row, and what is asked
+    for less in (0, 1, length + 1):  # all of a row, all but its end, and what is asked
         mask = np.arange(LENGTH) < ends[:, None] + middles.MARKS - less
         batch = {"tokens": tokens, "segment_ids": np.ones_like(tokens), "loss_mask": mask.astype(np.float32), "id": np.arange(count, dtype=np.uint32)}
         batch |= {"positions": np.tile(np.arange(LENGTH), (count, 1)), "num_units": np.ones(count, np.float32), "weight": np.ones(count, np.float32)}
         nats.append(np.asarray(model.run.objective.likelihood(params, batch, rng.stream(0, "x")).nats, np.float64))
-    expected = np.sum(nats[0] - nats[1]) / (count * length * np.log(2))
-    assert filled.bits.value == pytest.approx(expected, rel=1e-5)
+    assert filled.bits.value == pytest.approx(np.sum(nats[1] - nats[2]) / (count * length * np.log(2)), rel=1e-5)
+    assert filled.end == pytest.approx(np.sum(nats[0] - nats[1]) / (count * np.log(2)), rel=1e-5)
     assert (filled.bits.kind, filled.bits.examples) == ("exact", count)
 
 
