@@ -1,8 +1,8 @@
 """What stands between two texts: filled in by whatever model sees both sides, and measured on gaps in held-out text.
 
 A model that writes from left to right is asked with the suffix first (`data.infilling`), and ends where it sees fit; another fills in a gap of known
-length. So what the end costs the first is told apart from (1), and what is held against the text are as many tokens as the gap has, of either. One that
-was never shown text in that order reads only what is before a gap: what the suffix is worth is the difference.
+length. So what the end costs the first is told apart from (1), and of either as many tokens as the gap has are held against the text. One that was
+never shown text in that order reads only what is before a gap: what the suffix is worth is the difference.
 
     bits a byte = sum over gaps of -log2 p(middle | prefix, suffix) / bytes of the middles          (1)
 """
