@@ -176,8 +176,8 @@ def round_trip(evaluator: Evaluator, params: Params, describer: Describer, count
 
 
 def read(evaluator: Evaluator, params: Params, describer: Describer, count: int) -> dict[str, Described]:
-    """What a describer reads in what is drawn for the first `count` held-out captions, in the held-out data, and by chance: in those that stand half of
-    them away, since neighbours are often alike.
+    """What a describer reads in what is drawn for the first `count` held-out captions, in the held-out data, and by chance: in those that stand half
+    of them away, since neighbours are often alike.
 
     Words that are all one, because they are rare, are not counted.
     """
