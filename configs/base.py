@@ -28,7 +28,7 @@ FIELDS = {
             "digits (embedded) | shapes:<tier> | shapes_codes:<tier> | shapes_captions:<tier> | shapes_answers:<tier> | "
             "tfds:<name> | npz:<file> | text:<file or folder> | pairs:<files> | points:<distribution> | moving:<what> | spoken_digit | "
             "audio:<folder> | emoji | coded:<source> | said:<sources> | together:<sources> | python_stdlib (embedded) | "
-            "python_stdlib_docs (embedded) | tfds_text:<name> | markov (made up) | sums (made up)",
+            "python_stdlib_docs (embedded) | tfds_text:<name> | markov (made up) | sums, reports, talks (made up)",
             choices=(
                 "digits",
                 "shapes",
@@ -51,6 +51,8 @@ FIELDS = {
                 "tfds_text",
                 "markov",
                 "sums",
+                "reports",
+                "talks",
                 "python_stdlib_docs",
             ),
         ),
@@ -474,6 +476,7 @@ GALLERY = {
     "train": field("", "flags of scripts/train.py after --config=: 'configs/digits.py:next_token --config.field=value ...'"),
     "evaluate": field("", "flags of scripts/evaluate.py"),
     "sample": field("", "flags of scripts/sample.py; nothing is drawn where empty"),
+    "typed": field("", "the lines that are typed into a --chat"),
     "figures": field(Names(""), "numbers of the evaluation that are shown beside the bits, by their paths: 'judged.samples.accuracy'"),
 }
 

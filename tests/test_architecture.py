@@ -333,7 +333,7 @@ def small(recipe, tmp_path):
         elsewhere = {"data.source": "said:moving:shapes/frames=2+moving:digits/frames=2", "conditioning.shown_patches": "1,4,4; 2,4,4"}
     if kind == "together":
         elsewhere = {"data.source": "together:moving:digits/frames=2+moving:digits/frames=3", "conditioning.shown_patches": "1,6,6; 1,6,6"}
-    if kind in ("sums", "python_stdlib_docs"):  # to learn a vocabulary takes longer than all the rest
+    if kind in ("sums", "reports", "talks", "python_stdlib_docs"):  # to learn a vocabulary takes longer than all the rest
         elsewhere = {"data.tokenizer": "byte", "data.length": "1024"}
     if kind == "emoji":
         (tmp_path / "noto_emoji").mkdir()

@@ -1,13 +1,23 @@
 """Points of a known distribution, in the plane and in space, by both families: how far each is from it is exact, or a bound."""
 
-VARIANTS = tuple(f"{what}_{objective}" for what in ("mixture", "sphere") for objective in ("next_token", "noise_prediction"))
+SHOWS = {
+    "mixture": "points of a mixture of eight normals",
+    "sphere": "points near a sphere",
+    "torus": "clouds of 64 points each near a ring, all of them at once",
+}
+OBJECTIVES = ("next_token", "noise_prediction")
+VARIANTS = tuple(f"{what}_{objective}" for what in SHOWS for objective in OBJECTIVES)
 
 
 def get_config(config, variant):
     what, _, objective = variant.partition("_")
-    config.shows = {"mixture": "points of a mixture of eight normals", "sphere": "points near a sphere"}[what] + f", {objective.replace('_', ' ')}"
+    config.shows = f"{SHOWS[what]}, {objective.replace('_', ' ')}"
     config.medium = "points"
     config.train = f"configs/points.py:{objective} --config.data.source=points:{what}"
     config.sample = "--config.sample.count=2048"
+    if what == "torus":  # a row is a cloud: a set of positions to noise prediction, and a sequence of 192 numbers to next-token prediction
+        config.train += "/n=64 --config.data.batch_size=32 --config.data.eval_batch_size=64"
+        config.evaluate = "--config.evaluate.examples=256 --config.sample.count=64"
+        config.sample = "--config.sample.count=32"
     config.figures = "chamfer=figures.samples.chamfer, bits a point under the truth=figures.samples.bits a point"
     return config

@@ -11,6 +11,7 @@ def get_config(config, variant):
     config.needs = "spoken_digit"
     config.train = f"configs/said.py:{variant} --config.data.dir=DATA"
     config.evaluate = "--config.sample.count=500"
+    config.sample = "--image=held_out --config.sample.count=9"
     config.figures = (
         "sounds right=questions.spoken_digit.model.right.value, films right=questions.moving:shapes.model.right.value, "
         "words of emoji=questions.emoji.model.words.value"

@@ -48,12 +48,12 @@ KINDS = {
     "what is said of sounds, films and pictures": (("said", "words"), "said"),
     "sounds and films of the same things": (("together",), "together"),
     "translation": (("pairs",), "multi30k"),
-    "word problems, questions, summaries, chat": (("sums", "docstrings"), "text_tasks"),
+    "word problems, questions, summaries, chat": (("sums", "reports", "talks", "docstrings"), "text_tasks"),
     "gaps in text": (("infilling",), "infilling"),
 }
 _TRAINED = ("classifier", "planner", "describer")  # flags that name the training of another entry
 _EVALUATE = (*_TRAINED, "redraw", "gap")
-_SAMPLE = ("label", "prompt", "suffix", "planner", "image", "question", "describe", "redraw")
+_SAMPLE = ("label", "prompt", "suffix", "planner", "image", "question", "describe", "redraw", "chat")
 _OTHER = re.compile(rf"(--(?:{'|'.join(_TRAINED)})=)(\S+)")
 _SHOWN = (".png", ".gif", ".wav")
 _WIDTH, _HEIGHT = 1000, 260  # dots that a picture is enlarged to at most
@@ -131,7 +131,8 @@ def record_of(entry: Entry, root: Path = REPOSITORY) -> dict[str, Any] | None:
     record = loads(path.read_bytes())
     then, now = (configs.from_json(config, fields) for config in (record["config"], entry.portable(entry.training)))
     changed = [name for name in configs.difference(then, now) if not fields[name].late]
-    return record if record["registered"] == configs.to_json(entry.config) and not changed else None
+    registered = configs.from_json(record["registered"], configs.base_fields("GALLERY"))
+    return record if not (changed or configs.difference(registered, entry.config)) else None
 
 
 def run(entry: Entry, root: Path, command: str, out: Path = REPOSITORY) -> dict[str, Any]:
@@ -202,15 +203,21 @@ def _recipe(entry: Entry) -> tuple[str, str]:
 
 
 def draw(entry: Entry, path: Path, pictures: Path) -> dict[str, Any]:
-    """Draws what the entry shows with a run, keeps it among the pictures, and returns the names of the files, and the text, if it is one."""
+    """Draws what the entry shows with a run, keeps it among the pictures, and returns the names of the files, and the text, if it is one.
+
+    Of a chat, the text is what is typed and answered, in turn.
+    """
     from genjax.evaluation import commands
 
     settings, flags = entry.flags(entry.config.sample, _SAMPLE)
     target = path / "samples" / f"gallery_{entry.name}"
     looks, said = "image" in flags or "question" in flags, None
+    if "chat" in flags:
+        talk = commands.chat(str(path), settings, lines=entry.config.typed.splitlines(), step=None, weights="ema")
+        return {"files": [], "text": "\n".join(f"> {prompt}\n{answer}" for prompt, answer in talk)}
     needed: dict[str, Any] = dict.fromkeys(("label", "image", "question", "redraw")) if looks else {"label": None, "prompt": ""}
     given = needed | _read(flags, path.parent)
-    given |= {"out": None if looks and "redraw" not in flags else str(target), "step": None, "weights": "ema"}
+    given |= {"out": None if looks and "image" not in flags else str(target), "step": None, "weights": "ema"}
     if looks:
         said = commands.look(str(path), settings, **given)
     else:
@@ -288,7 +295,8 @@ def cards(root: Path = REPOSITORY) -> str:
         lines += ["```", f"python scripts/train.py --config={config.train} --workdir={name}"]
         for script, line in (("evaluate", config.evaluate), ("sample", config.sample)):
             if script == "evaluate" or line:
-                lines += [f"python scripts/{script}.py --workdir={name} {_OTHER.sub(_training_of, line)}".rstrip()]
+                typed = f"printf '%s\\n' {shlex.join(config.typed.splitlines())} | " if config.typed and script == "sample" else ""
+                lines += [f"{typed}python scripts/{script}.py --workdir={name} {_OTHER.sub(_training_of, line)}".rstrip()]
         lines += ["```", ""]
         if record is None:
             lines += [f"Not yet run: `python scripts/gallery.py --name={entry.name}`.", ""]

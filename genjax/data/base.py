@@ -135,6 +135,14 @@ class Questions(Protocol):
         """The text of an answer int [n]."""
         ...
 
+    def asked(self, rows: Arrays) -> list[str]:
+        """The question of each row; "" where there is but one thing to say."""
+        ...
+
+    def looked(self, rows: Arrays) -> list[tuple[Source, np.ndarray]]:
+        """What rows are about: of every kind of array that is looked at, the source and the arrays [m, ...], in the order of the rows."""
+        ...
+
     def groups(self, rows: Arrays) -> list[tuple[str, ...]]:
         """The groups that each row is counted in; the first is the kind of question."""
         ...

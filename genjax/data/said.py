@@ -80,6 +80,18 @@ class SaidQuestions:
         known = self.vocabulary.known
         return " ".join(known[token] if 0 < token < len(known) else "?" for token in answer)
 
+    def asked(self, rows: Arrays) -> list[str]:
+        return [""] * len(rows["tokens"])
+
+    def looked(self, rows: Arrays) -> list[tuple[Source, np.ndarray]]:
+        found = []
+        for source, start, stop in zip(self.sources, spans(self.sources)[:-1], spans(self.sources)[1:], strict=True):
+            shown = rows["caption"][:, start:stop]
+            shown = shown[(shown != 0).any(axis=1)] - 1
+            if len(shown):
+                found.append((source, shown.reshape(-1, *source.spec.shape)))
+        return found
+
     def groups(self, rows: Arrays) -> list[tuple[str, ...]]:
         of = np.searchsorted(spans(self.sources), np.argmax(rows["caption"] != 0, axis=1), side="right") - 1
         return [(self.sources[number].spec.name,) for number in of]

@@ -24,9 +24,11 @@ from genjax.data.moving import open_moving
 from genjax.data.npz import open_npz
 from genjax.data.pairs import Dialogues, pairs_source, read_pairs
 from genjax.data.points import open_points
+from genjax.data.reports import read_reports
 from genjax.data.said import said_source
 from genjax.data.shapes.source import open_shapes, open_shapes_answers, open_shapes_captions, open_shapes_codes
 from genjax.data.sums import read_sums
+from genjax.data.talks import read_talks
 from genjax.data.text import Corpus, TextFormat, read_stdlib, read_text, text_source
 from genjax.data.tfds import open_tfds, read_tfds_text
 from genjax.data.together import together_source
@@ -60,6 +62,8 @@ CORPORA: dict[str, Callable[[str, str | None], Corpus]] = {
 DIALOGUES: dict[str, Callable[[str, str | None], Dialogues]] = {
     "pairs": read_pairs,  #   pairs:a.en,a.de or pairs:qa.jsonl              prompts and their answers: translation, questions, dialogues
     "sums": read_sums,  #     sums                                           word problems that are made up
+    "reports": read_reports,  # reports                                      who went where with what, and in short
+    "talks": read_talks,  #   talks                                          dialogues in which what was said before matters
     "python_stdlib_docs": read_stdlib_docs,  # python_stdlib_docs            functions of Python's standard library and what they do
 }
 _HOLD_OUT_FILES = ("pairs",)

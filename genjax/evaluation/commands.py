@@ -17,7 +17,7 @@ from PIL import Image
 
 from genjax.config import require, to_json
 from genjax.data import pairs
-from genjax.data.base import Dialogue, Turn
+from genjax.data.base import Dialogue, Source, Turn
 from genjax.errors import visible
 from genjax.evaluation import (
     answers,
@@ -199,8 +199,9 @@ def look(
     weights: str,
     describe: bool = False,
 ) -> str | Path:
-    """Answers a question about an image, or describes it, with the model of a run that does so, and returns what it prints; or edits it (`edit`).
+    """Answers a question about an image, or describes it, with the model of a run that does so, and returns what it says; or edits it (`edit`).
 
+    out: of a model that speaks, where held-out examples are written to as they are seen and heard.
     question: in the language of the data; None has the image described. Without an image, a caption that is planned.
     describe: has the image put into words by a model that draws as well. (The others as in `edit`.)
     """
@@ -208,11 +209,10 @@ def look(
     source = trained.run.source
     if describe:
         require(describing.describes(trained.run), f"--describe: the model of {path} was not trained to put what it draws into words")
-        require(
-            source.language is not None and redraw is None and label is None and out is None, "--describe speaks: give no --redraw, --label or --out"
-        )
+        require(source.language is not None and redraw is None and label is None, "--describe speaks: give no --redraw or --label")
         assert source.language is not None and image is not None
         data = _images(trained, image)
+        _write_looked(out, image, [(source, data)])
         captions = describing.describe(Evaluator(trained.run), trained.params, data)
         said = [source.language.decode(caption) for caption in captions]
         print(*said, sep="\n")
@@ -221,7 +221,7 @@ def look(
         require(question is None, f"--question: the model of {path} was not trained on questions about images")
         assert image is not None
         return edit(path, overrides, image=image, redraw=redraw, out=out, label=label, step=step, weights=weights)
-    require(redraw is None and label is None and out is None, f"the model of {path} speaks about images: give no --redraw, --label or --out")
+    require(redraw is None and label is None, f"the model of {path} speaks about images: give no --redraw or --label")
     asks, count = source.questions, trained.run.config.sample.count
     if image == "held_out":
         require(question is None, "--image=held_out has its questions with it: give a picture file with --question")
@@ -232,7 +232,10 @@ def look(
         require(len(size) in (0, 3), f"--image={image}: the model of {path} looks at no pictures from files, give --image=held_out")
         looked = None if image is None else edits.read_image(image, dataclasses.replace(source.spec, key="image", shape=size, levels=256))
         rows, expected = asks.ask(looked, question or ""), []
+    _write_looked(out, image, asks.looked(rows))
     said = [asks.decode(answer) for answer in questions.answer(Evaluator(trained.run), trained.params, rows)]
+    if image == "held_out":
+        said = [f"{asked}? {mine}" if asked else mine for asked, mine in zip(asks.asked(rows), said, strict=True)]
     beside = [f"   (expected: {asks.decode(answer)})" for answer in expected]
     lines = [mine + theirs for mine, theirs in itertools.zip_longest(said, beside, fillvalue="")]
     print(*lines, sep="\n")
@@ -506,6 +509,20 @@ def export(path: str, overrides: Mapping[str, str], *, out: str, layout: str, st
     written = write(folder, trained.run.config, trained.params, trained.step)
     print(f"parameters of step {trained.step} ({weights} weights), {written.stat().st_size:,} bytes\n  written  {written}")
     return written
+
+
+def _write_looked(out: str | None, image: str | None, looked: list[tuple[Source, np.ndarray]]) -> None:
+    """Writes what is looked at, in files that are named by their source where they are of several."""
+    require(out is None or image == "held_out", "--out is for what is drawn, or for --image=held_out: leave it out")
+    if out is None or not looked:
+        return
+    target = _named(out)
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        for source, data in looked:
+            stem = target.with_name(f"{target.name}_{source.spec.slug}") if len(looked) > 1 else target
+            for written in media.write(source, data, 10, stem):
+                print(f"  {_CALLED[written.suffix]:<8} {written}")
 
 
 def _images(trained: Trained, image: str) -> np.ndarray:

@@ -78,7 +78,7 @@ TASKS = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*TASKS, "sums", "python_stdlib_docs"])
+@pytest.mark.parametrize("name", [*TASKS, "sums", "reports", "talks", "python_stdlib_docs"])
 def test_a_task_is_trained_and_its_answers_are_scored(name, toy_run, run_script, tmp_path):
     source = name
     if name in TASKS:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from genjax.data.base import Arrays
+from genjax.data.base import Arrays, Source
 from genjax.data.shapes import captions, language, oracle, plans, questions, scenes
 from genjax.data.shapes.captions import Speaker
 from genjax.data.shapes.language import FIRST_CODE, PAD, VOCABULARY
@@ -133,11 +133,12 @@ def said_in(rows: Arrays) -> list[np.ndarray]:
 
 @dataclasses.dataclass(frozen=True)
 class SceneQuestions:
-    """See `data.base.Questions`."""
+    """See `data.base.Questions`; `codes` is the source of the pictures' codes."""
 
     tier: Tier
     task: str
     layout: Layout
+    codes: Source
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -167,6 +168,12 @@ class SceneQuestions:
         words = [token if token != PAD and token in language.NAME_OF else language.ID_OF["<null>"] for token in answer.tolist()]
         return language.to_text(np.array(words, int))
 
+    def asked(self, rows: Arrays) -> list[str]:
+        return [language.to_text(self.layout.question_of(tokens)) for tokens in rows["tokens"]]
+
+    def looked(self, rows: Arrays) -> list[tuple[Source, np.ndarray]]:
+        return [(self.codes, self.layout.pictures(rows))] if TASKS[self.task].shows else []
+
     def groups(self, rows: Arrays) -> list[tuple[str, ...]]:
         if not TASKS[self.task].shows:
             return [(kind,) for kind in self._kinds(rows)]
@@ -177,7 +184,7 @@ class SceneQuestions:
         return JUDGES[self.task](self, rows, answers)
 
     def _kinds(self, rows: Arrays) -> list[str]:
-        return [KINDS[self.task](language.to_text(self.layout.question_of(tokens))) for tokens in rows["tokens"]]
+        return [KINDS[self.task](question) for question in self.asked(rows)]
 
 
 def _right(task: SceneQuestions, rows: Arrays, answers: list[np.ndarray]) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -244,7 +244,7 @@ def open_shapes_answers(argument: str, data_dir: str | None = None) -> Source:
         DataSpec("shapes_answers:" + argument, "tokens", (layout.length,), answers.LEVELS, 0, TRAIN_SIZE, EVAL_SIZE, unit="answer", prompted=True),
         {"train": train, "eval": held_out},
         exact_nats=None if held_out.pictures.statement or task.log2_prob is None else held_out.exact_nats,
-        questions=SceneQuestions(tier, options.values["task"], layout),
+        questions=SceneQuestions(tier, options.values["task"], layout, open_shapes_codes(argument.partition("/")[0])),
     )
 
 
