@@ -90,13 +90,14 @@ def settings(lines: Sequence[str]) -> list[dict[str, str]]:
 def measure(trained: Trained, arm: str, chosen: Mapping[str, str], count: int, judge: Judge | None) -> Point:
     """A setting sampled `count` times and timed."""
     subject = Subject(trained.run, trained.params, 1)
-    drawn, scale = subject.samples(count), trained.run.source.spec.levels - 1
+    drawn, scale = subject.samples(count), trained.run.source.plain.spec.levels - 1
+    data = trained.run.source.decoded(drawn.data)
     quality = {
-        VALUES: pixel_frechet(drawn.data / scale, subject.examples("train") / scale),
-        "vendi": diversity.vendi(diversity.cosine_similarity(drawn.data + 1e-9)),
+        VALUES: pixel_frechet(data / scale, subject.examples("train") / scale),
+        "vendi": diversity.vendi(diversity.cosine_similarity(data + 1e-9)),
     }
     if judge is not None:
-        said = judge(trained.run.source.decoded(drawn.data), drawn.label)
+        said = judge(data, drawn.label)
         quality |= {FEATURES: said.frechet, "classified_as_asked": said.accuracy}
     timings = [timing.sampling(trained.run, trained.params, batch) for batch in timing.BATCHES]
     return Point(arm, dict(chosen), quality, drawn.nfe, drawn.sequential_depth, ledger.sample_flops(trained.run), timings)

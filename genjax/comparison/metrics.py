@@ -53,9 +53,14 @@ class Subject(NamedTuple):
         """The first samples of the seed; one column a class."""
         return Evaluator(self.run).draw(self.params, int(count))
 
+    def decoded(self, count: float) -> np.ndarray:
+        """The same as what they stand for, so that codes and the arrays themselves are measured alike (`Source.plain`)."""
+        return self.run.source.decoded(self.samples(count).data)
+
     def examples(self, split: str) -> np.ndarray:
-        rows = self.run.source.splits[split]
-        return rows.rows(np.arange(min(len(rows), _TRAIN)))[self.run.source.spec.key]
+        """The first examples of a split, decoded too."""
+        source, rows = self.run.source, self.run.source.splits[split]
+        return source.decoded(rows.rows(np.arange(min(len(rows), _TRAIN)))[source.spec.key])
 
 
 class Metric(NamedTuple):
@@ -107,17 +112,17 @@ def pixel_frechet(samples: np.ndarray, reference: np.ndarray) -> float:
 
 
 def _frechet(subject: Subject, samples: float = 500) -> np.ndarray:
-    levels = subject.run.source.spec.levels - 1
-    return np.array([pixel_frechet(subject.samples(samples).data / levels, subject.examples("train") / levels)])
+    levels = subject.run.source.plain.spec.levels - 1
+    return np.array([pixel_frechet(subject.decoded(samples) / levels, subject.examples("train") / levels)])
 
 
 def _vendi(subject: Subject, samples: float = 200) -> np.ndarray:
-    data = subject.samples(samples).data
+    data = subject.decoded(samples)
     return np.array([diversity.vendi(diversity.cosine_similarity(data + 1e-9))])
 
 
 def _near_copies(subject: Subject, samples: float = 500, quantile: float = 0.05) -> np.ndarray:
-    found = memorisation.near_copies(subject.samples(samples).data, subject.examples("train"), subject.examples("eval"), quantile)
+    found = memorisation.near_copies(subject.decoded(samples), subject.examples("train"), subject.examples("eval"), quantile)
     return np.array([found.above_chance])
 
 
@@ -194,8 +199,7 @@ def _clauses(subject: Subject, samples: float = 500) -> np.ndarray:
 
 
 def _told_apart(subject: Subject, samples: float = 500) -> np.ndarray:
-    drawn = subject.samples(samples).data
-    return np.array([two_sample.accuracy(drawn, subject.examples("eval"))])
+    return np.array([two_sample.accuracy(subject.decoded(samples), subject.examples("eval"))])
 
 
 def _leaves_out(subject: Subject, samples: float = 600) -> np.ndarray:

@@ -85,10 +85,11 @@ class Arm:
         the data have no distances.
         """
         source = self.source
-        if not source.spec.ordered:
+        if not source.plain.spec.ordered:
             return {}
-        key, data = source.spec.key, self.drawn.data
-        train, held_out = (source.splits[split].rows(np.arange(min(len(source.splits[split]), _REFERENCE)))[key] for split in ("train", "eval"))
+        each = (source.splits[split] for split in ("train", "eval"))
+        train, held_out = (source.decoded(rows.rows(np.arange(min(len(rows), _REFERENCE)))[source.spec.key]) for rows in each)
+        data = source.decoded(self.drawn.data)
         effective = [diversity.vendi(diversity.cosine_similarity(rows + 1e-9)) for rows in (data, held_out[: len(data)])]
         return {
             "samples": len(data),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from genjax.comparison.metrics import Subject, measure, pixel_frechet
-from genjax.data.base import ArrayRows, Source, Verdicts
+from genjax.data.base import ArrayRows, Coded, Source, Verdicts
 from genjax.data.shapes import scenes
 from genjax.data.sources import open_source
 from genjax.errors import UsageError
@@ -60,6 +60,16 @@ def test_costs_are_those_that_the_samples_tell():
 def test_the_variety_of_images_of_one_level_is_that_of_the_dark_and_the_bright():
     """All images of a level above 0 point the same way; the dark one, a vector of nearly nothing, does too: one effective sample."""
     np.testing.assert_allclose(measure("vendi", {"samples": 20}, subject()), 1.0, atol=1e-6)
+
+
+def test_codes_are_measured_as_what_they_stand_for():
+    """Codes that turn every level round: what is drawn is the negative, and so are the examples."""
+    plain, top = subject(), IMAGES.levels - 1
+    codes = subject(source=dataclasses.replace(make_source(IMAGES), medium=Coded(make_source(IMAGES), lambda data: top - data)))
+    np.testing.assert_array_equal(codes.examples("eval"), top - plain.examples("eval"))
+    np.testing.assert_array_equal(codes.decoded(7), top - plain.decoded(7))
+    for name in ("pixel_frechet", "near_copies"):  # distances, which are as before
+        np.testing.assert_allclose(measure(name, {"samples": 10}, codes), measure(name, {"samples": 10}, plain), rtol=1e-6)
 
 
 def test_training_examples_that_are_less_likely_than_held_out_ones_are_never_found():
