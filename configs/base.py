@@ -75,6 +75,13 @@ FIELDS = {
             at_least=0.0,
             at_most=1.0,
         ),
+        "answer_room": field(
+            None,
+            "tokens that every answer of prompts takes with its end, which fills up what is left, so that an objective that draws a row at once need "
+            "not be told how long it is; None: as many as it has",
+            kind=int,
+            at_least=1,
+        ),
         "eval_stride": field(
             None, "new tokens a window of running text in evaluation; the others are context. None: half of `length`", kind=int, at_least=1, late=True
         ),

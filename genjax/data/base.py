@@ -198,6 +198,7 @@ class Source:
       splits: "train" and "eval", which share no example and have at least one each.
       tokenizer: for text, what its tokens are; else None.
       dialogues: for prompts with answers, those of each split; else none.
+      answer_room: the tokens that each of their answers is filled up to; None where it takes what it needs.
       marks: for text that is also written with the suffix first, the ids that say so (`data.infilling`); else None.
       exact_nats: rows of the eval split -> -log p of their data [n] under the distribution that they were drawn from; None where it is not known.
       told_nats: the same given the captions of the rows.
@@ -213,6 +214,7 @@ class Source:
     splits: dict[str, Rows]
     tokenizer: tokenizers.Tokenizer | None = None
     dialogues: Mapping[str, Sequence[Dialogue]] = dataclasses.field(default_factory=dict)
+    answer_room: int | None = None
     marks: Marks | None = None
     exact_nats: Callable[[Arrays], np.ndarray] | None = None
     told_nats: Callable[[Arrays], np.ndarray] | None = None

@@ -5,7 +5,8 @@ A dialogue is one turn or several, each a prompt and its answer, and one segment
     prompt ASK answer END prompt ASK answer END ...                                                 (1)
 
 ASK and END are the two ids after those of the tokenizer; a text cannot hold them. Answers are supervised with their END, and prompts with their
-ASK are only there to be seen. A likelihood is counted in bytes of the answers.
+ASK are only there to be seen. A likelihood is counted in bytes of the answers. Where answers have a room (`TextFormat.answer_room`), more ENDs fill
+it up, supervised too: then nothing but what is learned says how long an answer is, to a model that sees all of it at once.
 """
 
 from __future__ import annotations
@@ -50,20 +51,21 @@ def end_of(tokenizer: tokenizers.Tokenizer) -> int:
     return tokenizer.vocab
 
 
-def ask(tokenizer: tokenizers.Tokenizer, before: Sequence[Turn], prompt: str) -> np.ndarray:
-    """The ids of equation (1) up to the ASK of a prompt, after the turns before it: int32 [n]."""
-    return np.concatenate([_dialogue(tokenizer, before)[0], _asked(tokenizer, prompt)])
+def ask(tokenizer: tokenizers.Tokenizer, before: Sequence[Turn], prompt: str, room: int | None = None) -> np.ndarray:
+    """The ids of equation (1) up to the ASK of a prompt, after the turns before it, whose answers take at least `room` tokens each: int32 [n]."""
+    return np.concatenate([_dialogue(tokenizer, before, room)[0], _asked(tokenizer, prompt)])
 
 
 def _asked(tokenizer: tokenizers.Tokenizer, prompt: str) -> np.ndarray:
     return np.append(tokenizer.encode(prompt), tokenizer.vocab + 1).astype(np.int32)
 
 
-def _dialogue(tokenizer: tokenizers.Tokenizer, turns: Sequence[Turn]) -> tuple[np.ndarray, np.ndarray]:
+def _dialogue(tokenizer: tokenizers.Tokenizer, turns: Sequence[Turn], room: int | None) -> tuple[np.ndarray, np.ndarray]:
     """Equation (1), and which of its tokens are supervised: int32 and bool [n]."""
     tokens, supervised = [np.zeros(0, np.int32)], [np.zeros(0, bool)]
     for prompt, answer in turns:
-        parts = _asked(tokenizer, prompt), np.append(tokenizer.encode(answer), end_of(tokenizer)).astype(np.int32)
+        said = tokenizer.encode(answer)
+        parts = _asked(tokenizer, prompt), np.pad(said, (0, max(1, (room or 0) - len(said))), constant_values=end_of(tokenizer)).astype(np.int32)
         tokens += parts
         supervised += [np.zeros(len(parts[0]), bool), np.ones(len(parts[1]), bool)]
     return np.concatenate(tokens), np.concatenate(supervised)
@@ -73,7 +75,7 @@ def pairs_source(name: str, dialogues: Dialogues, text: TextFormat, folder: Path
     """The source of dialogues, as many to a row as fit; arguments and errors as in `text.text_source`."""
     words = [words for dialogue in dialogues.train for turn in dialogue for words in turn]
     tokenizer = tokenizers.make(text.tokenizer, name, words, folder)
-    rows = {split: _rows(name, split, part, tokenizer, text.length) for split, part in dialogues._asdict().items()}
+    rows = {split: _rows(name, split, part, tokenizer, text) for split, part in dialogues._asdict().items()}
     return Source(
         spec=DataSpec(
             name=name,
@@ -89,11 +91,17 @@ def pairs_source(name: str, dialogues: Dialogues, text: TextFormat, folder: Path
         splits=dict(rows),
         tokenizer=tokenizer,
         dialogues=dialogues._asdict(),
+        answer_room=text.answer_room,
     )
 
 
-def _rows(name: str, split: str, dialogues: list[Dialogue], tokenizer: tokenizers.Tokenizer, length: int) -> PackedRows:
-    parts = [_dialogue(tokenizer, turns) for turns in dialogues]
+def _rows(name: str, split: str, dialogues: list[Dialogue], tokenizer: tokenizers.Tokenizer, text: TextFormat) -> PackedRows:
+    length, room = text.length, text.answer_room
+    if room is not None:
+        most = max(len(tokenizer.encode(answer)) + 1 for turns in dialogues for _, answer in turns)
+        if most > room:
+            raise DataError(f"{name}: an answer of the {split} split takes {most} tokens with its end: set data.answer_room={most}, not {room}")
+    parts = [_dialogue(tokenizer, turns, room) for turns in dialogues]
     ends = np.cumsum([len(tokens) for tokens, _ in parts])
     starts = np.concatenate([[0], ends[:-1]]).astype(np.int64)
     longest = int(np.max(ends - starts))

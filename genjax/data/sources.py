@@ -94,6 +94,8 @@ def open_source(name: str, data_dir: str | None = None, text: TextFormat | None 
         raise UsageError(
             f"data.held_out names files of {', '.join(_HOLD_OUT_FILES)}, and data.source='{name}' has a held-out split of its own: leave it out"
         )
+    if text.answer_room is not None and kind not in DIALOGUES:
+        raise UsageError(f"data.answer_room is for the answers of {', '.join(DIALOGUES)}, and data.source='{name}' has none: leave it out")
     if kind in DIALOGUES:
         return pairs_source(name, DIALOGUES[kind](argument, text.held_out), text, folder)
     if kind in COMPOSED:

@@ -48,11 +48,12 @@ class TextFormat:
     eval_stride: int | None = None
     held_out: str | None = None
     middle: float = 0.0
+    answer_room: int | None = None
 
     @classmethod
     def of(cls, data: Any) -> TextFormat:
         """From the group `data` of a config."""
-        return cls(data.tokenizer.parts, data.length, data.packing, data.eval_stride, data.held_out, data.middle)
+        return cls(data.tokenizer.parts, data.length, data.packing, data.eval_stride, data.held_out, data.middle, data.answer_room)
 
     @property
     def stride(self) -> int:

@@ -9,6 +9,9 @@ without a network: the prompt itself, and the prompt word by word, each word t o
 
 with n the number of training pairs that a word, or two, occur in. A word that was never seen stays as it is.
 
+An objective that writes with a cache answers token by token; one that draws all of a row at once draws the room that answers have
+(`data.answer_room`), of which what stands before the first end is the answer.
+
 Where every expected answer ends in a number after ####, as GSM8K's do, the share of answers with the same number is told too, as GSM8K counts it
 (arXiv:2110.14168): the first such number, commas left out, compared as it is written.
 """
@@ -33,7 +36,8 @@ from genjax.data.base import Dialogue, Source, Turn
 from genjax.data.tokenizers import Tokenizer
 from genjax.decoding.generate import make_step, stream
 from genjax.decoding.prompts import pad
-from genjax.evaluation.evaluator import Drawn
+from genjax.evaluation.evaluator import Drawn, Evaluator
+from genjax.evaluation.questions import said
 from genjax.evaluation.texts import Completed, Completes, Completions
 from genjax.training.setup import Run
 from genjax.types import Params
@@ -62,23 +66,24 @@ class Answers:
     """What the model of a run answers."""
 
     def __init__(self, run: Run) -> None:
+        require(can(run), f"a model of objective={run.config.objective} answers prompts in the room that it learned: train it with data.answer_room")
         self.run, self.tokenizer = run, _tokenizer(run.source)
         self.stop = ((pairs.end_of(self.tokenizer),),)
         self.length = run.config.sample.length or run.config.data.length
-        self._completions = Completions(run, self.length, self.stop)
+        self._at_once = None if isinstance(run.objective, Completes) else functools.partial(_drawn, Evaluator(run))
+        self.completed = self._at_once or Completions(run, self.length, self.stop)
 
     def __call__(self, params: Params, prompts: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The answer to each prompt (`pairs.ask`), as tokens without those that follow it. Answer i depends on prompt i and on i alone."""
         return self.completed(params, prompts).tokens
 
-    def completed(self, params: Params, prompts: Sequence[np.ndarray]) -> Completed:
-        """The answers with the steps that they took."""
-        return self._completions(params, prompts)
-
     def stream(self, params: Params, prompt: np.ndarray, turn: int) -> Iterator[str]:
-        """One answer, as it is written, token by token whatever the draft; another `turn` draws with other numbers. UsageError of a model that
-        searches for its answers.
+        """One answer, as it is written, token by token whatever the draft, or whole; another `turn` draws with other numbers. UsageError of a model
+        that searches for its answers.
         """
+        if self._at_once is not None:
+            yield self.tokenizer.decode(self._at_once(params, [prompt], turn).tokens[0])
+            return
         objective: Any = self.run.objective
         require(not objective.beams, "--chat writes while it draws, and a beam search does not: set next_token.beams=0")
         tokens, real = pad([prompt.tolist()])
@@ -109,7 +114,24 @@ class Answers:
 
 def can(run: Run) -> bool:
     """Whether a run's objective answers prompts."""
-    return isinstance(run.objective, Completes)
+    return isinstance(run.objective, Completes) or (run.objective.generates and run.source.answer_room is not None)
+
+
+def _drawn(evaluator: Evaluator, params: Params, prompts: Sequence[np.ndarray], turn: int = 0) -> Completed:
+    """Answers that are drawn at once, each in a row of its own behind its prompt; UsageError where a prompt is too long for that."""
+    source = evaluator.run.source
+    room, width, lengths = source.answer_room, source.spec.shape[0], np.array([len(prompt) for prompt in prompts])[:, None]
+    assert room is not None
+    require(
+        int(lengths.max()) + room <= width,
+        f"a prompt of {lengths.max()} tokens and the {room} of its answer do not fit into a row of data.length={width}: shorten it",
+    )
+    place = np.arange(width)
+    real, answer = place < lengths + room, (place >= lengths) & (place < lengths + room)
+    tokens = np.stack([np.pad(prompt, (0, width - len(prompt))) for prompt in prompts]).astype(np.int32)
+    given = {"tokens": tokens, "segment_ids": real.astype(np.int32), "positions": np.where(real, place, 0).astype(np.int32), "mask": ~answer}
+    drawn = evaluator.draw(params, len(prompts), given=given, turn=turn)
+    return Completed(said(drawn.data, answer, pairs.end_of(_tokenizer(source))), drawn.nfe, drawn.sequential_depth)
 
 
 def draw(run: Run, params: Params, count: int, prompt: str) -> Drawn:
@@ -118,9 +140,7 @@ def draw(run: Run, params: Params, count: int, prompt: str) -> Drawn:
     found = answers.completed(params, [pairs.ask(tokenizer, (), prompt)] * count)
     longest = max(map(len, found.tokens))
     rows = [np.pad(row, (0, longest - len(row)), constant_values=pairs.end_of(tokenizer)) for row in found.tokens]
-    assert isinstance(run.objective, Completes)
-    cost = run.objective.cost(found.steps)
-    return Drawn(np.stack(rows), None, float(cost.nfe), float(cost.sequential_depth))
+    return Drawn(np.stack(rows), None, found.nfe, found.sequential_depth)
 
 
 def asked(dialogues: Sequence[Dialogue]) -> list[tuple[Sequence[Turn], Turn]]:
@@ -131,7 +151,7 @@ def asked(dialogues: Sequence[Dialogue]) -> list[tuple[Sequence[Turn], Turn]]:
 def held_out(source: Source, count: int | None = None) -> tuple[list[np.ndarray], list[Turn]]:
     """The first `count` held-out prompts, or all: as tokens, and as text with the answers that are expected."""
     turns = asked(source.dialogues["eval"])[:count]
-    return [pairs.ask(_tokenizer(source), before, turn.prompt) for before, turn in turns], [turn for _, turn in turns]
+    return [pairs.ask(_tokenizer(source), before, turn.prompt, source.answer_room) for before, turn in turns], [turn for _, turn in turns]
 
 
 def score(given: Sequence[str], expected: Sequence[str]) -> Scores:

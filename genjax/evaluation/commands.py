@@ -150,10 +150,10 @@ def chat(path: str, overrides: Mapping[str, str], *, lines: Iterable[str], step:
         if not (line := line.rstrip("\n")):
             continue
         before = said[max(0, len(said) - turns + 1) :] if turns > 1 else []
-        while before and len(pairs.ask(source.tokenizer, before, line)) > source.spec.shape[0] // 2:
+        while before and len(pairs.ask(source.tokenizer, before, line, source.answer_room)) > source.spec.shape[0] // 2:
             before = before[1:]
         written = ""
-        for piece in answer.stream(trained.params, pairs.ask(source.tokenizer, before, line), len(said)):
+        for piece in answer.stream(trained.params, pairs.ask(source.tokenizer, before, line, source.answer_room), len(said)):
             print(visible(piece), end="", flush=True)
             written += piece
         print(flush=True)

@@ -93,10 +93,8 @@ def fill(evaluator: Evaluator, params: Params, gaps: Gaps, length: int, *, ends:
         upto = np.sum(gaps.rows["segment_ids"], axis=1)
         sides = [infilling.asked(row[:a], row[b:end], marks) for row, a, b, end in zip(tokens, gaps.start, gaps.stop, upto, strict=True)]
         found = Completions(run, length, stop=((marks.end,),) if ends else ())(params, sides)
-        assert isinstance(run.objective, Completes)
-        cost = run.objective.cost(found.steps)
         written = [np.pad(row, (0, length - len(row)), constant_values=marks.end) for row in found.tokens]
-        return Drawn(np.stack(written), None, float(cost.nfe), float(cost.sequential_depth))
+        return Drawn(np.stack(written), None, found.nfe, found.sequential_depth)
     at = np.arange(tokens.shape[1])
     known = (at < gaps.start[:, None]) | (at >= gaps.stop[:, None])
     given = {"tokens": tokens, "mask": known, "segment_ids": gaps.rows["segment_ids"]}

@@ -89,10 +89,11 @@ class Completes(Protocol):
 
 
 class Completed(NamedTuple):
-    """What follows each prompt, as tokens, without those behind a stop; and the steps that the batch of a prompt took, on average."""
+    """What follows each prompt, as tokens, without those behind a stop; and what it cost, on average over the batches of the prompts."""
 
     tokens: list[np.ndarray]
-    steps: float
+    nfe: float
+    sequential_depth: float
 
 
 class Completions:
@@ -105,7 +106,7 @@ class Completions:
         objective = run.objective
         require(isinstance(objective, Completes), f"prompts are answered by objective=next_token, not by {run.config.objective}")
         assert isinstance(objective, Completes)
-        self.run = run
+        self.run, self._cost = run, objective.cost
         self._complete = jax.jit(functools.partial(objective.complete, length=length, stop=stop))
 
     def __call__(self, params: Params, prompts: Sequence[np.ndarray]) -> Completed:
@@ -121,7 +122,8 @@ class Completions:
             steps += len(here) * int(drawn.steps)
             for row, length, i in zip(np.asarray(drawn.tokens), np.asarray(drawn.lengths), here, strict=False):
                 found[i] = row[:length]
-        return Completed([found[i] for i in range(len(prompts))], steps / len(prompts))
+        cost = self._cost(steps / len(prompts))
+        return Completed([found[i] for i in range(len(prompts))], float(cost.nfe), float(cost.sequential_depth))
 
 
 def go_on(evaluator: Evaluator, params: Params, count: int, prompt: np.ndarray, length: int) -> Drawn:
@@ -130,8 +132,7 @@ def go_on(evaluator: Evaluator, params: Params, count: int, prompt: np.ndarray, 
     if not isinstance(objective, Completes) or not objective.holds(bucket(max(1, len(prompt))) + length):
         return write(evaluator, params, count, prompt, length)
     found = Completions(run, length)(params, [prompt] * count)
-    cost = objective.cost(found.steps)
-    return Drawn(np.stack(found.tokens), None, float(cost.nfe), float(cost.sequential_depth))
+    return Drawn(np.stack(found.tokens), None, found.nfe, found.sequential_depth)
 
 
 def sheet(texts: Sequence[str]) -> str:

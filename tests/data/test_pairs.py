@@ -62,6 +62,26 @@ def test_bytes_of_answers_are_the_same_for_every_tokenizer(tokenizer, tmp_path):
     assert rows["num_units"].sum() == sum(len(answer.encode()) for _, answer in SENTENCES)
 
 
+def test_answers_of_a_room_are_filled_up_with_ends_that_are_learned_and_worth_nothing(tmp_path):
+    files = parallel(tmp_path)
+    source = open_source(f"pairs:{files}", text=TextFormat(length=32, held_out=files, answer_room=13))
+    rows = source.splits["train"].rows(np.arange(source.spec.train_size))
+    filled = [(expected(pair)[0] + [END] * (12 - len(pair[1].encode())), len(pair[0])) for pair in SENTENCES]
+    assert sorted(dialogues_in(rows)) == sorted((tokens, [0.0] * (asked + 1) + [1.0] * 13) for tokens, asked in filled)
+    assert rows["num_units"].sum() == sum(len(answer.encode()) for _, answer in SENTENCES)
+    assert source.answer_room == 13
+    asked = pairs.ask(source.tokenizer, [Turn("a", "b")], "c", 13)
+    assert asked.tolist() == [ord("a"), ASK, ord("b"), *[END] * 12, ord("c"), ASK], "what stood before is as it was learned"
+
+
+def test_a_room_that_is_too_small_or_of_no_use_is_refused(tmp_path):
+    files = parallel(tmp_path)
+    with pytest.raises(DataError, match=r"takes 13 tokens with its end: set data\.answer_room=13, not 5"):
+        open_source(f"pairs:{files}", text=TextFormat(length=32, held_out=files, answer_room=5))
+    with pytest.raises(UsageError, match=r"data\.answer_room is for the answers of pairs"):
+        open_source("markov", text=TextFormat(answer_room=5))
+
+
 CHAT = [
     {"role": "system", "content": "be kind"},
     {"role": "user", "content": "hi"},

@@ -1,13 +1,58 @@
 """Scores of answers against published values, baselines by hand, and a model that has learnt a rule."""
 
+import dataclasses
 import itertools
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from genjax.data.base import Turn
 from genjax.data.sources import TextFormat, open_source
+from genjax.errors import UsageError
 from genjax.evaluation import answers
+from genjax.training.parallel import Parallel
+from genjax.training.setup import Run
+from genjax.types import Cost, Samples
+from tests.helpers import config
+
+
+@dataclasses.dataclass(frozen=True)
+class Echo:
+    """Draws, into what is not given, the first byte of the row, ends, and again; of the row alone."""
+
+    generates = True
+
+    def sample(self, params, request, key):
+        place = jnp.cumsum(~request["mask"], axis=1)
+        said = jnp.where(place == 2, 256, request["tokens"][:, :1])
+        return Samples(jnp.where(request["mask"], request["tokens"], said), Cost(nfe=4, sequential_depth=2))
+
+
+@pytest.fixture
+def echo(tmp_path):
+    (tmp_path / "a.tsv").write_text("ab\tcd\nc\td")
+    source = open_source(f"pairs:{tmp_path / 'a.tsv'}", text=TextFormat(length=8, held_out=str(tmp_path / "a.tsv"), answer_room=3))
+    made = config("masked_diffusion", data__length=8)
+    return Run(made, source, Echo(), Parallel.build(made.parallel, made.data.batch_size, 1))
+
+
+def test_an_answer_that_is_drawn_at_once_stands_behind_its_prompt_up_to_the_first_end(echo):
+    found = answers.Answers(echo).completed({}, [np.array([*b"xyz", 257]), np.array([65, 257])])
+    assert [row.tolist() for row in found.tokens] == [[ord("x")], [65]]
+    assert (found.nfe, found.sequential_depth) == (4, 2)
+    assert [*answers.Answers(echo).stream({}, np.array([65, 257]), 0)] == ["A"]
+    np.testing.assert_array_equal(answers.draw(echo, {}, 2, "q").data, [[ord("q")]] * 2)
+
+
+def test_a_prompt_that_leaves_no_room_is_refused(echo):
+    with pytest.raises(UsageError, match=r"a prompt of 6 tokens and the 3 of its answer do not fit into a row of data\.length=8"):
+        answers.Answers(echo)({}, [np.arange(6)])
+    no_room = dataclasses.replace(echo, source=dataclasses.replace(echo.source, answer_room=None))
+    assert not answers.can(no_room)
+    with pytest.raises(UsageError, match=r"train it with data\.answer_room"):
+        answers.Answers(no_room)
+
 
 HELLO = "the cat is on the mat"
 

@@ -27,20 +27,37 @@ OVERRIDES = {
 }
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """A finished run of a prefix language model on 90 pairs, of which 3 differ; the tests do not change it."""
+def train_on_pairs(folder, objective, options):
+    """A finished run on 90 pairs, of which 3 differ; the tests do not change it."""
     from genjax.evaluation.monitors import monitors
     from genjax.training.loop import train
 
-    folder = tmp_path_factory.mktemp("pairs")
     lines = [f"{prompt}\t{answer}" for prompt, answer in SAID.items()]
     (folder / "train.tsv").write_text("\n".join(lines * 30))
     (folder / "test.tsv").write_text("\n".join(lines))
-    values = TOY | OVERRIDES | {"data.source": f"pairs:{folder / 'train.tsv'}", "data.held_out": folder / "test.tsv"}
+    values = (
+        TOY | OVERRIDES | options | {"objective": objective, "data.source": f"pairs:{folder / 'train.tsv'}", "data.held_out": folder / "test.tsv"}
+    )
     run = ToyRun(folder / "run", "configs/digits.py:next_token", {name: str(value) for name, value in values.items()})
     train(run.config, run.path, monitors)
     return run
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A prefix language model."""
+    return train_on_pairs(tmp_path_factory.mktemp("pairs"), "next_token", {})
+
+
+def test_a_model_that_draws_answers_at_once_is_scored_and_talked_to(tmp_path, run_script, monkeypatch):
+    options = {"data.answer_room": 3, "masked_diffusion.order": "confidence", "train.duration": "240 steps", "model.dropout": 0}
+    run = train_on_pairs(tmp_path, "masked_diffusion", options)
+    ended = run_script("evaluate", f"--workdir={run.path}")
+    assert (ended.code, ended.err) == (0, "")
+    record = json.loads(next(run.path.glob("evaluation_step240_*.json")).read_text())["answers"]
+    assert record["scores"]["the model"]["exact_match"] == pytest.approx(100)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("b\na\n"))
+    assert run_script("sample", f"--workdir={run.path}", "--chat").out.splitlines()[1:] == ["yy", "x"]
 
 
 @pytest.mark.slow
