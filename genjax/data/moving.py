@@ -2,7 +2,8 @@
 
     shapes   6 frames of 8x8 in 5 levels: one of 5 figures of 3x3 pixels in one of 4 brightnesses, moving by at most 1 pixel a frame each way.
              All films there are can be listed, and so whether one is among them can be told (`figures`).
-    digits   6 frames of 12x12 in 17 levels: one of scikit-learn's handwritten digits; those of the held-out films are held out.
+    digits   6 frames of 12x12 in 17 levels: one of scikit-learn's handwritten digits; those of the held-out films are held out. Whether what is seen
+             at the end is what was seen at the beginning can be told (`kept`).
 
 The class of a film is what moves; its caption is of three words, "bright ring sideways", or "seven sideways" of digits. Whether a film of shapes is
 as its caption says can be told, since it is one of those there are or it is none. `/frames=8` makes other lengths.
@@ -18,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from genjax.data.base import ArrayRows, Arrays, Frames, Source, Verdicts, fixed_permutation, hold_out
+from genjax.data.base import ArrayRows, Arrays, Frames, Rows, Source, Verdicts, fixed_permutation, hold_out
 from genjax.data.digits import open_digits
 from genjax.data.options import read_options
 from genjax.data.words import DIGITS, Words
@@ -152,6 +153,22 @@ def figures(frames: int, known: np.ndarray) -> Callable[[np.ndarray], dict[str, 
     return told
 
 
+def kept(data: np.ndarray) -> dict[str, float]:
+    """What is told of films [n, F, H, W, 1] of anything that moves straight on, wherever it is.
+
+    likeness of the last frame to the first: the largest cosine between them over all shifts, 1 where the same thing is shown whole, as a mean.
+    films that end as they began: whose last frame is liker to their own first frame than to that of any other of these films.
+    """
+    first, last = (np.asarray(data[:, frame, ..., 0], np.float64) for frame in (0, -1))
+    size = [2 * side for side in first.shape[1:]]
+    one, other = (np.fft.rfft2(frames / np.maximum(np.linalg.norm(frames, axis=(1, 2), keepdims=True), 1e-9), size) for frames in (first, last))
+    alike = np.stack([np.fft.irfft2(frame * np.conj(one), size).max(axis=(1, 2)) for frame in other])
+    return {
+        "likeness of the last frame to the first": float(np.mean(np.diagonal(alike))),
+        "films that end as they began": float(np.mean(np.diagonal(alike) >= alike.max(axis=1) - 1e-9)),
+    }
+
+
 def _cut(picture: np.ndarray) -> bytes:
     """What is left of a picture [8, 8] without empty rows and columns."""
     return picture[picture.any(axis=1)][:, picture.any(axis=0)].tobytes()
@@ -209,7 +226,8 @@ def _digits(argument: str, frames: int) -> Source:
         words=len(words.known),
         caption_length=words.length,
     )
-    return Source(spec, {"train": rows("train", TRAIN_SIZE, 0), "eval": rows("eval", EVAL_SIZE, 1)}, medium=Frames(_RATE), words=words)
+    splits: dict[str, Rows] = {"train": rows("train", TRAIN_SIZE, 0), "eval": rows("eval", EVAL_SIZE, 1)}
+    return Source(spec, splits, medium=Frames(_RATE), figures=kept, words=words)
 
 
 KINDS: dict[str, Callable[[str, int], Source]] = {"shapes": _shapes, "digits": _digits}

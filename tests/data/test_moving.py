@@ -125,3 +125,26 @@ def test_digits_are_those_of_their_split():
 def test_wrong_names():
     with pytest.raises(UsageError, match="did you mean 'shapes'"):
         open_source("moving:shape")
+
+
+def test_a_digit_that_moves_is_the_same_at_the_end_and_another_is_not():
+    films = open_source("moving:digits").splits["eval"].rows(np.arange(100))["array"]
+    told = moving.kept(films)
+    assert told["likeness of the last frame to the first"] == pytest.approx(1, abs=1e-9)
+    assert told["films that end as they began"] == 1
+    swapped = films.copy()
+    swapped[:, -1] = np.roll(films[:, -1], 1, axis=0)
+    told = moving.kept(swapped)
+    assert told["likeness of the last frame to the first"] < 0.85 and told["films that end as they began"] < 0.05
+
+
+def test_likeness_is_the_largest_cosine_over_all_shifts():
+    """By brute force, with what is shifted out of the picture lost."""
+    films = np.random.default_rng(0).integers(0, 17, (2, 3, 4, 5, 1))
+
+    def best(a, b):
+        padded = np.pad(b, ((4, 4), (5, 5)))
+        return max(np.sum(a * padded[y : y + 4, x : x + 5]) for y in range(9) for x in range(11)) / np.linalg.norm(a) / np.linalg.norm(b)
+
+    expected = np.mean([best(film[0, ..., 0], film[-1, ..., 0]) for film in films])
+    assert moving.kept(films)["likeness of the last frame to the first"] == pytest.approx(expected, rel=1e-12)
