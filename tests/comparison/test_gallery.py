@@ -56,6 +56,7 @@ def test_every_entry_is_commands_that_are_right(name):
     assert bool(entry.config.needs) == ("DATA" in entry.config.train), "what is read from elsewhere is named"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [e.name for e in gallery.entries().values() if "--config" in e.config.train and not e.config.needs])
 def test_a_training_that_its_recipe_is_not_alone_traces(name):
     config = gallery.load(name).training

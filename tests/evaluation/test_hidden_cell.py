@@ -43,7 +43,7 @@ def test_a_model_that_is_told_of_its_scenes_is_refused():
         hidden_cell.measure(painter, {}, COUNT, CELL)
 
 
-@pytest.mark.parametrize("name", ["shapes:s16", "shapes_codes:s16"])
+@pytest.mark.parametrize("name", [pytest.param("shapes:s16", marks=pytest.mark.slow), "shapes_codes:s16"])
 def test_the_scenes_themselves_are_draws_of_the_posterior(name):
     right = found(name, lambda data, hidden: data)
     assert right.kept.value == right.valid.value == 1.0

@@ -33,7 +33,9 @@ def excess_bits(tier, process, rows, times):
     return mean_and_error(np.asarray(found.nats) / math.log(2) - exact)
 
 
-@pytest.mark.parametrize("tier, rows, times, error", [(S8, 450, 32, 0.2), (S16, 128, 32, 1.0)], ids=["s8", "s16"])
+@pytest.mark.parametrize(
+    "tier, rows, times, error", [pytest.param(S8, 450, 32, 0.2, id="s8"), pytest.param(S16, 128, 32, 1.0, id="s16", marks=pytest.mark.slow)]
+)
 def test_the_bound_of_the_ideal_denoiser_is_the_entropy(tier, rows, times, error):
     excess, stderr = excess_bits(tier, FULL, rows, times)
     assert stderr < error

@@ -31,7 +31,7 @@ ATTENDING = UNET | {"unet__attention": (IMAGES.shape[0] // 2,), "unet__heads": 2
 WAYS = ["tokens", "cross", pytest.param("pooled", marks=pytest.mark.slow)]
 HEARD = [pytest.param(name, spec, {}, way) for name, spec in KINDS for way in ("tokens", "cross")]
 HEARD += [pytest.param(name, spec, {}, "pooled", marks=pytest.mark.slow) for name, spec in KINDS]
-HEARD += [pytest.param("noise_prediction", PICTURES, ATTENDING, way, id=f"unet-{way}") for way in ("cross", "pooled")]
+HEARD += [pytest.param("noise_prediction", PICTURES, ATTENDING, way, id=f"unet-{way}", marks=pytest.mark.slow) for way in ("cross", "pooled")]
 
 
 @pytest.mark.parametrize(("name", "spec", "overrides", "text"), HEARD)

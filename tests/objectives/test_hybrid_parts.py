@@ -37,7 +37,7 @@ def found():
     return jax.jit(OBJECTIVE.likelihood)(PARAMS, BATCH, KEY)
 
 
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("number", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_each_array_costs_what_it_costs_a_hybrid_of_its_kind(number, found):
     """Of the same parameters, captions and random numbers; and without words, a model of noise prediction alone."""
     name, part, size = NAMES[number], dataclasses.replace(SPEC.parts[number], words=7, caption_length=3), (4, "1,2,2")[number]

@@ -83,6 +83,7 @@ def speaker(toy_run, tmp_path_factory):
     return run
 
 
+@pytest.mark.slow
 def test_one_model_draws_films_and_puts_films_into_words(speaker, run_script):
     assert run_script("sample", f"--workdir={speaker.path}", "--prompt=bright ring sideways").code == 0
     said = run_script("sample", f"--workdir={speaker.path}", "--image=held_out", "--describe")

@@ -38,7 +38,8 @@ FAMILIES = {
 }
 
 
-@pytest.mark.parametrize("family", ["next_token", *(pytest.param(name, marks=pytest.mark.slow) for name in ("masked_diffusion", "blocks"))])
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES)
 def test_gaps_in_text_are_measured_and_filled_in(family, book, toy_run, run_script, tmp_path):
     run = toy_run("next_token", tmp_path / "run", SHORT | {"data.source": book, "objective": family} | FAMILIES[family])
     train(run.config, run.path, monitors)

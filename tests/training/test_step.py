@@ -56,7 +56,7 @@ class Training:
         return value, gradient, jax.tree.map(lambda p, g: p - RATE * g, self.params, gradient)
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=["next_token", pytest.param("noise_prediction", marks=pytest.mark.slow)])
 def training(request):
     return Training(request.param)
 

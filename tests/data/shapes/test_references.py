@@ -50,7 +50,7 @@ def test_a_scene_is_any_of_those_with_the_objects_of_its_reference(contents):
     assert abs(chi_square - (len(every) - 1)) < 5 * math.sqrt(2 * len(every)), "all equally likely"
 
 
-@pytest.mark.parametrize("name", ["shapes:s16/told=reference", "shapes_codes:s16/told=reference"])
+@pytest.mark.parametrize("name", [pytest.param("shapes:s16/told=reference", marks=pytest.mark.slow), "shapes_codes:s16/told=reference"])
 def test_scenes_follow_their_own_references_and_not_those_of_others(name):
     source = open_source(name)
     rows = source.splits["eval"].rows(np.arange(200))
