@@ -16,6 +16,7 @@ from genjax import config as configs
 from genjax.comparison import fairness
 from genjax.comparison.fairness import Rules
 from genjax.config import require
+from genjax.data.options import options_before
 from genjax.errors import UsageError
 
 # Arms may differ in what they declare, but never in these: then they see the same examples in the same order.
@@ -118,6 +119,8 @@ def _examples(path: str, value: Any) -> Any:
     if path != "data.source":
         return value
     kind, colon, argument = content(value).partition(":")
+    if kind == "coded":  # of the same examples a book keeps less, so that they are worth other bits
+        return _examples(path, options_before(argument)[1])
     return SAYING.get(kind, kind) + colon + "/".join(part for part in argument.split("/") if part.partition("=")[0] not in SAID)
 
 

@@ -67,7 +67,7 @@ def write(path: Path, plan: Plan, command: str, arms: Sequence[Arm], floor: Sequ
 def differences(arms: Sequence[Arm]) -> list[tuple[str, str, Effect]]:
     """Every pair of arms, in their order, with the paired difference in bits a unit.
 
-    Arms that are told of something else, or asked, have other bits to tell: no difference is taken of them.
+    Arms that are told of something else, or asked, or see codes, have other bits to tell: no difference is taken of them.
     """
     return [
         (first.name, second.name, two_level(first.values - second.values, may_be_lower=first.kind != "exact", may_be_higher=second.kind != "exact"))

@@ -31,7 +31,7 @@ READING = {
         "bound is better in bits. If it lies above, bits alone cannot tell how much of the gap is the model and how much the bound."
     ),
 }
-OTHERS = "Arms that are told of something else, or asked, have other bits to tell: of those no difference is taken, and the axis ranks nothing."
+OTHERS = "Arms that are told of something else, or asked, or see codes, have other bits to tell: they are not subtracted, and the axis ranks nothing."
 TWO_BOUNDS = "Two upper bounds are not ranked either: the smaller may be the tighter bound of the worse model."
 
 

@@ -11,13 +11,12 @@ Every number is whole and every sum exact, so the book is the same on every mach
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Callable
 
 import numpy as np
 
 from genjax.data.base import Arrays, Coded, Rows, Source
-from genjax.data.options import read_options
+from genjax.data.options import options_before, read_options
 from genjax.errors import UsageError
 
 _SEED = 20261123
@@ -79,8 +78,7 @@ def coded_source(name: str, argument: str, opened: Callable[[str], Source]) -> S
     Raises:
       UsageError: an option that is none, a source of no arrays or of arrays that an oracle judges, or patches that do not fill them or are all alike.
     """
-    of = re.sub(r"^[\w=/]+\+", "", argument)  # what stands before a plus is of options alone
-    options = argument.removesuffix(of).rstrip("+")
+    options, of = options_before(argument)
     asked = read_options(name, options, {"patch": 2, "codes": 512})
     source, side = opened(of), asked["patch"]
     if not source.spec.ordered or source.spec.levels > 256 or source.spec.parts or source.prompts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from genjax.errors import UsageError, did_you_mean
@@ -18,3 +19,9 @@ def read_options(source: str, text: str, defaults: Mapping[str, int]) -> dict[st
             raise UsageError(f"data source '{source}': {name} is a whole number of at least 1, as in {name}={defaults[name]}")
         found[name] = int(number)
     return found
+
+
+def options_before(argument: str) -> tuple[str, str]:
+    """The options and the source of "option=number/...+source", or of "source" alone."""
+    of = re.sub(r"^[\w=/]+\+", "", argument)  # what stands before a plus is of options alone
+    return argument.removesuffix(of).rstrip("+"), of

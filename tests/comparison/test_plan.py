@@ -128,6 +128,19 @@ def test_what_is_told_of_the_same_scenes_may_differ_where_that_is_declared():
             np.testing.assert_array_equal(layout.question_of(tokens), caption[caption > 0])
 
 
+def test_codes_of_the_same_examples_may_stand_beside_them_and_are_worth_other_bits(tmp_path):
+    arms = {
+        "noise": "configs/digits.py:noise_prediction",
+        "codes": "configs/digits.py:next_token --config.data.source=coded:patch=4/codes=32+digits",
+    }
+    varies = "objective, data.source, model.dropout, optimizer.learning_rate, parameters, trunk_parameters, examples, supervised_targets"
+    loaded = plan.load(write(tmp_path, arms, varies=varies), {})
+    assert not loaded.one_form and len({plan.content(arm.data.source) for arm in loaded.arms.values()}) == 2
+    arms["codes"] = arms["codes"].replace("+digits", "+emoji")
+    with pytest.raises(UsageError, match="arms must see the same data"):
+        plan.load(write(tmp_path, arms, varies=varies), {})
+
+
 def test_the_published_mismatch_is_refused_as_a_comparison_with_every_difference_named(tmp_path):
     """One head is the input's table and the other not, one draws by another rule (a temperature for the repetition penalty, which is not here), one
     loss has other weights; then, one side is told what to draw (its class, for the prompt).
