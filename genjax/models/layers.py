@@ -24,6 +24,8 @@ from genjax.models import cache as caches
 from genjax.models.masks import AttentionIds, visible
 from genjax.types import Array, Params
 
+_LARGE = 2**17  # weights of a matrix that are worth a second core
+
 
 def named(init: nn.initializers.Initializer, *axes: str) -> nn.initializers.Initializer:
     """An initializer whose parameter carries the logical names of its axes."""
@@ -61,8 +63,12 @@ class Dense(nn.Module):
     dtype: jnp.dtype = jnp.float32
 
     def __call__(self, x: Array) -> Array:
-        kernel, bias = self.weights(x.shape[x.ndim - self.num_input_axes :])
-        y = jnp.tensordot(x.astype(self.dtype), kernel, axes=self.num_input_axes)
+        inputs = x.shape[x.ndim - self.num_input_axes :]
+        kernel, bias = self.weights(inputs)
+        if x.size == math.prod(inputs):
+            y = of_vector(x.reshape(-1).astype(self.dtype), kernel.reshape(x.size, -1)).reshape(*x.shape[: x.ndim - len(inputs)], *self.features)
+        else:
+            y = jnp.tensordot(x.astype(self.dtype), kernel, axes=self.num_input_axes)
         return y if bias is None else y + bias
 
     @nn.compact
@@ -80,11 +86,21 @@ class Dense(nn.Module):
         return kernel, bias.astype(self.dtype)
 
 
+def of_vector(x: Array, kernel: Array) -> Array:
+    """x W [O] of one vector x [I] and W [I, O], as when one text is written token by token: it takes as long as the weights take to read.
+
+    XLA's CPU back end reads the weights of one product with one core, and those of the halves of a batch with two: there a large product is the sum
+    of those of the halves of x (0.6 to 0.7 of the time: docs/performance.md).
+    """
+    if jax.default_backend() != "cpu" or kernel.size < _LARGE or len(x) % 2:
+        return x @ kernel
+    return jnp.einsum("hi,hio->ho", x.reshape(2, -1), kernel.reshape(2, len(x) // 2, -1)).sum(axis=0)
+
+
 def jointly(x: Array, *maps: Dense) -> list[Array]:
     """[maps[0](x), maps[1](x), ...] of x [..., D].
 
-    Of a single vector, as when one text is written token by token, they are one product: it takes as long as the weights take to read, and XLA's CPU
-    back end reads large ones with all cores and small ones with one. A loop over tokens joins them once and holds both.
+    Of a single vector they are one product (`of_vector`). A loop over tokens joins them once and holds both.
     Of more than one vector, joining them costs more than it saves.
     """
     if x.size > x.shape[-1]:
@@ -92,7 +108,7 @@ def jointly(x: Array, *maps: Dense) -> list[Array]:
     weights = [each.weights(x.shape[-1:]) for each in maps]
     kernel = jnp.concatenate([kernel.reshape(x.shape[-1], -1) for kernel, _ in weights], axis=1)
     ends = np.cumsum([math.prod(each.features) for each in maps])
-    parts = zip(jnp.split(x.astype(kernel.dtype) @ kernel, ends[:-1], axis=-1), maps, weights, strict=True)
+    parts = zip(jnp.split(of_vector(x.reshape(-1).astype(kernel.dtype), kernel), ends[:-1]), maps, weights, strict=True)
     return [part.reshape(*x.shape[:-1], *each.features) + (0 if bias is None else bias) for part, each, (_, bias) in parts]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from genjax.models import masks
-from genjax.models.layers import Attention, Dense, GatedMLP, RMSNorm, jointly, rotary
+from genjax.models.layers import Attention, Dense, GatedMLP, RMSNorm, jointly, of_vector, rotary
 from tests.helpers import assert_trees_close, random_params
 
 B, T, H, K, D = 2, 5, 2, 12, 24
@@ -133,6 +133,21 @@ def test_maps_of_one_vector_are_one_product():
     bound = [each.bind(each.init(jax.random.key(0), x)) for each in maps]
     products = lambda x: str(jax.make_jaxpr(lambda x: jointly(x, *bound))(x)).count("dot_general")
     assert products(x) == 1 and products(jnp.ones((2, 1, D))) == 2
+
+
+@pytest.mark.parametrize("inputs", [512, 511], ids=["halves", "whole"])
+def test_the_product_of_one_vector_and_a_large_matrix(inputs):
+    """In halves where there are two, and the same to rounding; the gradient too, of a map that is applied to a vector."""
+    x, kernel = draw(inputs), draw(inputs, 300)
+    assert ("[2,300]" in str(jax.make_jaxpr(of_vector)(x, kernel))) == (inputs == 512)
+    exact = np.asarray(x, np.float64) @ np.asarray(kernel, np.float64)
+    np.testing.assert_allclose(of_vector(x, kernel), exact, atol=1e-5 * np.sqrt(inputs))
+    module = Dense((3, 100), ("embed", "heads", "head"))
+    one, two = (
+        jax.grad(lambda p, x: jnp.sum(module.apply(p, x)[0] ** 2))({"params": {"kernel": kernel.reshape(inputs, 3, 100)}}, rows)
+        for rows in (x[None], jnp.stack([x, x]))
+    )
+    np.testing.assert_allclose(one["params"]["kernel"], two["params"]["kernel"], rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize(("kv_heads", "window"), [(None, None), (1, None), (2, 2)])
