@@ -115,7 +115,11 @@ FIELDS = {
         "logit_softcap": field(None, "a token model's logits are bounded by this, smoothly; None: never", kind=float, above=0.0),
         "mlp_ratio": field(8 / 3, "hidden features of the MLP over the width", above=0.0, at_most=1000.0),
         "norm": field("rms", "what is normalised before attention and MLP: the root mean square, or mean and deviation", choices=("rms", "layer")),
-        "positions": field("rotary", "how a position is told: by turning queries and keys, or by a learned vector", choices=("rotary", "learned")),
+        "positions": field(
+            "rotary",
+            "how a position is told: by turning queries and keys, by a learned vector, or not at all, so that what sees all of a row sees a set",
+            choices=("rotary", "learned", "none"),
+        ),
         "mlp": field("gated", "SwiGLU, or a single map with GELU", choices=("gated", "plain")),
         "qk_norm": field(True, "normalise queries and keys"),
         "bias": field(False, "biases in the maps of attention and MLP"),

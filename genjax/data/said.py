@@ -97,12 +97,16 @@ class SaidQuestions:
         return [(self.sources[number].spec.name,) for number in of]
 
     def judge(self, rows: Arrays, answers: list[np.ndarray]) -> Mapping[str, tuple[np.ndarray, np.ndarray]]:
-        """Answers that are right to the letter, and the words of the right ones that are said, wherever."""
-        end = len(self.vocabulary.known)
+        """Answers that are right to the letter, and the words of the right ones that are said, wherever.
+
+        What stands for all words that are rare is none of them, and nobody can be right about it.
+        """
+        end, rare = len(self.vocabulary.known), self.vocabulary.rare
         expected = [tokens[(supervised > 0) & (tokens != end)] for tokens, supervised in zip(rows["tokens"], rows["loss_mask"], strict=True)]
-        right = np.array([np.array_equal(mine, theirs) for mine, theirs in zip(answers, expected, strict=True)])
-        said = np.array([np.isin(theirs, mine).sum() for mine, theirs in zip(answers, expected, strict=True)])
-        return {"right": (right, np.ones(len(right))), "words": (said, np.array(list(map(len, expected))))}
+        right = np.array([np.array_equal(mine, theirs) and rare not in theirs for mine, theirs in zip(answers, expected, strict=True)])
+        words = [theirs[theirs != rare] if rare is not None else theirs for theirs in expected]
+        said = np.array([np.isin(theirs, mine).sum() for mine, theirs in zip(answers, words, strict=True)])
+        return {"right": (right, np.ones(len(right))), "words": (said, np.array(list(map(len, words))))}
 
     @property
     def _asked_of(self) -> int:
@@ -151,8 +155,9 @@ def said_source(name: str, argument: str, opened: Callable[[str], Source]) -> So
         raise UsageError(f"data source '{name}': a source is there twice: give it once")
     languages = [source.words for source in sources if source.words is not None]
     known = dict.fromkeys(word for language in languages for word in language.known)
-    vocabulary = Words(tuple(known), max(language.length for language in languages))
     place = {word: number for number, word in enumerate(known)}
+    rare = next((place[language.known[language.rare]] for language in languages if language.rare is not None), None)
+    vocabulary = Words(tuple(known), max(language.length for language in languages), rare)
     numbers = tuple(np.array([place[word] for word in language.known], np.int32) for language in languages)
     splits: dict[str, Rows] = {}
     for split in ("train", "eval"):

@@ -154,9 +154,7 @@ class Returned(NamedTuple):
 def returned(evaluator: Evaluator, params: Params, describer: Describer, count: int) -> Returned:
     """The first `count` held-out examples, put into words and drawn again."""
     source = evaluator.run.source
-    require(
-        evaluator.run.captioned and source.prompts is not None, "--describer is for data whose captions can be judged, shapes:... or moving:shapes"
-    )
+    require(evaluator.run.captioned and source.prompts is not None, f"--describer: no oracle judges the captions of {source.spec.name}")
     assert source.prompts is not None
     rows = held_out(source, count)
     data, captions = rows[source.spec.key], rows["caption"]

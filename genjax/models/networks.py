@@ -23,17 +23,19 @@ from genjax.types import Array, Key
 
 class PlaceEmbed(nn.Module):
     """A learned vector for every cell of a grid, as the sum of one per row, per column, ...; a sequence has no places, only order, unless its
-    positions are `learned`: a trunk may be told of them in no other way, and the patches of a whole array are as many in every row.
+    `positions` are learned, since a trunk may be told of them in no other way, or it is of the patches of a `whole` array, which are as many in every
+    row. With positions of none there is nothing to tell: what sees all of a row sees a set.
     """
 
     shape: tuple[int, ...]
     width: int
-    learned: bool = False
+    positions: str
+    whole: bool = False
 
     @nn.compact
     def __call__(self, coordinates: Array) -> Array | float:
         """int32 [B, T, A] -> [B, T, width]."""
-        if len(self.shape) == 1 and not self.learned:
+        if self.positions == "none" or (len(self.shape) == 1 and self.positions != "learned" and not self.whole):
             return 0.0
         return sum(
             adapters.Embed(size, self.width, axis="place", scale=0.02, name=f"axis_{axis}")(coordinates[..., axis])
@@ -67,7 +69,7 @@ class TokenNetwork(nn.Module):
     def setup(self) -> None:
         width = self.trunk.width
         self.embed = adapters.Embed(self.vocab + 1, width)
-        self.place = PlaceEmbed(self.grid, width, self.trunk.positions == "learned")
+        self.place = PlaceEmbed(self.grid, width, self.trunk.positions)
         self.label = adapters.Embed(self.num_classes + 1, width, axis="class") if self.num_classes else None
         self.head = adapters.TokenHead(self.vocab, self.logit_softcap)
 
@@ -182,7 +184,7 @@ class PatchNetwork(nn.Module):
         width, batch = self.trunk.width, x.shape[0]
         patches = adapters.patchify(x, self.patch_size)
         coordinates = jnp.broadcast_to(adapters.grid_coordinates(self.grid), (batch, self.positions, len(self.grid)))
-        h = adapters.PatchIn(width, name="embed")(patches) + PlaceEmbed(self.grid, width, learned=True, name="place")(coordinates)
+        h = adapters.PatchIn(width, name="embed")(patches) + PlaceEmbed(self.grid, width, self.trunk.positions, whole=True, name="place")(coordinates)
         cond = adapters.NoiseLevelEmbed(width, name="noise_level")(logsnr)
         if self.num_classes:
             assert label is not None, "a model with classes needs a label for every row"
@@ -213,7 +215,7 @@ class VectorNetwork(nn.Module):
     ) -> Array:
         """x float32 [B, T, d], logsnr [B], coordinates int32 [B, T, A], label int32 [B] -> float32 [B, T, V]."""
         width = self.trunk.width
-        h = adapters.PatchIn(width, name="embed")(x) + PlaceEmbed(self.grid, width, self.trunk.positions == "learned", name="place")(coordinates)
+        h = adapters.PatchIn(width, name="embed")(x) + PlaceEmbed(self.grid, width, self.trunk.positions, name="place")(coordinates)
         cond = adapters.NoiseLevelEmbed(width, name="noise_level")(logsnr)
         if self.num_classes:
             assert label is not None, "a model with classes needs a label for every row"
@@ -236,7 +238,8 @@ class ClassifierNetwork(nn.Module):
         assert grid is not None, "an array is divisible into its patches"
         patches = adapters.patchify(x, self.patch_size)
         coordinates = jnp.broadcast_to(adapters.grid_coordinates(grid), (*patches.shape[:2], len(grid)))
-        h = adapters.PatchIn(self.trunk.width, name="embed")(patches) + PlaceEmbed(grid, self.trunk.width, learned=True, name="place")(coordinates)
+        place = PlaceEmbed(grid, self.trunk.width, self.trunk.positions, whole=True, name="place")
+        h = adapters.PatchIn(self.trunk.width, name="embed")(patches) + place(coordinates)
         h, _ = self.trunk(h, coordinates, masks.bidirectional(*patches.shape[:2]), None, dropout_keys)
         features = jnp.mean(h.astype(jnp.float32), axis=1)
         return features, adapters.TokenHead(self.num_classes, name="head")(features)

@@ -135,7 +135,7 @@ class Trunk(nn.Module):
     window: int | None = None
     attention: Literal["xla", "cudnn"] = "xla"
     norm: Literal["rms", "layer"] = "rms"
-    positions: Literal["rotary", "learned"] = "rotary"
+    positions: Literal["rotary", "learned", "none"] = "rotary"
     mlp: Literal["gated", "plain"] = "gated"
     qk_norm: bool = True
     bias: bool = False

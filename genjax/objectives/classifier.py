@@ -41,7 +41,7 @@ class Classifier:
     def build(cls, config: Any, spec: DataSpec) -> Classifier:
         require(spec.num_classes > 1, f"objective=classifier needs classes, and {spec.name} has none")
         require(spec.ordered, f"objective=classifier needs images, or other arrays of numbers, and data.source='{spec.name}' holds tokens")
-        require(config.model.positions == "rotary", "a classifier has no learned positions: set model.positions=rotary")
+        require(config.model.positions != "learned", "a classifier has no learned positions: set model.positions=rotary")
         sizes = patches_from(config.classifier.patch_size, spec.shape, "classifier.patch_size")
         return cls(ClassifierNetwork(trunk_from(config), sizes, spec.num_classes, parent=None), spec, Quantizer(spec.levels), config.classifier.shift)
 

@@ -63,7 +63,7 @@ class Hybrid:
     @classmethod
     def build(cls, config: Any, spec: DataSpec) -> Hybrid:
         told, options, both = config.conditioning, config.noise_prediction, config.hybrid
-        require(spec.words > 0, f"objective=hybrid learns captions with their pictures, and {spec.name} has none: use data.source=shapes:<tier>")
+        require(spec.words > 0, f"objective=hybrid learns captions with their pictures, and {spec.name} has none: use data with captions")
         require(told.text != NO_TEXT, "objective=hybrid draws the pictures of captions: set conditioning.text=tokens")
         require(options.network == "trunk", "objective=hybrid has one trunk for words and pictures: set noise_prediction.network=trunk")
         require(options.autoencoder is None, "objective=hybrid draws pixels: set noise_prediction.autoencoder=None")

@@ -1,5 +1,7 @@
 """What is said of arrays, as data. Oracles: the sources that are joined, read by themselves."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -61,6 +63,19 @@ def test_answers_are_judged_to_the_letter_and_by_the_word(both):
     nothing = both.questions.judge(rows, [np.zeros(0, np.int32)] * 8)
     assert not nothing["right"][0].any() and not nothing["words"][0].any()
     assert {kind for (kind,) in both.questions.groups(rows)} == {FILMS, DIGITS}
+
+
+def test_nobody_is_right_about_rare_words(both):
+    """As if the first word of the first row stood for all that are rare."""
+    rows, end = both.splits["eval"].rows(np.arange(8)), both.spec.levels - 2
+    right = [tokens[1:][tokens[1:] != end] for tokens in rows["tokens"]]
+    rare = int(right[0][0])
+    asks = dataclasses.replace(both.questions, vocabulary=dataclasses.replace(both.questions.vocabulary, rare=rare))
+    judged, plain = asks.judge(rows, right), both.questions.judge(rows, right)
+    has = np.array([rare in words for words in right])
+    np.testing.assert_array_equal(judged["right"][0], plain["right"][0] & ~has)
+    for part in (0, 1):
+        np.testing.assert_array_equal(judged["words"][part], plain["words"][part] - has)
 
 
 def test_an_image_is_shown_where_pictures_are(both):

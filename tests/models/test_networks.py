@@ -45,6 +45,16 @@ def test_arrays_of_other_axes_have_places_and_are_seen_whole(shape, sizes):
     assert np.abs(patches[:, None] - patches[None]).max(-1)[~np.eye(len(patches), dtype=bool)].min() > 1e-3
 
 
+def test_without_positions_a_denoiser_sees_a_set():
+    """Points in another order come back in that order, each the same; with them they do not."""
+    x, order = np.random.default_rng(0).normal(size=(1, 7, 3)).astype(np.float32), np.random.default_rng(1).permutation(7)
+    for positions, same in (("none", True), ("rotary", False)):
+        network = PatchNetwork(TRUNK.clone(positions=positions), (7, 3), 1, 0)
+        params = random_params(lambda key, network=network: network.init(key, x, LOGSNR[:1], None)["params"])
+        run = jax.jit(lambda x, network=network, params=params: network.apply({"params": params}, x, LOGSNR[:1], None))
+        assert np.allclose(run(x[:, order]), np.asarray(run(x))[:, order], rtol=1e-4, atol=1e-5) == same
+
+
 def test_a_denoiser_hears_the_noise_level_and_the_class_of_its_own_row(denoise):
     run = jax.jit(denoise)
     out = np.asarray(run(X, LOGSNR, LABEL))
