@@ -483,7 +483,7 @@ CLAIM = {
 GALLERY = {
     "shows": field("", "what there is to see, hear or read, in a line"),
     "medium": field("pictures", "under which heading it stands", choices=("pictures", "films", "sound", "points", "text")),
-    "needs": field("", "the set of other people's data that is read; none where empty"),
+    "needs": field(Names(""), "the sets of other people's data that are read; none where empty"),
     "train": field("", "flags of scripts/train.py after --config=: 'configs/digits.py:next_token --config.field=value ...'"),
     "evaluate": field("", "flags of scripts/evaluate.py"),
     "sample": field("", "flags of scripts/sample.py; nothing is drawn where empty"),

@@ -8,7 +8,7 @@ def get_config(config, variant):
         "one model says which digit it hears and who says it, what moves in a film and how, and what an emoji is called, " + variant.replace("_", " ")
     )
     config.medium = "text"
-    config.needs = "spoken_digit"
+    config.needs = "spoken_digit, noto_emoji"
     config.train = f"configs/said.py:{variant} --config.data.dir=DATA"
     config.evaluate = "--config.sample.count=500"
     config.sample = "--image=held_out --config.sample.count=9"

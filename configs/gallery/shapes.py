@@ -13,5 +13,5 @@ def get_config(config, variant):
     if variant == "noise_prediction":
         config.evaluate += " --config.sample.guidance_scale=3"
         config.sample += " --config.sample.guidance_scale=3"
-    config.figures = "follow their captions=following.rows.all.follow.value"
+    config.figures = "follow their captions=following.rows.all.follow.value, and show nothing but shapes=following.rows.all.strict.value"
     return config

@@ -10,7 +10,7 @@ def get_config(config, variant):
     if variant == "draws":
         config.evaluate = "--config.sample.count=500"
         config.sample = "--prompt='a red circle' --config.sample.count=10"
-        config.figures = "follow their captions=following.rows.all.follow.value"
+        config.figures = "follow their captions=following.rows.all.follow.value, and show nothing but shapes=following.rows.all.strict.value"
     else:
         config.medium = "text"
         config.evaluate = "--describer=shapes_hybrid_draws --config.sample.count=500"

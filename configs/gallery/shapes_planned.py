@@ -20,5 +20,5 @@ def get_config(config, variant):
         )
         config.evaluate = "--planner=shapes_planned_planner --config.sample.count=500"
         config.sample = f"--planner=shapes_planned_planner --prompt='{PROMPT}' --config.sample.count=10"
-        config.figures = "follow their captions=following.rows.all.follow.value"
+        config.figures = "follow their captions=following.rows.all.follow.value, and show nothing but shapes=following.rows.all.strict.value"
     return config

@@ -57,7 +57,7 @@ _SAMPLE = ("label", "prompt", "suffix", "planner", "image", "question", "describ
 _OTHER = re.compile(rf"(--(?:{'|'.join(_TRAINED)})=)(\S+)")
 _SHOWN = (".png", ".gif", ".wav")
 _WIDTH, _HEIGHT = 1000, 260  # dots that a picture is enlarged to at most
-_LETTERS = 240  # of a text
+_LETTERS = 600  # of a text
 
 
 class Entry(NamedTuple):
@@ -67,17 +67,25 @@ class Entry(NamedTuple):
     config: ml_collections.FrozenConfigDict
 
     @property
+    def needs(self) -> list[str]:
+        """The sets that the entry and those it names read."""
+        named = {match[2] for match in _OTHER.finditer(f"{self.config.evaluate} {self.config.sample}")}
+        others = [name for other in (_listed() if named else ()) if other.name in named for name in other.config.needs.parts]
+        return list(dict.fromkeys([*self.config.needs.parts, *others]))
+
+    @property
     def data(self) -> Path | None:
         """The folder that DATA stands for; None where what the entry needs is not there."""
         given = Path(os.environ.get("GENJAX_DATA_DIR") or REPOSITORY.parent / "shared" / "data").expanduser().resolve()
-        return next((folder for folder in (given, given / "sources") if (folder / self.config.needs).is_dir()), None)
+        return next((folder for folder in (given, given / "sources") if all((folder / name).is_dir() for name in self.needs)), None)
 
     @property
     def absent(self) -> str:
         """Why the entry cannot be run here, in a sentence; nothing where it can."""
-        if not self.config.needs or self.data is not None:
+        if not self.needs or self.data is not None:
             return ""
-        return f"{self.name} needs {SETS[self.config.needs]}: put it into {self.config.needs}/ in the folder that GENJAX_DATA_DIR names"
+        wanted = "; and ".join(f"{SETS[name]}: put it into {name}/" for name in self.needs)
+        return f"{self.name} needs {wanted}, in the folder that GENJAX_DATA_DIR names"
 
     @property
     def training(self) -> ml_collections.FrozenConfigDict:
@@ -101,17 +109,22 @@ class Entry(NamedTuple):
         return re.sub(r"\bDATA\b", lambda _: shlex.quote(str(self.data or "DATA")), line)
 
 
-def entries() -> dict[str, Entry]:
-    """All entries by name, in the order of their media and names; each is checked."""
+def _listed() -> list[Entry]:
     fields, found = configs.base_fields("GALLERY"), []
     for path in sorted(FOLDER.glob("*.py")):
         for variant in getattr(configs._load_module(path), "VARIANTS", ("",)):
             made = configs.check(configs.recipe(f"{path}:{variant}".rstrip(":"), "GALLERY"), fields)
             found.append(Entry(f"{path.stem}_{variant}".rstrip("_"), made))
-    media = fields["medium"].choices
+    return found
+
+
+def entries() -> dict[str, Entry]:
+    """All entries by name, in the order of their media and names; each is checked."""
+    found, media = _listed(), configs.base_fields("GALLERY")["medium"].choices
     for entry in found:
         require(bool(entry.config.shows and entry.config.train), f"gallery entry {entry.name} has no line of what it shows, or no training")
-        require(not entry.config.needs or entry.config.needs in SETS, f"gallery entry {entry.name} needs '{entry.config.needs}', which SETS has not")
+        unknown = [name for name in entry.config.needs.parts if name not in SETS]
+        require(not unknown, f"gallery entry {entry.name} needs {', '.join(unknown)}, which SETS has not")
         entry.flags(entry.config.evaluate, _EVALUATE)
         entry.flags(entry.config.sample, _SAMPLE)
     return {entry.name: entry for entry in sorted(found, key=lambda entry: media.index(entry.config.medium))}
@@ -278,7 +291,7 @@ def markdown(root: Path = REPOSITORY) -> str:
     for entry, record in found:
         what, measured = f"{entry.config.shows}<br>`{record['command']}`", "<br>".join(_measured(record))
         lines.append(f"| {_shown(record, PICTURES.as_posix())} | {what} | {measured} | {_cost(record)} |")
-    hardware = sorted({f"{record['hardware']}, jax {record['versions']['jax']}" for _, record in found})
+    hardware = sorted({f"{_machine(record)}, jax {record['versions']['jax']}" for _, record in found})
     return "\n".join([*lines, "", f"One seed. Minutes are of the whole training, with compilation, beside other work ({'; '.join(hardware)}).", ""])
 
 
@@ -302,27 +315,41 @@ def cards(root: Path = REPOSITORY) -> str:
             lines += [f"Not yet run: `python scripts/gallery.py --name={entry.name}`.", ""]
             continue
         about = [_cost(record), f"{record['steps']:,} steps", f"{record['parameters']:,} parameters"]
-        about += [f"seed {record['seeds'][0]}", record["date"][:10], record["hardware"], f"load average {record['load']:.1f}"]
+        about += [f"seed {record['seeds'][0]}", record["date"][:10], _machine(record)]
         lines += [_shown(record, PICTURES.name), ""] if entry.config.sample else []
         lines += [f"{'; '.join(_measured(record))}. {', '.join(about)}; all of it in `{(RESULTS / entry.name).as_posix()}.json`.", ""]
     return "\n".join(lines)
 
 
 def bits(root: Path = REPOSITORY) -> str:
-    """Bits of every kind of data, exact ones beside bounds: a row a kind, and every training once."""
-    rows: dict[str, dict[str, tuple[str, str]]] = {}
+    """Bits of every kind of data, exact ones beside bounds: a row a kind, and every training once.
+
+    Where models see the same data in forms of other numbers of values, or their words as well, nothing but the bits of a sample can be told of all.
+    """
+    rows: dict[str, dict[str, tuple[Entry, Mapping[str, Any]]]] = {}
     for entry, record in records(root):
-        if record is None or record["bits"] is None or not entry.config.sample:
-            continue
-        found, source = record["bits"], record["config"]["data"]["source"]
-        each = f", {_bound(found)}{found['value'] * record['values']:,.1f} a sample" * (found["unit"] == "dim")
-        cell = f"{_recipe(entry)[1].replace('_', ' ')}: {_bits(found)}{each} ({found['examples']:,} examples)"
-        rows.setdefault(entry.config.needs if "DATA" in source else plan.content(source), {})[folder(entry)] = found["kind"], cell
+        if record is not None and record["bits"] is not None and entry.config.sample:
+            source = record["config"]["data"]["source"]
+            what = ", ".join(entry.config.needs.parts) if "DATA" in source else plan.content(source)
+            rows.setdefault(what, {})[folder(entry)] = entry, record
     lines = ["| data | exact | upper bound |", "|---|---|---|"]
-    for what, cells in rows.items():
-        columns = ["<br>".join(cell for kind, cell in cells.values() if kind == column) for column in ("exact", "upper_bound")]
+    for what, found in rows.items():
+        alike = len({(record["values"], "words" in record["bits"]["terms"]) for _, record in found.values()}) == 1
+        cells = [(record["bits"]["kind"], _cell(entry, record, alike)) for entry, record in found.values()]
+        columns = ["<br>".join(cell for kind, cell in cells if kind == column) for column in ("exact", "upper_bound")]
         lines.append(f"| `{what}` | " + " | ".join(columns) + " |")
     return "\n".join([*lines, ""])
+
+
+def _cell(entry: Entry, record: Mapping[str, Any], alike: bool) -> str:
+    """A training in the table of bits: by the unit where that is the same for all of a row, and by the sample where there is one."""
+    found, values = record["bits"], record["values"]
+    told = [_bits(found)] if alike or found["unit"] != "dim" else []
+    if found["unit"] == "dim":
+        words = found["terms"].get("words")
+        of_words = f", {words * values:,.1f} of them for the words" if words else ""
+        told.append(f"{_bound(found)}{found['value'] * values:,.1f} ± {found['stderr'] * values:,.1f} a sample{of_words}")
+    return f"{_recipe(entry)[1].replace('_', ' ')}: {', '.join(told)} ({found['examples']:,} examples)"
 
 
 def kinds(root: Path = REPOSITORY) -> str:
@@ -342,6 +369,11 @@ def listing(root: Path = REPOSITORY) -> str:
         f"{entry.name:<36} {'; '.join([*_measured(record), _cost(record)]) if record else entry.absent or 'not yet run'}   {entry.config.shows}"
         for entry, record in records(root)
     )
+
+
+def _machine(record: Mapping[str, Any]) -> str:
+    """The devices and what they are; of the cores the record knows those that measured, and not those that trained."""
+    return record["hardware"].partition(",")[0]
 
 
 def _bound(found: Mapping[str, Any]) -> str:
@@ -373,7 +405,8 @@ def _shown(record: Mapping[str, Any], where: str) -> str:
     lines = []
     for file in record["files"]:
         name, ending = f"{where}/{file}", file.rpartition(".")[2]
-        lines.append(f'<img src="{name}" alt="{record["name"]}" width="360">' if ending == "png" else f"[{ending.upper()}]({name})")
+        width = {"png": 480, "gif": 200}.get(ending)
+        lines.append(f'<img src="{name}" alt="{record["name"]}" width="{width}">' if width else f"[{ending.upper()}]({name})")
     if record["text"]:
         lines += ["`" + line.replace("|", "\\|").replace("`", "'") + "`" for line in record["text"].splitlines() if line.strip()]
     return "<br>".join(lines)

@@ -232,12 +232,16 @@ def look(
         require(len(size) in (0, 3), f"--image={image}: the model of {path} looks at no pictures from files, give --image=held_out")
         looked = None if image is None else edits.read_image(image, dataclasses.replace(source.spec, key="image", shape=size, levels=256))
         rows, expected = asks.ask(looked, question or ""), []
-    _write_looked(out, image, asks.looked(rows))
+    looked = asks.looked(rows)
+    _write_looked(out, image, looked)
     said = [asks.decode(answer) for answer in questions.answer(Evaluator(trained.run), trained.params, rows)]
     if image == "held_out":
         said = [f"{asked}? {mine}" if asked else mine for asked, mine in zip(asks.asked(rows), said, strict=True)]
     beside = [f"   (expected: {asks.decode(answer)})" for answer in expected]
     lines = [mine + theirs for mine, theirs in itertools.zip_longest(said, beside, fillvalue="")]
+    if len(looked) > 1:  # in the order of what is written, kind by kind
+        names, kinds = [seen.spec.name for seen, _ in looked], [kind for kind, *_ in asks.groups(rows)]
+        lines = [f"{kinds[at]}: {lines[at]}" for at in sorted(range(len(lines)), key=lambda at: names.index(kinds[at]))]
     print(*lines, sep="\n")
     return "\n".join(lines)
 

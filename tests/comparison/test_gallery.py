@@ -107,7 +107,8 @@ def test_an_entry_is_trained_measured_and_drawn_once(tiny, tmp_path):
     bits = record["bits"]
     assert text.startswith("a\n") and "old" not in text and tables.rewrite(text, tmp_path) == text
     assert '<img src="docs/gallery/tiny.png"' in text and '<img src="gallery/tiny.png"' in text and "tiny images<br>`cmd`" in text
-    assert f"≤ {bits['value']:.3f} ± {bits['stderr']:.3f} bits/dim, ≤ {16 * bits['value']:,.1f} a sample (4 examples) |" in text
+    by_sample = f"≤ {16 * bits['value']:,.1f} ± {16 * bits['stderr']:,.1f} a sample"
+    assert f"≤ {bits['value']:.3f} ± {bits['stderr']:.3f} bits/dim, {by_sample} (4 examples) |" in text
     assert f"python scripts/evaluate.py --workdir=runs/gallery/{workdir.name} --redraw=0,0,2,4 --config.sample.count=6" in text
 
     tiny.write_text(tiny.read_text().replace("tiny images", "other images"))
@@ -125,6 +126,16 @@ def test_an_entry_whose_data_are_not_there_says_where_they_are_found(tmp_path, m
     assert entry.absent == "" and entry.training.data.dir == str(tmp_path / "sources")
     assert entry.portable(entry.training)["data"]["dir"] == "DATA"
     assert gallery.load("points_sphere_next_token").absent == ""
+
+
+def test_an_entry_needs_what_those_need_that_it_names(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENJAX_DATA_DIR", str(tmp_path))
+    entry = gallery.load("emoji_next_token")
+    assert entry.config.needs.parts == ("noto_emoji",) and {*entry.needs} == {"noto_emoji", "spoken_digit"}
+    (tmp_path / "noto_emoji").mkdir()
+    assert "noto_emoji/" in entry.absent and "spoken_digit/" in entry.absent, "its describer hears as well"
+    (tmp_path / "spoken_digit").mkdir()
+    assert entry.absent == ""
 
 
 def test_records_of_elsewhere_fit_where_the_data_are_not(tmp_path, monkeypatch):
