@@ -8,7 +8,7 @@
 DATA (or GENJAX_DATA_DIR) holds noto_emoji/png72.zip and captions.json. Token models see 256 numbers of patches of 2 x 2 pixels (data.coded), because
 3,072 values are for an accelerator: --config.data.source=emoji.
 
-Hardware: 2 CPU cores, some 15 minutes each.
+Hardware: 2 CPU cores; what it took: docs/gallery.md.
 """
 
 VARIANTS = ("noise_prediction", "next_token", "masked_diffusion")

@@ -13,7 +13,7 @@
 A position of the diffusion model is a patch in space and time, with rotary positions along all three axes. For moving:shapes evaluate.py tells in how
 many films the figure keeps its shape, and in how many it moves as it should. What either family came to: docs/gallery.md.
 
-Hardware: 2 CPU cores, 10 to 15 minutes each.
+Hardware: 2 CPU cores; what it took: docs/gallery.md.
 """
 
 VARIANTS = ("next_token", "noise_prediction", "hybrid", "classifier")

@@ -11,7 +11,7 @@
 DATA (or GENJAX_DATA_DIR) holds spoken_digit/*.tar.gz, the archive as it was published. 2,250 clips of 5 speakers are trained on, and 250 (recordings
 0 to 4 of each speaker and digit) are held out. Your own clips: --config.data.source=audio:FOLDER.
 
-Hardware: 2 CPU cores, some 10 minutes each. What came of them: docs/gallery.md, docs/modalities.md; hybrid has not been run.
+Hardware: 2 CPU cores; what it took and what came of it: docs/gallery.md, docs/modalities.md.
 """
 
 VARIANTS = ("next_token", "noise_prediction", "hybrid", "classifier")

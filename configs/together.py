@@ -9,7 +9,7 @@
 DATA (or GENJAX_DATA_DIR) holds spoken_digit/*.tar.gz. Films are made up. Without sounds:
 --config.data.source=together:moving:digits+moving:digits/frames=3 --config.conditioning.shown_patches='1,6,6; 1,6,6'.
 
-Hardware: 2 CPU cores, some 15 minutes.
+Hardware: 2 CPU cores; what it took: docs/gallery.md.
 """
 
 VARIANTS = ("hybrid",)

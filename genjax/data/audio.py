@@ -135,7 +135,7 @@ def _files(path: str) -> Iterator[tuple[str, bytes]]:
                 if content is not None:
                     yield member.name, content.read()
     except (OSError, EOFError, tarfile.TarError) as error:
-        raise DataError(f"{path}: cannot be read as a folder or a tar archive of WAV files ({error})") from error
+        raise DataError(f"{path}: cannot be read as a folder or a tar archive of WAV files ({error}): give the path that it has here") from error
 
 
 def _clip(path: str, name: str, content: bytes, rate: int, length: int) -> np.ndarray:

@@ -187,7 +187,7 @@ def _lines(path: Path) -> list[str]:
         raw = path.read_bytes()
         return (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode().removesuffix("\n").replace("\r\n", "\n").split("\n")
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+        raise DataError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}): give the path that it has here") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 (byte {error.start}): convert it") from error
 

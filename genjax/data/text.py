@@ -213,6 +213,6 @@ def _read(path: Path) -> str:
     try:
         return path.read_bytes().decode()  # as it is, line ends and all
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+        raise DataError(f"{path}: cannot be read ({error.strerror or error}): give the path that it has here") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 (byte {error.start}): convert it, or move it away") from error

@@ -127,9 +127,14 @@ def _builder(argument: str, folder: str | None) -> Any:
     try:
         return tfds.builder(argument, data_dir=folder)
     except tfds.core.DatasetNotFoundError as error:
+        name = argument.split("/")[0].split(":")[0]
+        if any(Path(tfds.__file__).parent.glob(f"*/{name}.py")) or any(Path(tfds.__file__).parent.glob(f"*/{name}/{name}*.py")):
+            raise DataError(
+                f"tfds:{argument}: TFDS has it for TensorFlow alone; films are made up by moving:shapes and moving:digits, and any array is read by "
+                "npz:FILE"
+            ) from error
         known = tfds.list_builders(with_community_datasets=False)
         where = f" and {folder} holds no such set" if folder else ""
-        name = argument.split("/")[0].split(":")[0]
         raise DataError(f"tfds:{argument}: TFDS knows no set of this name{where}{did_you_mean(name, known)}") from error
     except ModuleNotFoundError as error:  # the features Audio and Video
         raise DataError(

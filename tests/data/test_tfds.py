@@ -198,6 +198,8 @@ def test_missing_data_is_said_at_once(tmp_path):
 @pytest.mark.parametrize(
     "name, sentence",
     [
+        ("moving_mnist", "TFDS has it for TensorFlow alone; films are made up by moving:shapes"),
+        ("davis", "TFDS has it for TensorFlow alone"),
         ("fashion_mnis", "TFDS knows no set of this name.*did you mean 'fashion_mnist'"),
         ("mnist:9.9.9", r"TFDS cannot open it \(Dataset mnist cannot be loaded at version 9.9.9"),
         ("mnist/nope", r"TFDS cannot open it \(BuilderConfig nope not found"),
