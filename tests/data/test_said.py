@@ -65,6 +65,16 @@ def test_answers_are_judged_to_the_letter_and_by_the_word(both):
     assert {kind for (kind,) in both.questions.groups(rows)} == {FILMS, DIGITS}
 
 
+def test_what_is_looked_at_are_the_arrays_of_each_source(both):
+    rows = both.splits["eval"].rows(np.arange(12))
+    looked, kinds = both.questions.looked(rows), [kind for (kind,) in both.questions.groups(rows)]
+    assert [source.spec.name for source, _ in looked] == [FILMS, DIGITS] and both.questions.asked(rows) == [""] * 12
+    for source, arrays in looked:
+        here = [row for row, kind in enumerate(kinds) if kind == source.spec.name]
+        start = 0 if source.spec.name == FILMS else 128
+        np.testing.assert_array_equal(arrays.reshape(len(here), -1), rows["caption"][here, start : start + source.spec.num_dims] - 1)
+
+
 def test_nobody_is_right_about_rare_words(both):
     """As if the first word of the first row stood for all that are rare."""
     rows, end = both.splits["eval"].rows(np.arange(8)), both.spec.levels - 2

@@ -94,6 +94,14 @@ def test_a_dialogue_is_answered_line_by_line(trained, run_script, monkeypatch):
     assert ended.out.splitlines()[1:] == ["yy", "x", "yy"]
 
 
+def test_a_chat_is_a_gallery_entry(trained, monkeypatch):
+    from genjax import config as configs
+    from genjax.comparison import gallery
+
+    entry = gallery.Entry("x", configs.from_json({"sample": "--chat", "typed": "b\na"}, configs.base_fields("GALLERY")))
+    assert gallery.draw(entry, trained.path, trained.path / "pictures") == {"files": [], "text": "> b\nyy\n> a\nx"}
+
+
 def test_chat_does_not_search(trained, run_script, monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO("a\n"))
     ended = run_script("sample", f"--workdir={trained.path}", "--chat", "--config.next_token.beams=2")

@@ -36,6 +36,12 @@ def test_a_model_of_questions_is_trained_measured_and_asked(variant, question, p
     ended = run_script("sample", f"--workdir={run.path}", f"--image={picture}", *question)
     assert (ended.code, ended.err) == (0, "")
     assert len(ended.out.splitlines()) == 1
+    ended = run_script("sample", f"--workdir={run.path}", "--image=held_out", "--config.sample.count=2", f"--out={tmp_path / 'seen'}")
+    assert (ended.code, ended.err) == (0, "") and ended.out.count("(expected: ") == 2
+    assert Image.open(tmp_path / "seen.png").size[0] > 2 * 8, "two pictures beside each other"
+    assert ("? " in ended.out) == (variant == "questions"), "what was asked stands before the answer"
+    refused = run_script("sample", f"--workdir={run.path}", f"--image={picture}", *question, f"--out={tmp_path / 'x'}")
+    assert refused.code == 2 and "--out is for what is drawn, or for --image=held_out" in refused.err
     for wrong, told in ([f"--image={picture}", "--question=how many dogs?"], "question"), (["--question=how many hearts?"], "give --image"):
         refused = run_script("sample", f"--workdir={run.path}", *wrong)
         assert refused.code == 2 and told in refused.err

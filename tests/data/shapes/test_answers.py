@@ -118,6 +118,18 @@ def test_a_question_about_a_picture_is_the_row_that_has_them_without_its_answer(
         assert (mine["tokens"][0][~context] == answers.END).all()
 
 
+def test_what_is_looked_at_is_the_picture_and_what_is_asked_is_the_question():
+    source, split, rows = opened("shapes_answers:s8")
+    ((codes, looked),) = source.questions.looked(rows)
+    np.testing.assert_array_equal(codes.decoded(looked), scenes.image(TIERS["s8"], split.pictures.scenes(np.arange(60))))
+    for text, tokens in zip(source.questions.asked(rows), rows["tokens"], strict=True):
+        np.testing.assert_array_equal(
+            source.questions.ask(codes.decoded(looked)[0], text)["tokens"][0][16 : 16 + len(text.split())], tokens[16 : 16 + len(text.split())]
+        )
+    plans = open_source("shapes_answers:s8/task=plan")
+    assert plans.questions.looked(plans.splits["eval"].rows(np.arange(3))) == [], "which is yet to be drawn"
+
+
 def test_what_cannot_be_asked_is_refused():
     asks, tells = (open_source(f"shapes_answers:s8/task={task}").questions for task in ("question", "caption"))
     noise = np.random.default_rng(0).integers(0, 256, (8, 8, 3)).astype(np.uint8)
