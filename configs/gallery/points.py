@@ -21,6 +21,6 @@ def get_config(config, variant):
         config.train += "/n=64 --config.data.batch_size=32 --config.data.eval_batch_size=64"
         config.train += " --config.model.positions=none" * (objective == "noise_prediction")
         config.evaluate = "--config.evaluate.examples=256 --config.sample.count=64"
-        config.sample = "--config.sample.count=32"
+        config.sample = "--config.sample.count=8"
     config.figures = "chamfer=figures.samples.chamfer, bits a point under the truth=figures.samples.bits a point"
     return config

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import itertools
 import math
 import wave
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from genjax.types import DataSpec
 
 _WIDEST = 1600  # dots across a sheet whose pictures are not the data themselves
 _ALONE = 256  # dots that its only picture is about high
+_FEW = 256  # points of a cloud whose dots are larger
 _PAUSE = 0.1  # seconds between sounds
 _RANGE = 60.0  # decibels from white to black in a spectrogram
 
@@ -77,7 +79,7 @@ def _sounds(medium: Sound, data: np.ndarray, spec: DataSpec) -> np.ndarray:
 
 
 def _clouds(medium: Cloud, data: np.ndarray, spec: DataSpec, side: int = 128) -> np.ndarray:
-    """Dark dots; in three dimensions seen from the side and above, nearer ones darker."""
+    """Dark dots, larger ones where they are few; in three dimensions seen from the side and above, nearer ones darker."""
     points = np.asarray(data, np.float64) * (2 / (spec.levels - 1)) - 1
     points = points.reshape(1, -1, points.shape[-1]) if points.shape[1] == 1 else points
     shade = np.full(points.shape[:2], 0.35)
@@ -88,7 +90,10 @@ def _clouds(medium: Cloud, data: np.ndarray, spec: DataSpec, side: int = 128) ->
     cells = np.clip(np.round((points + 1) * (side - 1) / 2), 0, side - 1).astype(int)
     light = np.ones((len(points), side, side))
     rows = np.broadcast_to(np.arange(len(points))[:, None], cells.shape[:2])
-    np.multiply.at(light, (rows, side - 1 - cells[..., 1], cells[..., 0]), 1 - shade)
+    reach = range(-1, 2) if cells.shape[1] < _FEW else range(1)
+    for down, right in itertools.product(reach, reach):
+        place = np.clip(side - 1 - cells[..., 1] + down, 0, side - 1), np.clip(cells[..., 0] + right, 0, side - 1)
+        np.multiply.at(light, (rows, *place), 1 - shade)
     return np.round(255 * light).astype(np.uint8)[..., None]
 
 
