@@ -87,8 +87,7 @@ TASKS = {
         "data.length": 288,
         "data.batch_size": 8,
         "next_token.attention": "prefix",
-        "model.dropout": 0.2,  # some 2,900 functions, which are learnt by heart soon
-        "train.duration": "600 steps",
+        "train.duration": "1200 steps",
         "sample.length": 48,
     },
     "chat": {

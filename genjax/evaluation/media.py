@@ -88,13 +88,12 @@ def _clouds(medium: Cloud, data: np.ndarray, spec: DataSpec, side: int = 128) ->
         points, depth = turned[..., :2], turned[..., 2]
         shade = 0.25 + 0.25 * (1 - depth)
     cells = np.clip(np.round((points + 1) * (side - 1) / 2), 0, side - 1).astype(int)
-    light = np.ones((len(points), side, side))
+    light = np.ones((len(points), side + 2, side + 2))  # with an edge that dots may reach into
     rows = np.broadcast_to(np.arange(len(points))[:, None], cells.shape[:2])
     reach = range(-1, 2) if cells.shape[1] < _FEW else range(1)
     for down, right in itertools.product(reach, reach):
-        place = np.clip(side - 1 - cells[..., 1] + down, 0, side - 1), np.clip(cells[..., 0] + right, 0, side - 1)
-        np.multiply.at(light, (rows, *place), 1 - shade)
-    return np.round(255 * light).astype(np.uint8)[..., None]
+        np.multiply.at(light, (rows, side - cells[..., 1] + down, 1 + cells[..., 0] + right), 1 - shade)
+    return np.round(255 * light[:, 1:-1, 1:-1]).astype(np.uint8)[..., None]
 
 
 def _turn(axes: tuple[int, int], angle: float) -> np.ndarray:

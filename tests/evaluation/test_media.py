@@ -71,10 +71,19 @@ def test_films_are_strips_and_move(tmp_path):
 
 
 def test_points_are_dots_where_they_are():
-    """In the plane: x to the right, y up, the corners in the corners. One point a row: all rows in one picture."""
+    """In the plane: x to the right, y up, the corners in the corners; of few points with all pixels around. One point a row: all rows in one picture."""
     data = np.array([[[0, 0], [127, 10]], [[127, 127], [0, 127]]], np.uint8)
-    clouds = media.still(source(data, 128, Cloud()), data)[..., 0]
-    assert {(n, *map(int, at)) for n in range(2) for at in np.argwhere(clouds[n] < 255)} == {(0, 127, 0), (0, 117, 127), (1, 0, 127), (1, 0, 0)}
+    places = {(0, 127, 0), (0, 117, 127), (1, 0, 127), (1, 0, 0)}
+
+    def dark(data):
+        clouds = media.still(source(data, 128, Cloud()), data)[..., 0]
+        return clouds, {(n, *map(int, at)) for n in range(2) for at in np.argwhere(clouds[n] < 255)}
+
+    assert dark(np.repeat(data, 128, axis=1))[1] == places
+    clouds, found = dark(data)
+    around = {(n, y + down, x + right) for n, y, x in places for down in (-1, 0, 1) for right in (-1, 0, 1)}
+    assert found == {(n, y, x) for n, y, x in around if 0 <= y < 128 and 0 <= x < 128}
+    assert len({*clouds[clouds < 255].tolist()}) == 1, "no dot is darker at the edge"
     single = media.still(source(data.reshape(4, 1, 2), 128, Cloud()), data.reshape(4, 1, 2))
     np.testing.assert_array_equal(single[0, ..., 0], np.minimum(*clouds))
 
