@@ -71,7 +71,7 @@ def test_films_are_strips_and_move(tmp_path):
 
 
 def test_points_are_dots_where_they_are():
-    """In the plane: x to the right, y up, the corners in the corners; of few points with all pixels around. One point a row: all rows in one picture."""
+    """In the plane: x to the right, y up, the corners in the corners; few with all around. One point a row: all rows in one picture."""
     data = np.array([[[0, 0], [127, 10]], [[127, 127], [0, 127]]], np.uint8)
     places = {(0, 127, 0), (0, 117, 127), (1, 0, 127), (1, 0, 0)}
 
