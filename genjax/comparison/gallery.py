@@ -132,8 +132,9 @@ def entries() -> dict[str, Entry]:
 
 def load(name: str) -> Entry:
     """An entry by its name."""
-    require(name in entries(), f"the gallery has no entry '{name}'{did_you_mean(name, entries()) or ': there are ' + ', '.join(entries())}")
-    return entries()[name]
+    found = entries()
+    require(name in found, f"the gallery has no entry '{name}'{did_you_mean(name, found) or ': there are ' + ', '.join(found)}")
+    return found[name]
 
 
 def record_of(entry: Entry, root: Path = REPOSITORY) -> dict[str, Any] | None:

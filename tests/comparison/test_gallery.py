@@ -1,5 +1,6 @@
 """The gallery: every entry is three commands that are right, a record fits the entry that it is of, and the pages say what the records say."""
 
+import functools
 import json
 import runpy
 import shlex
@@ -20,6 +21,7 @@ from genjax.training.setup import Run
 
 FIELDS = configs.base_fields()
 SMALL = {"data.batch_size": "4", "model.width": "16", "model.depth": "1", "model.heads": "2", "train.steps_per_dispatch": "1"}
+ENTRIES = gallery.entries()  # read once: they are many
 FILES = sorted((REPOSITORY / gallery.PICTURES).glob("*.*"))
 
 ENTRY = """
@@ -36,12 +38,17 @@ def get_config(config, variant):
 REDRAWN = {"sample": "--image=held_out --redraw=0,0,2,4 --label=0 --config.sample.count=3"}
 
 
-@pytest.mark.parametrize("name", gallery.entries())
+@functools.cache
+def flags_of(script):
+    return runpy.run_path(str(REPOSITORY / "scripts" / f"{script}.py"))["FLAGS"]
+
+
+@pytest.mark.parametrize("name", ENTRIES)
 def test_every_entry_is_commands_that_are_right(name):
-    entry = gallery.load(name)
+    entry = ENTRIES[name]
     configs.validate(entry.training)
     for script, line in (("train", f"--config={entry.config.train}"), ("evaluate", entry.config.evaluate), ("sample", entry.config.sample)):
-        flags = runpy.run_path(str(REPOSITORY / "scripts" / f"{script}.py"))["FLAGS"]
+        flags = flags_of(script)
         kind = "recipe" if script == "train" else "late"
         cli.parse(["--workdir=x", *shlex.split(line)], "", flags, config=kind, fields=FIELDS)
     fits = {
@@ -52,14 +59,14 @@ def test_every_entry_is_commands_that_are_right(name):
         ),
     }
     others = [flag.removeprefix("--").partition("=") for line in (entry.config.evaluate, entry.config.sample) for flag in shlex.split(line)]
-    assert all(fits[flag](gallery.load(other).training) for flag, _, other in others if flag in fits)
+    assert all(fits[flag](ENTRIES[other].training) for flag, _, other in others if flag in fits)
     assert bool(entry.config.needs) == ("DATA" in entry.config.train), "what is read from elsewhere is named"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [e.name for e in gallery.entries().values() if "--config" in e.config.train and not e.config.needs])
+@pytest.mark.parametrize("name", [e.name for e in ENTRIES.values() if "--config" in e.config.train and not e.config.needs])
 def test_a_training_that_its_recipe_is_not_alone_traces(name):
-    config = gallery.load(name).training
+    config = ENTRIES[name].training
     run = Run.build(configs.check(configs.apply(config, FIELDS, SMALL), FIELDS))
     after, metrics = jax.eval_shape(run.make_step(), run.abstract_state, next(eval_batches(run.source, 4)))
     assert jax.tree.structure(after.params) == jax.tree.structure(run.abstract_state.params) and "loss" in metrics
@@ -150,7 +157,7 @@ def test_records_of_elsewhere_fit_where_the_data_are_not(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("path", sorted((REPOSITORY / gallery.RESULTS).glob("*.json")), ids=lambda path: path.stem)
 def test_a_record_is_of_the_entry_as_it_is(path):
-    record = gallery.record_of(gallery.load(path.stem))
+    record = gallery.record_of(ENTRIES[path.stem])
     assert record is not None, f"run: python scripts/gallery.py --name={path.stem}"
     assert all((REPOSITORY / gallery.PICTURES / file).is_file() for file in record["files"])
     assert bool(record["files"] or record["text"]) == bool(record["registered"]["sample"])
