@@ -138,10 +138,16 @@ def read_pairs(argument: str, held_out: str | None = None) -> Dialogues:
     dialogues = _read(argument, "data.source=pairs:")
     if held_out is not None:
         return Dialogues(dialogues, _read(held_out, "data.held_out="))
-    if len(kept := {dialogue[0].prompt for dialogue in dialogues}) < 2:
+    if len({dialogue[0].prompt for dialogue in dialogues}) < 2:
         raise DataError(f"{argument}: at least two different prompts are needed, one of them to be held out")
-    chosen = chosen_by_name(kept)
-    return Dialogues([d for d in dialogues if d[0].prompt not in chosen], [d for d in dialogues if d[0].prompt in chosen])
+    return apart((dialogue[0].prompt, dialogue) for dialogue in dialogues)
+
+
+def apart(named: Iterable[tuple[str, Dialogue]]) -> Dialogues:
+    """Dialogues by what they are told apart by, (name, dialogue): those of a tenth of the names are held out."""
+    found = list(named)
+    chosen = chosen_by_name({name for name, _ in found})
+    return Dialogues([each for name, each in found if name not in chosen], [each for name, each in found if name in chosen])
 
 
 def _read(argument: str, where: str) -> list[Dialogue]:

@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from genjax.data.base import Dialogue, Turn
-from genjax.data.pairs import Dialogues
-from genjax.data.text import chosen_by_name
+from genjax.data.base import Turn
+from genjax.data.pairs import Dialogues, apart
 from genjax.errors import UsageError
 
 COUNT = 12_000
@@ -36,12 +35,7 @@ def read_reports(argument: str, held_out: str | None = None) -> Dialogues:
     if argument:
         raise UsageError(f"data source 'reports:{argument}': it takes no argument, write 'reports'")
     random = np.random.RandomState(_SEED)
-    turns = [_report(random) for _ in range(COUNT)]
-    chosen = chosen_by_name({turn.prompt for turn in turns})
-    split: dict[bool, list[Dialogue]] = {False: [], True: []}
-    for turn in turns:
-        split[turn.prompt in chosen].append((turn,))
-    return Dialogues(split[False], split[True])
+    return apart((turn.prompt, (turn,)) for turn in (_report(random) for _ in range(COUNT)))
 
 
 def _report(random: np.random.RandomState) -> Turn:

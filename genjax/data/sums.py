@@ -15,9 +15,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from genjax.data.base import Dialogue, Turn
-from genjax.data.pairs import Dialogues
-from genjax.data.text import chosen_by_name
+from genjax.data.base import Turn
+from genjax.data.pairs import Dialogues, apart
 from genjax.errors import UsageError
 
 COUNT = 12_000
@@ -36,12 +35,8 @@ def read_sums(argument: str, held_out: str | None = None) -> Dialogues:
     if argument:
         raise UsageError(f"data source 'sums:{argument}': it takes no argument, write 'sums'")
     random = np.random.RandomState(_SEED)
-    problems = [_problem(random) for _ in range(COUNT)]
-    chosen = chosen_by_name({calculation for calculation, _ in problems})
-    split: dict[bool, list[Dialogue]] = {False: [], True: []}
-    for calculation, turn in problems:
-        split[calculation in chosen].append((turn,))
-    return Dialogues(split[False], split[True])
+    problems = (_problem(random) for _ in range(COUNT))
+    return apart((calculation, (turn,)) for calculation, turn in problems)
 
 
 def _problem(random: np.random.RandomState) -> tuple[str, Turn]:

@@ -16,8 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from genjax.data.base import Dialogue, Turn
-from genjax.data.pairs import Dialogues
-from genjax.data.text import chosen_by_name
+from genjax.data.pairs import Dialogues, apart
 from genjax.errors import UsageError
 
 COUNT = 8_000
@@ -39,16 +38,8 @@ def read_talks(argument: str, held_out: str | None = None) -> Dialogues:
     if argument:
         raise UsageError(f"data source 'talks:{argument}': it takes no argument, write 'talks'")
     random = np.random.RandomState(_SEED)
-    talks = [_talk(random) for _ in range(COUNT)]
-    chosen = chosen_by_name({_said(talk) for talk in talks})
-    return Dialogues(
-        [talk for talk in talks if _said(talk) not in chosen],
-        [talk for talk in talks if _said(talk) in chosen],
-    )
-
-
-def _said(talk: Dialogue) -> str:
-    return "\n".join(prompt for prompt, _ in talk)
+    talks = (_talk(random) for _ in range(COUNT))
+    return apart(("\n".join(prompt for prompt, _ in talk), talk) for talk in talks)
 
 
 def _talk(random: np.random.RandomState) -> Dialogue:
