@@ -133,6 +133,7 @@ FIELDS = {
         "network": field("trunk", "the denoiser: the shared transformer over patches (a DiT), or a U-Net", choices=("trunk", "unet")),
         "patch_size": field((1,), "a position of the trunk is a patch of this many values a side; or one number for each axis", at_least=1),
         "prediction": field("eps", "what the network's output means", choices=("eps", "x0", "score", "v", "flow", "velocity", "edm")),
+        "head": field("linear", "that output itself, or log-odds of the levels of each value, whose mean it is", choices=("linear", "odds")),
         "scaling": field("vp", "how alpha and sigma are read off the log-SNR", choices=("vp", "ve", "flow", "subvp")),
         "curve": field(
             "linear",

@@ -469,6 +469,7 @@ def test_choices_are_names_of_the_code():
     tables = {
         "objective": objectives.OBJECTIVES,
         "noise_prediction.prediction": prediction.PREDICTIONS,
+        "noise_prediction.head": noise_prediction.HEADS,
         "noise_prediction.scaling": process.SCALINGS,
         "noise_prediction.curve": process.CURVES | {noise_prediction.LEARNED: None},
         "noise_prediction.weighting": noise_prediction.WEIGHTINGS,

@@ -116,14 +116,14 @@ class Questions(Protocol):
     segment each: a prompt, the token levels - 1 that asks, and an answer that the token levels - 2 fills up.
 
     Attributes:
-      shape: of the images, (H, W, 3), or of other arrays.
+      shapes: of all kinds of images, (H, W, 3), or of other arrays, that are looked at.
     """
 
     @property
-    def shape(self) -> tuple[int, ...]: ...
+    def shapes(self) -> tuple[tuple[int, ...], ...]: ...
 
     def ask(self, image: np.ndarray | None, text: str) -> Arrays:
-        """The row [1, ...] of an image uint8 of that shape, if one is looked at, and a question, yet without an answer.
+        """The row [1, ...] of an image uint8 of one of those shapes, if one is looked at, and a question, yet without an answer.
 
         Raises:
           UsageError: the text is no question.

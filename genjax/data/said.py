@@ -63,17 +63,20 @@ class SaidQuestions:
     sources: tuple[Source, ...]
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        return self.sources[self._asked_of].spec.shape
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        return tuple(source.spec.shape for source in self.sources)
 
     def ask(self, image: np.ndarray | None, text: str) -> Arrays:
         if text:
             raise UsageError(f"--question='{text}': this model says what it is shown and answers no questions; leave it out")
         if image is None:
             raise UsageError("this model speaks of what it is shown: give --image")
+        kinds = [number for number, shape in enumerate(self.shapes) if shape == image.shape]
+        if len(kinds) != 1:
+            raise UsageError(f"data of shape {list(image.shape)} are none that this model is shown, or of two kinds: give --image=held_out")
         ends = spans(self.sources)
         caption = np.zeros((1, ends[-1]), np.int32)
-        caption[0, ends[self._asked_of] : ends[self._asked_of + 1]] = 1 + image.reshape(-1).astype(np.int32)
+        caption[0, ends[kinds[0]] : ends[kinds[0] + 1]] = 1 + image.reshape(-1).astype(np.int32)
         return unsaid(self.vocabulary, 1) | {"caption": caption}
 
     def decode(self, answer: np.ndarray) -> str:
@@ -107,14 +110,6 @@ class SaidQuestions:
         words = [theirs[theirs != rare] if rare is not None else theirs for theirs in expected]
         said = np.array([np.isin(theirs, mine).sum() for mine, theirs in zip(answers, words, strict=True)])
         return {"right": (right, np.ones(len(right))), "words": (said, np.array(list(map(len, words))))}
-
-    @property
-    def _asked_of(self) -> int:
-        """The number of the source of which a single array is: that of pictures, or the only one; UsageError where it is not clear."""
-        found = [number for number, source in enumerate(self.sources) if source.spec.key == "image" or len(self.sources) == 1]
-        if len(found) != 1:
-            raise UsageError("the files that this model could be shown are not pictures of one kind: give --image=held_out")
-        return found[0]
 
 
 def spans(sources: Sequence[Source]) -> np.ndarray:

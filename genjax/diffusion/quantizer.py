@@ -15,6 +15,9 @@ Dequantisation: for any density q(x | k) on the bin of k, and a continuous model
 uniform: -log q = log Delta a dimension (arXiv:1511.01844). Truncated normal (i-DODE, arXiv:2305.03935): x = v_k + s z, z ~ N(0, 1) cut to the
 bin, -log q = log(s Z) + log(2 pi)/2 + z^2/2, Z = 2 Phi(Delta/2s) - 1. Both keep x inside the bin, so both are upper bounds of the same
 -log P(k); they are not ordered in general.
+Posterior of a noisy dimension: noise is independent from one to the next, so what the other dimensions y' of y = x/alpha tell of a level
+and what its own y does are two factors, and the second is (1) with s = sigma/alpha,
+    P(k | y, y') ~ P(k | y') P(k | m = y, s),        E[v | y, y'] = sum_k v_k P(k | y, y')                   (4)
 """
 
 from __future__ import annotations
@@ -64,10 +67,32 @@ class Quantizer:
           mean: [B, ...] in the units of `encode`.
           std: scalar or [B].
         """
-        values = self.encode(jnp.arange(self.levels))
-        distance = (mean[..., None] - values.reshape((1,) * mean.ndim + (-1,))) / bcast(std, mean[..., None])
-        logits = jax.nn.log_softmax(-0.5 * distance**2, axis=-1)
+        logits = jax.nn.log_softmax(self._logits(mean, std), axis=-1)
         return jnp.take_along_axis(logits, ints[..., None].astype(jnp.int32), axis=-1)[..., 0]
+
+    def num_odds(self, channels: int) -> int:
+        """How many log-odds a cell of C values needs: one for each level of each."""
+        return channels * self.levels
+
+    def posterior_mean(self, odds: Array, y: Array, std: Array) -> Array:
+        """E[v | y, y'] [B, *axes, C] of equation (4).
+
+        Args:
+          odds: [B, *axes, `num_odds`], log P(k | y') up to a constant of each dimension; 0 says that the others tell nothing.
+          y: [B, *axes, C], the noisy values over alpha.
+          std: [B], sigma/alpha.
+        """
+        posterior = jax.nn.softmax(odds.reshape(*y.shape, self.levels) + self._logits(y, std), axis=-1)
+        return jnp.sum(posterior * self._values(y.ndim), axis=-1)
+
+    def _values(self, axes: int) -> Array:
+        """Every v_k, behind as many axes of length 1."""
+        return self.encode(jnp.arange(self.levels)).reshape((1,) * axes + (-1,))
+
+    def _logits(self, mean: Array, std: Array) -> Array:
+        """Equation (1) up to its normaliser, [B, ..., levels]."""
+        distance = (mean[..., None] - self._values(mean.ndim)) / bcast(std, mean[..., None])
+        return -0.5 * distance**2
 
     def logistic_log_prob(self, ints: Array, mean: Array, scale: Array) -> Array:
         """log P(ints | mean, scale) of every dimension, equation (3), in nats; ints, mean and scale > 0 of one shape."""
@@ -142,9 +167,17 @@ class Palette:
 
     def log_prob(self, ints: Array, mean: Array, std: Array) -> Array:
         """log P(ints | mean, std) of every pixel in nats, [B, H, W], for mean [B, H, W, C] and std a scalar or [B]."""
-        distance = self._distance(mean)
-        logits = jax.nn.log_softmax(-0.5 * distance / bcast(std, distance) ** 2, axis=-1)
+        logits = jax.nn.log_softmax(self._logits(mean, std), axis=-1)
         return jnp.take_along_axis(logits, ints[..., None].astype(jnp.int32), axis=-1)[..., 0]
+
+    def posterior_mean(self, odds: Array, y: Array, std: Array) -> Array:
+        """E[colour | y, y'] [B, H, W, C] of equation (4), for the log-odds of every colour [B, H, W, K], y [B, H, W, C] and std [B]."""
+        return jax.nn.softmax(odds + self._logits(y, std), axis=-1) @ self._values
+
+    def _logits(self, mean: Array, std: Array) -> Array:
+        """Equation (1) up to its normaliser, [B, H, W, K]."""
+        distance = self._distance(mean)
+        return -0.5 * distance / bcast(std, distance) ** 2
 
     @property
     def _values(self) -> Array:
@@ -173,6 +206,14 @@ class PaletteLevels(Quantizer):
     def log_prob(self, ints: Array, mean: Array, std: Array) -> Array:
         """log P(colour | mean, std) of every pixel in nats, [B, H, W], for ints and mean [B, H, W, C]."""
         return self._palette.log_prob(self._palette.decode(self.encode(ints)), mean, std)
+
+    def num_odds(self, channels: int) -> int:
+        """How many log-odds a pixel needs: one for each colour."""
+        return len(self.colours)
+
+    def posterior_mean(self, odds: Array, y: Array, std: Array) -> Array:
+        """E[colour | y, y'] [B, H, W, C] of equation (4): a pixel is one dimension."""
+        return self._palette.posterior_mean(odds, y, std)
 
     @property
     def _palette(self) -> Palette:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from genjax.config import require, to_json
 from genjax.data import pairs
-from genjax.data.base import Dialogue, Source, Turn
+from genjax.data.base import Dialogue, Questions, Source, Turn
 from genjax.errors import visible
 from genjax.evaluation import (
     answers,
@@ -228,9 +228,7 @@ def look(
         rows = source.splits["eval"].rows(np.arange(min(count, len(source.splits["eval"]))))
         expected = questions.said(rows["tokens"], rows["loss_mask"] > 0, source.spec.levels - 2)
     else:
-        size = asks.shape if image is not None else ()
-        require(len(size) in (0, 3), f"--image={image}: the model of {path} looks at no pictures from files, give --image=held_out")
-        looked = None if image is None else edits.read_image(image, dataclasses.replace(source.spec, key="image", shape=size, levels=256))
+        looked = None if image is None else _picture(image, asks, trained, path)
         rows, expected = asks.ask(looked, question or ""), []
     looked = asks.looked(rows)
     _write_looked(out, image, looked)
@@ -244,6 +242,13 @@ def look(
         lines = [f"{kinds[at]}: {lines[at]}" for at in sorted(range(len(lines)), key=lambda at: names.index(kinds[at]))]
     print(*lines, sep="\n")
     return "\n".join(lines)
+
+
+def _picture(image: str, asks: Questions, trained: Trained, path: str) -> np.ndarray:
+    """The picture of a file, as those that a model looks at."""
+    sizes = [shape for shape in asks.shapes if len(shape) == 3]
+    require(len(sizes) == 1, f"--image={image}: the model of {path} looks at no pictures from files, or at several kinds: give --image=held_out")
+    return edits.read_image(image, dataclasses.replace(trained.run.source.spec, key="image", shape=sizes[0], levels=256))
 
 
 def edit(

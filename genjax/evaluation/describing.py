@@ -126,7 +126,7 @@ class Describer:
             return cls(lambda data: [language.decode(caption) for caption in describe(evaluator, trained.params, drawer.source.decoded(data))])
         if asks is None:
             raise UsageError(f"--describer: the model of {path} puts nothing into words: train one on said:... or shapes_answers:<tier>/task=caption")
-        require(drawer.source.plain.spec.shape == asks.shape, f"--describer: the model of {path} knows no data of {drawer.source.spec.name}")
+        require(drawer.source.plain.spec.shape in asks.shapes, f"--describer: the model of {path} knows no data of {drawer.source.spec.name}")
 
         def say(data: np.ndarray) -> list[str]:
             assert asks is not None

@@ -150,7 +150,7 @@ class TokenNetwork(nn.Module):
 
 
 class PatchNetwork(nn.Module):
-    """A noisy array and its log-SNR in, an array of the same shape out.
+    """A noisy array and its log-SNR in, an array with the same axes out.
 
     Attributes:
       trunk: the shared transformer.
@@ -158,6 +158,7 @@ class PatchNetwork(nn.Module):
       patch_size: values a side of the patch that is one position, along every axis or along each.
       num_classes: classes to condition on, 0 for none; one more id stands for "no class".
       captions: what becomes of a row's caption; None where the model knows none.
+      features: values that come out for each cell of the axes; None for as many as go in, C.
     """
 
     trunk: Trunk
@@ -165,6 +166,7 @@ class PatchNetwork(nn.Module):
     patch_size: adapters.Sizes
     num_classes: int
     captions: Before | None = None
+    features: int | None = None
 
     @property
     def grid(self) -> tuple[int, ...]:
@@ -180,7 +182,7 @@ class PatchNetwork(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, logsnr: Array, label: Array | None, dropout_keys: Key | None = None, caption: Array | None = None) -> Array:
-        """x float32 [B, *axes, C], logsnr [B] (or several levels of a row, [B, L]), label int32 [B], caption int32 [B, S] -> [B, *axes, C]."""
+        """x float32 [B, *axes, C], logsnr [B] (or several levels of a row, [B, L]), label int32 [B], caption int32 [B, S] -> [B, *axes, features]."""
         width, batch = self.trunk.width, x.shape[0]
         patches = adapters.patchify(x, self.patch_size)
         coordinates = jnp.broadcast_to(adapters.grid_coordinates(self.grid), (batch, self.positions, len(self.grid)))
@@ -194,8 +196,10 @@ class PatchNetwork(nn.Module):
             cond, context = cond + self.captions.vector(caption), self.captions.context(caption)
             h, coordinates, ids = self.captions.put_before(caption, h, coordinates, ids)
         h, _ = self.trunk(h, coordinates, ids, jax.nn.silu(cond), dropout_keys, context=context)
-        out = adapters.PatchOut(patches.shape[-1], name="head")(h[:, -patches.shape[1] :])
-        return adapters.unpatchify(out, self.patch_size, self.shape)
+        *axes, channels = self.shape
+        features = self.features or channels
+        out = adapters.PatchOut(patches.shape[-1] // channels * features, name="head")(h[:, -patches.shape[1] :])
+        return adapters.unpatchify(out, self.patch_size, (*axes, features))
 
 
 class VectorNetwork(nn.Module):

@@ -195,7 +195,7 @@ class AttentionBlock(nn.Module):
 
 
 class UNet(nn.Module):
-    """A noisy image and its log-SNR in, an image of the same shape out.
+    """A noisy image and its log-SNR in, an image of the same height and width out.
 
     Attributes:
       shape: (H, W, C).
@@ -208,6 +208,7 @@ class UNet(nn.Module):
       dtype: of the computation; parameters and the last convolution are float32.
       num_classes: classes to condition on, 0 for none; one more id stands for "no class".
       captions: what becomes of a row's caption, a vector beside the class or a context; None where the model knows none.
+      features: values that come out for each pixel; None for as many as go in, C.
     """
 
     shape: tuple[int, int, int]
@@ -220,6 +221,7 @@ class UNet(nn.Module):
     dtype: str
     num_classes: int
     captions: Before | None = None
+    features: int | None = None
 
     @property
     def positions(self) -> int:
@@ -244,7 +246,8 @@ class UNet(nn.Module):
         context_mask: Array | None = None,
         caption: Array | None = None,
     ) -> Array:
-        """x float32 [B, H, W, C], logsnr [B] (or several levels of a row, [B, L]), label int32 [B], caption int32 [B, S] -> float32 [B, H, W, C].
+        """x float32 [B, H, W, C], logsnr [B] (or several levels of a row, [B, L]), label int32 [B], caption int32 [B, S]
+        -> float32 [B, H, W, features].
 
         dropout_keys: one key a row [B] in training, None in evaluation.
         context: the text [B, S, E], or None; initialise with one to have the parameters of equation (4).
@@ -289,4 +292,4 @@ class UNet(nn.Module):
             if level > 0:
                 h = conv(double(h), f"double_{level}")
         h = jax.nn.silu(GroupNorm(name="final_norm")(h))
-        return Conv(x.shape[-1], ("embed", "patch"), jnp.dtype(jnp.float32), nn.initializers.zeros, name="head")(h)
+        return Conv(self.features or x.shape[-1], ("embed", "patch"), jnp.dtype(jnp.float32), nn.initializers.zeros, name="head")(h)

@@ -24,7 +24,7 @@ from genjax.models.networks import PatchNetwork
 from genjax.models.unet import UNet
 from genjax.objectives import spaces
 from genjax.objectives.base import Given, Load, Rows, classes_from, hide, refuse_captions
-from genjax.objectives.noise_prediction import LEARNED, NETWORKS
+from genjax.objectives.noise_prediction import LEARNED, LINEAR, NETWORKS
 from genjax.registry import bind
 from genjax.types import Array, Batch, Cost, DataSpec, Key, Likelihood, LossSums, Params, Samples, Work
 
@@ -61,6 +61,7 @@ class FlowMap(abc.ABC):
             options.curve != LEARNED,
             f"objective={config.objective} maps the flow of one curve: set noise_prediction.curve to another than {LEARNED}",
         )
+        require(options.head == LINEAR, f"objective={config.objective} maps points, not odds of their levels: set noise_prediction.head={LINEAR}")
         require(
             Choice(options.grid).parts[0] != "trailing",
             f"noise_prediction.grid=trailing stops short of the data, and objective={config.objective} has to reach them: use another",
@@ -75,7 +76,7 @@ class FlowMap(abc.ABC):
         refuse_captions(config)
         space = spaces.build(config, spec)
         return {
-            "network": NETWORKS[options.network](config, space.shape, classes_from(config, spec), None),
+            "network": NETWORKS[options.network](config, space.shape, classes_from(config, spec), None, None),
             "spec": spec,
             "space": space,
             "process": process,

@@ -6,6 +6,9 @@
 With w = 1 (`elbo`), (2) is the diffusion term of the variational bound on -log p(x0) in nats (arXiv:2107.00630), whatever the density p
 that the noise levels are drawn from. The network's output F stands for an affine map of x0 (`diffusion.prediction`), so that
 eps_hat - eps = -(alpha / sigma) c_out (F - F*) with F* the output that would be right: (2) is computed in that form, which cancels nothing.
+With `head=odds` F is x0_hat, and what the network gives are the log-odds of the levels (or colours) that x0 can have, told by the rest of x: x0_hat
+is the mean of the posterior that they make with what each noisy value says of itself (`diffusion.quantizer`, equation 4; the idea is that of
+arXiv:2211.15089). Then it need not learn that data are levels, nor to read its own input where there is hardly any noise.
 
 What is learned beside the network lies beside it in the parameters: `curve`, the learned curve of log-SNR, trained in the same backward pass
 to make (2) less noisy (`diffusion.learned_curve`), and `uncertainty`, the table of EDM2's u(lambda) (`diffusion.weighting`). A model that
@@ -75,6 +78,7 @@ class NoisePrediction:
     process: Process
     learns_curve: bool
     prediction: str
+    head: str
     data_std: float
     weighting: str
     time_sampler: str
@@ -116,13 +120,19 @@ class NoisePrediction:
         )
         low, high = options.guidance_logsnr_min, options.guidance_logsnr_max
         classes, space = classes_from(config, spec), spaces.build(config, spec)
+        require(
+            options.head == LINEAR or options.prediction == "x0",
+            f"noise_prediction.head={options.head} gives the clean values themselves: set noise_prediction.prediction=x0, not {options.prediction}",
+        )
+        features = None if options.head == LINEAR else space.num_odds
         objective = cls(
-            network=NETWORKS[options.network](config, space.shape, classes, captions_from(config, spec, causal=False)),
+            network=NETWORKS[options.network](config, space.shape, classes, captions_from(config, spec, causal=False), features),
             spec=spec,
             space=space,
             process=process,
             learns_curve=learns_curve,
             prediction=options.prediction,
+            head=options.head,
             data_std=space.data_std,
             weighting=options.weighting,
             time_sampler=options.time_sampler,
@@ -307,15 +317,30 @@ class NoisePrediction:
 
     def _output(self, params: Params, x: Array, logsnr: Array, given: Given, dropout_keys: Key | None) -> Array:
         c_in = prediction.coefficients(self.prediction, logsnr, self.process.scaling, self.data_std).c_in
-        return jnp.asarray(self.network.apply({"params": params}, bcast(c_in, x) * x, logsnr, given.label, dropout_keys, caption=given.caption))
+        seen = bcast(c_in, x) * x
+        said = self.network.apply({"params": params}, seen, logsnr, given.label, dropout_keys, caption=given.caption)
+        return HEADS[self.head](self, x, logsnr, said)
 
 
-def _trunk(config: Any, shape: tuple[int, ...], classes: int, captions: Before | None) -> PatchNetwork:
+def _linear(objective: NoisePrediction, x: Array, logsnr: Array, said: Any) -> Array:
+    return jnp.asarray(said)
+
+
+def _odds(objective: NoisePrediction, x: Array, logsnr: Array, said: Any) -> Array:
+    alpha, sigma = alpha_sigma(logsnr, objective.process.scaling)
+    return objective.space.posterior_mean(said, x / bcast(alpha, x), sigma / alpha)
+
+
+LINEAR = "linear"
+HEADS: dict[str, Callable[[NoisePrediction, Array, Array, Any], Array]] = {LINEAR: _linear, "odds": _odds}
+
+
+def _trunk(config: Any, shape: tuple[int, ...], classes: int, captions: Before | None, features: int | None) -> PatchNetwork:
     sizes = patches_from(config.noise_prediction.patch_size, shape, "noise_prediction.patch_size")
-    return PatchNetwork(trunk_from(config), shape, sizes, classes, captions, parent=None)
+    return PatchNetwork(trunk_from(config), shape, sizes, classes, captions, features, parent=None)
 
 
-def _unet(config: Any, shape: tuple[int, ...], classes: int, captions: Before | None) -> UNet:
+def _unet(config: Any, shape: tuple[int, ...], classes: int, captions: Before | None, features: int | None) -> UNet:
     require(len(shape) == 3, f"the U-Net is for images, not for arrays {list(shape)}: set noise_prediction.network=trunk")
     height, width, channels = shape
     model = config.model
@@ -328,11 +353,18 @@ def _unet(config: Any, shape: tuple[int, ...], classes: int, captions: Before | 
         require(captions.modulates or bool(config.unet.attention), f"conditioning.text={text} needs stages with attention: set unet.attention")
         captions = captions.clone(width=4 * config.unet.channels)  # of its embedding of noise level and class
     return UNet(
-        (height, width, channels), **config.unet, dropout=model.dropout, dtype=model.dtype, num_classes=classes, captions=captions, parent=None
+        (height, width, channels),
+        **config.unet,
+        dropout=model.dropout,
+        dtype=model.dtype,
+        num_classes=classes,
+        captions=captions,
+        features=features,
+        parent=None,
     )
 
 
-NETWORKS: dict[str, Callable[[Any, tuple[int, ...], int, Before | None], PatchNetwork | UNet]] = {"trunk": _trunk, "unet": _unet}
+NETWORKS: dict[str, Callable[[Any, tuple[int, ...], int, Before | None, int | None], PatchNetwork | UNet]] = {"trunk": _trunk, "unet": _unet}
 
 
 LEARNED = "learned"  # the curve that is

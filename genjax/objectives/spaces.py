@@ -72,6 +72,9 @@ class Space(Protocol):
     def data_std(self) -> float: ...
     @property
     def frame(self) -> Any: ...
+    @property
+    def num_odds(self) -> int:
+        """Log-odds that `posterior_mean` wants of a cell; UsageError where a clean point may be anything."""
 
     def init(self, key: Key) -> Params:
         """Top-level entries of the model's parameters that belong to the space, boxed."""
@@ -91,6 +94,9 @@ class Space(Protocol):
     def mask(self, mask: Array) -> Array:
         """A mask of pixels as one of x0; UsageError where there is none."""
 
+    def posterior_mean(self, odds: Array, y: Array, std: Array) -> Array:
+        """x0_hat of log-odds of its levels, as `Quantizer.posterior_mean`."""
+
     def nats(self, params: Params, image: Array, keys: Key, bound: BoundOf) -> Nats:
         """A bound of -log p(image) by a bound of its clean points."""
 
@@ -107,6 +113,10 @@ class Pixels:
     @property
     def frame(self) -> Quantizer:
         return self.quantizer
+
+    @property
+    def num_odds(self) -> int:
+        return self.quantizer.num_odds(self.shape[-1])
 
     def init(self, key: Key) -> Params:
         return {}
@@ -131,6 +141,9 @@ class Pixels:
 
     def mask(self, mask: Array) -> Array:
         return mask
+
+    def posterior_mean(self, odds: Array, y: Array, std: Array) -> Array:
+        return self.quantizer.posterior_mean(odds, y, std)
 
     def nats(self, params: Params, image: Array, keys: Key, bound: BoundOf) -> Nats:
         found = bound(self.quantizer, image, keys)
@@ -159,6 +172,10 @@ class Latents:
     @property
     def shape(self) -> tuple[int, ...]:
         return self.autoencoder.network.latent_shape
+
+    @property
+    def num_odds(self) -> int:
+        raise UsageError("noise_prediction.head=odds is of values that are levels, and latents are any number: set it to linear")
 
     def init(self, key: Key) -> Params:
         channels, boxed = self.shape[-1:], nn.LogicallyPartitioned
@@ -198,6 +215,9 @@ class Latents:
             "--redraw: a mask of pixels is none of latents, each of which sees many pixels; leave --redraw out to edit the whole image, "
             "or use a model of pixels (noise_prediction.autoencoder=None)"
         )
+
+    def posterior_mean(self, odds: Array, y: Array, std: Array) -> Array:
+        raise NotImplementedError("`num_odds` refuses before")
 
     def nats(self, params: Params, image: Array, keys: Key, bound: BoundOf) -> Nats:
         mean, std = self._posterior(params, image)

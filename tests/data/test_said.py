@@ -88,9 +88,15 @@ def test_nobody_is_right_about_rare_words(both):
         np.testing.assert_array_equal(judged["words"][part], plain["words"][part] - has)
 
 
-def test_an_image_is_shown_where_pictures_are(both):
+def test_an_array_is_shown_where_its_kind_is(both):
+    rows = both.splits["eval"].rows(np.arange(8))
+    for source, arrays in both.questions.looked(rows):
+        asked = both.questions.ask(arrays[0], "")
+        ((found, again),) = both.questions.looked(asked)
+        assert found is source
+        np.testing.assert_array_equal(again, arrays[:1])
     with pytest.raises(UsageError, match="give --image=held_out"):
-        _ = both.questions.shape
+        both.questions.ask(np.zeros((5, 5, 3), np.uint8), "")
     with pytest.raises(UsageError, match="leave it out"):
         both.questions.ask(None, "what is it?")
 

@@ -6,12 +6,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.special import logsumexp, softmax
 from scipy.stats import logistic, norm
 
 from genjax.diffusion.quantizer import Continuous, PaletteLevels, Quantizer
 from genjax.errors import UsageError
 
 from .oracles import keys, quantised_gaussian
+
+COLOURS = ((0, 0, 0), (255, 0, 0), (0, 128, 255))
 
 
 @pytest.mark.parametrize("levels, low, high", [(256, -1.0, 1.0), (2, 0.0, 1.0), (17, -0.5, 2.0), (65536, -1.0, 1.0)])
@@ -46,6 +49,42 @@ def test_decoder_is_a_normalised_gaussian_over_the_levels():
     np.testing.assert_allclose(log_prob - log_prob[:, :1], want - want[:, :1], rtol=1e-9)
     image = jax.eval_shape(quantizer.log_prob, jnp.zeros((2, 3, 4, 1), jnp.int32), jnp.zeros((2, 3, 4, 1)), 0.1)
     assert image.shape == (2, 3, 4, 1)
+
+
+def by_enumeration(values, support, pmf, y, std):
+    """E[x0 | y] [D, C] of points values[support] [n, D, C] and, in equation (4), log P(k | y') [D, K] of every dimension."""
+    likelihood = norm.logpdf(y, values[support], std).sum(axis=-1)  # [n, D]
+    joint = softmax(np.log(pmf) + likelihood.sum(axis=1))
+    others = np.log(pmf)[:, None] + likelihood.sum(axis=1, keepdims=True) - likelihood
+    odds = np.stack([logsumexp(np.where(support == k, others, -1e9), axis=0) for k in range(len(values))], axis=-1)
+    return np.tensordot(joint, values[support], axes=1), odds
+
+
+@pytest.mark.parametrize("std", [0.1, 0.7, 5.0])
+@pytest.mark.parametrize("quantizer", [Quantizer(3), PaletteLevels(256, colours=COLOURS)], ids=["levels", "palette"])
+def test_a_posterior_is_what_the_others_tell_times_what_a_value_says_of_itself(quantizer, std):
+    """The mean of all that could be there, dimension by dimension as in equation (4): of points that are not independent."""
+    random = np.random.default_rng(0)
+    values = np.linspace(-1, 1, 3)[:, None] if quantizer.levels == 3 else np.array(COLOURS) / 127.5 - 1
+    support, pmf = random.integers(0, 3, (7, 4)), random.dirichlet(np.ones(7))
+    y = values[support[0]] + std * random.normal(size=(4, values.shape[1]))
+    expected, odds = by_enumeration(values, support, pmf, y, std)
+    assert quantizer.num_odds(values.shape[1]) == 3
+    place = (1, 2, 2)  # rows, height and width
+    for constant in (0.0, 9.0):
+        given = odds + constant
+        found = quantizer.posterior_mean(jnp.asarray(given.reshape(*place, 3)), jnp.asarray(y.reshape(*place, -1)), jnp.array([std]))
+        np.testing.assert_allclose(found.reshape(expected.shape), expected, atol=1e-12)
+
+
+def test_two_values_of_a_cell_have_odds_of_their_own():
+    """Channel by channel: those of the second say nothing of the first."""
+    quantizer, std = Quantizer(4), jnp.array([0.5])
+    y = jnp.asarray(np.random.default_rng(1).normal(size=(1, 5, 2)))
+    odds = jnp.asarray(np.random.default_rng(2).normal(size=(1, 5, 8)))
+    found = quantizer.posterior_mean(odds, y, std)
+    alone = [quantizer.posterior_mean(odds[..., 4 * c : 4 * c + 4], y[..., c : c + 1], std) for c in range(2)]
+    np.testing.assert_allclose(found, np.concatenate(alone, axis=-1), rtol=1e-12)
 
 
 def test_decoder_keeps_its_digits_at_small_std(float32):
@@ -148,8 +187,6 @@ def test_real_numbers_have_the_density_of_a_normal_and_no_bins():
 
 
 # ---- the palette ---------------------------------------------------------------------------------------------------
-
-COLOURS = ((0, 0, 0), (255, 0, 0), (0, 128, 255))
 
 
 def test_levels_of_a_palette_are_its_colours_and_no_others():

@@ -231,6 +231,52 @@ def perfect(low: float, high: float, scaling: str = "vp", times: int = 32, **fie
     return dataclasses.replace(objective, process=process, prediction="x0", network=Bayes(scaling, objective.data_std), **fields)
 
 
+class BayesOdds(Bayes):
+    """What the other three values tell of each, log P(k | y'): logsumexp of log p - |x' - alpha v'|^2 / 2 sigma^2 over the images with k there."""
+
+    def apply(self, variables, scaled, logsnr, label, dropout_keys=None, caption=None):
+        alpha, sigma = (v[:, None] for v in alpha_sigma(logsnr, self.scaling))
+        c_in = 1 / jnp.sqrt((alpha * self.data_std) ** 2 + sigma**2)
+        x, points = scaled.reshape(len(scaled), 4) / c_in, SUPPORT.reshape(10, 4)
+        squares = (x[:, None] - alpha[..., None] * jnp.asarray(points - 1.0, jnp.float32)) ** 2 / (2 * sigma[..., None] ** 2)
+        others = jnp.log(jnp.asarray(PMF, jnp.float32))[:, None] - (jnp.sum(squares, axis=-1, keepdims=True) - squares)  # [B, 10, 4]
+        odds = [jax.nn.logsumexp(jnp.where(points == k, others, -1e9), axis=1) for k in range(3)]
+        return jnp.stack(odds, axis=-1).reshape(*scaled.shape[:-1], 3)
+
+
+def test_the_right_odds_are_the_right_estimate():
+    """The loss and the bound of a network that gives the exact odds are those of one that gives the exact posterior mean."""
+    mean, batch = perfect(-6.0, 6.0, times=4), {"image": SUPPORT, "id": np.arange(10, dtype=np.uint32), "weight": np.ones(10, np.float32)}
+    odds = dataclasses.replace(mean, head="odds", network=BayesOdds("vp", mean.data_std))
+
+    @jax.jit
+    def both():
+        return [(one.loss({}, batch, KEY, train=False).loss, one.likelihood({}, batch, KEY).nats) for one in (mean, odds)]
+
+    (loss, nats), (loss_of_odds, nats_of_odds) = both()
+    np.testing.assert_allclose(loss_of_odds, loss, rtol=1e-4)
+    np.testing.assert_allclose(nats_of_odds, nats, rtol=1e-4)
+
+
+@pytest.mark.parametrize("network", ["trunk", "unet"])
+def test_an_untrained_model_of_odds_knows_levels_that_are_drawn_evenly(network):
+    """Its odds are zero, which is right of even and independent levels: its bound is their log, of which it lacks only what lies beyond the ends."""
+    spec, rows = dataclasses.replace(IMAGES, levels=3, num_classes=0), 64
+    ends = {"noise_prediction__logsnr_min": -12.0, "noise_prediction__logsnr_max": 8.0, "noise_prediction__eval_times": 32}
+    objective = build(
+        "noise_prediction", spec, noise_prediction__prediction="x0", noise_prediction__head="odds", noise_prediction__network=network, **ends
+    )
+    params, batch = fresh_params(objective), make_batch(spec, rows)
+    found = jax.jit(lambda: objective.likelihood(params, batch, KEY))()
+    nats = np.asarray(found.nats) / spec.num_dims
+    assert abs(nats.mean() - math.log(3)) < 4 * nats.std() / math.sqrt(rows) + 1e-3
+
+
+def test_odds_are_of_clean_values_and_of_levels():
+    with pytest.raises(UsageError, match=r"set noise_prediction\.prediction=x0, not eps"):
+        build("noise_prediction", IMAGES, noise_prediction__head="odds")
+
+
 def measured_bound(objective, copies: int = 800) -> tuple[float, float, Any]:
     """Mean of the bound over the data's own distribution, its standard error, and all likelihoods: every image `copies` times."""
     ids = np.arange(10 * copies, dtype=np.uint32)

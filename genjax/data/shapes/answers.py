@@ -141,8 +141,8 @@ class SceneQuestions:
     codes: Source
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        return (self.tier.pixels, self.tier.pixels, 3)
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        return ((self.tier.pixels, self.tier.pixels, 3),)
 
     def ask(self, image: np.ndarray | None, text: str) -> Arrays:
         if not TASKS[self.task].shows:
