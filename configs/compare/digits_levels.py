@@ -17,5 +17,8 @@ def get_config(config, variant):
         "noise_prediction_odds": f"configs/digits.py:noise_prediction {odds}",
     }
     config.reference = "next_token"
-    config.varies = "objective, noise_prediction.prediction, noise_prediction.head, model.dropout, optimizer.learning_rate, parameters, examples, supervised_targets"
+    config.varies = (
+        "objective, noise_prediction.prediction, noise_prediction.head, model.dropout, optimizer.learning_rate, parameters, examples, "
+        "supervised_targets"
+    )
     return config
