@@ -250,10 +250,13 @@ def draw(entry: Entry, path: Path, pictures: Path) -> dict[str, Any]:
 
 
 def figure(measured: Mapping[str, Any], line: str) -> dict[str, Any]:
-    """A number of an evaluation by 'name=path', and the same of held-out data, where the evaluation has it."""
+    """A number of an evaluation by 'name=path', with its interval if it is the value of a `statistics.Share`, and the same of held-out data, where
+    the evaluation has it.
+    """
     name, _, path = line.partition("=")
-    real = path.replace(".samples.", ".held_out.")
-    return {"name": name, "value": _at(measured, path), "held_out": None if real == path else _at(measured, real)}
+    real, share = path.replace(".samples.", ".held_out."), _at(measured, path.rpartition(".")[0]) if path.endswith(".value") else {}
+    interval = [share["low"], share["high"]] if "low" in share else None
+    return {"name": name, "value": _at(measured, path), "interval": interval, "held_out": None if real == path else _at(measured, real)}
 
 
 def _at(tree: Any, path: str) -> Any:
@@ -386,15 +389,16 @@ def _bits(found: Mapping[str, Any]) -> str:
 
 
 def _measured(record: Mapping[str, Any]) -> list[str]:
-    numbers = [
-        f"{each['name']} {each['value']:.3g}" + (f" (data: {each['held_out']:.3g})" if each["held_out"] is not None else "")
-        for each in record["figures"]
-    ]
-    found = record["bits"]
+    numbers, found = list(map(_figure, record["figures"])), record["bits"]
     if found is None:
         return numbers
     above = ["{}{:.3f} ± {:.3f} bits/example above the exact".format(_bound(found), *found["excess"])] if found["excess"] else []
     return [_bits(found), *above, *numbers]
+
+
+def _figure(figure: Mapping[str, Any]) -> str:
+    interval = " [{:.3g}, {:.3g}]".format(*figure["interval"]) if figure["interval"] else ""
+    return f"{figure['name']} {figure['value']:.3g}{interval}" + (f" (data: {figure['held_out']:.3g})" if figure["held_out"] is not None else "")
 
 
 def _cost(record: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from genjax.comparison import gallery, tables
 from genjax.config import REPOSITORY
 from genjax.data.loader import eval_batches
 from genjax.errors import UsageError
+from genjax.evaluation import statistics
 from genjax.training.setup import Run
 
 FIELDS = configs.base_fields()
@@ -177,4 +178,6 @@ def test_what_is_not_in_the_gallery_is_refused(tmp_path):
         entry.flags("--step=3", ("label",))
     with pytest.raises(UsageError, match=r"no 'a\.c': there are b where 'c'"):
         gallery.figure({"a": {"b": 1}}, "x=a.c")
-    assert gallery.figure({"a": {"samples": {"y z": 1}, "held_out": {"y z": 2}}}, "x=a.samples.y z") == {"name": "x", "value": 1, "held_out": 2}
+    measured = {"a": {"samples": {"y z": 1}, "held_out": {"y z": 2}}, "b": statistics.Share(0.5, 0.3, 0.7, 20)._asdict()}
+    assert gallery.figure(measured, "x=a.samples.y z") == {"name": "x", "value": 1, "interval": None, "held_out": 2}
+    assert gallery.figure(measured, "x=b.value") == {"name": "x", "value": 0.5, "interval": [0.3, 0.7], "held_out": None}
