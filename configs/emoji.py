@@ -25,7 +25,7 @@ def get_config(config, variant):
     config.model.depth = 4 if tokens else 6
     config.evaluate.examples = 128
     config.sample.count = 20
-    config.train.duration = "1600 steps" if tokens else "2700 steps"
+    config.train.duration = "1600 steps" if tokens else "3600 steps"
     config.optimizer.name = "muon"
     config.optimizer.learning_rate = 2e-2
     config.optimizer.adam_learning_rate = 4e-3

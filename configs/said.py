@@ -10,7 +10,7 @@
 DATA (or GENJAX_DATA_DIR) holds spoken_digit/*.tar.gz and noto_emoji, as they were published; films are made up. What is shown stands before the words
 in the same sequence: sounds as 32 patches of 32 values, films as 24 of a frame's quarter, pictures as 16 of 8x8.
 
-Meant for 2 CPU cores and some 10 minutes each.
+Hardware: 2 CPU cores; what it took: docs/gallery.md.
 """
 
 VARIANTS = ("next_token", "masked_diffusion")

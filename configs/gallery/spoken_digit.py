@@ -20,5 +20,5 @@ def get_config(config, variant):
         return config
     config.evaluate = "--classifier=spoken_digit_classifier --config.sample.count=400 --config.sample.guidance_scale=3"
     config.sample = "--config.sample.count=10 --config.sample.guidance_scale=3"
-    config.figures = "classified as asked=judged.samples.accuracy"
+    config.figures = "classified as asked=judged.samples.as_asked.value"
     return config

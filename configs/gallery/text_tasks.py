@@ -8,7 +8,7 @@ SHOWS = {
     "reports": "who is where with what in the end, out of a report of what everybody did",
     "docstrings": "what a function does, in a line",
     "talks": "a chat in which what was said before matters and small instructions are followed",
-    "chat": "an answer to an instruction, of a model that has read 159 of them",
+    "chat": "an answer to an instruction, of a model that has read 159 of them, and knows words, not yet what is asked",
 }
 PROMPTS = {
     "babi": "Mary moved to the bathroom. John went to the hallway. Mary went back to the garden. Where is Mary?",

@@ -98,7 +98,7 @@ def measure(trained: Trained, arm: str, chosen: Mapping[str, str], count: int, j
     }
     if judge is not None:
         said = judge(data, drawn.label)
-        quality |= {FEATURES: said.frechet, "classified_as_asked": said.accuracy}
+        quality |= {FEATURES: said.frechet, "classified_as_asked": said.as_asked.value if said.as_asked else math.nan}
     timings = [timing.sampling(trained.run, trained.params, batch) for batch in timing.BATCHES]
     return Point(arm, dict(chosen), quality, drawn.nfe, drawn.sequential_depth, ledger.sample_flops(trained.run), timings)
 

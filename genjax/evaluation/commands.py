@@ -471,15 +471,16 @@ def evaluate(
         print("  held-out examples, put into words and drawn again", *describing.lines(trip), sep="\n")
     if judge is not None:
         drawn = Evaluator(run).draw(trained.params, run.config.sample.count)
-        record["judged"] = {
-            "classifier": judge.name,
-            "samples": judge(run.source.decoded(drawn.data), drawn.label)._asdict(),
-            "held_out": judge.held_out(run.source, len(drawn.data))._asdict(),
+        verdicts = {"samples": judge(run.source.decoded(drawn.data), drawn.label), "held_out": judge.held_out(run.source, len(drawn.data))}
+        record["judged"] = {"classifier": judge.name} | {
+            name: verdict._asdict() | {"as_asked": verdict.as_asked and verdict.as_asked._asdict()} for name, verdict in verdicts.items()
         }
         print(f"  {len(drawn.data):,} samples judged by {judge.name}, beside as many held-out examples ({drawn.nfe:g} network evaluations a sample)")
-        for name, unit in (("frechet", "Fréchet distance in its features"), ("accuracy", "classified as asked")):
-            mine, real = record["judged"]["samples"][name], record["judged"]["held_out"][name]
-            print(f"    {mine:<10.4f} {unit:<34} held-out {real:.4f}")
+        mine, real = verdicts.values()
+        print(f"    {mine.frechet:<10.4f} {'Fréchet distance in its features':<34} held-out {real.frechet:.4f}")
+        if mine.as_asked and real.as_asked:
+            within = f"[{mine.as_asked.low:.3f}, {mine.as_asked.high:.3f}]"
+            print(f"    {mine.as_asked.value:<10.4f} {'classified as asked ' + within:<34} held-out {real.as_asked.value:.4f}")
     if run.source.figures is not None and run.objective.generates:
         drawn, held_out = Evaluator(run).draw(trained.params, run.config.sample.count), run.source.splits["eval"]
         real = held_out.rows(np.arange(min(len(held_out), len(drawn.data))))[run.source.spec.key]
@@ -546,6 +547,11 @@ def _images(trained: Trained, image: str) -> np.ndarray:
 def _named(out: str) -> Path:
     """--out without the ending of a file that is written under it."""
     path = Path(out)
+    require(
+        path.suffix.lower() not in (".mp4", ".webm", ".avi", ".mov", ".mkv", ".mp3", ".flac", ".ogg"),
+        f"--out={out}: films are written as GIF and sounds as WAV, which need no encoder; to have {path.suffix}, give --out={path.stem} and use "
+        f"`ffmpeg -i {path.stem}.gif {path.name}` (or {path.stem}.wav)",
+    )
     return path.with_suffix("") if path.suffix in (".png", ".npz", ".gif", ".wav") else path
 
 

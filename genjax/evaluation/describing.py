@@ -126,7 +126,11 @@ class Describer:
             return cls(lambda data: [language.decode(caption) for caption in describe(evaluator, trained.params, drawer.source.decoded(data))])
         if asks is None:
             raise UsageError(f"--describer: the model of {path} puts nothing into words: train one on said:... or shapes_answers:<tier>/task=caption")
-        require(drawer.source.plain.spec.shape in asks.shapes, f"--describer: the model of {path} knows no data of {drawer.source.spec.name}")
+        require(drawer.source.plain.spec.shape in asks.shapes, f"--describer: the model of {path} looks at no data of {drawer.source.spec.name}")
+        try:  # before anything is measured: a model that answers questions is not asked any here
+            asks.ask(drawer.source.decoded(held_out(drawer.source, 1)[drawer.source.spec.key])[0], "")
+        except UsageError as error:
+            raise UsageError(f"--describer: the model of {path} does not describe what it looks at by itself: {error}") from None
 
         def say(data: np.ndarray) -> list[str]:
             assert asks is not None

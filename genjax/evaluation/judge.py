@@ -9,6 +9,7 @@ import numpy as np
 from genjax.data.base import Source
 from genjax.errors import UsageError
 from genjax.evaluation import frechet
+from genjax.evaluation.statistics import Share, share
 from genjax.evaluation.trained import Trained
 from genjax.objectives.classifier import Classifier
 
@@ -20,11 +21,11 @@ class Verdict(NamedTuple):
 
     Attributes:
       frechet: Fréchet distance to `reference` training examples in the classifier's features. Not an FID.
-      accuracy: the share that the classifier gives the class that was asked for; nan without classes.
+      as_asked: how many the classifier gives the class that was asked for; None without classes.
     """
 
     frechet: float
-    accuracy: float
+    as_asked: Share | None
     count: int
     reference: int
 
@@ -47,8 +48,8 @@ class Judge:
         """The verdict on integer arrays [n, *axes, C] that were to be of classes label [n]."""
         features, logits = self.features(images)
         known = None if label is None else label < self.spec.num_classes
-        accuracy = float("nan") if known is None or not known.any() else float(np.mean((np.argmax(logits, axis=-1) == label)[known]))
-        return Verdict(frechet.distance(frechet.moments(features), self._data), accuracy, len(images), self._data.count)
+        as_asked = None if known is None or not known.any() else share((np.argmax(logits, axis=-1) == label)[known])
+        return Verdict(frechet.distance(frechet.moments(features), self._data), as_asked, len(images), self._data.count)
 
     def held_out(self, source: Source, count: int) -> Verdict:
         """The verdict on the first `count` held-out examples of a source, decoded: what a perfect model of it would get with as many samples."""

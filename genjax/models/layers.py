@@ -13,7 +13,7 @@ import contextvars
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
@@ -242,8 +242,52 @@ def _xla(q: Array, k: Array, v: Array, mask: Array, cached: bool, ordered: bool)
     ends = [length * run // runs for run in range(runs + 1)]
     # The last run has all keys, of which a cache has more than there are queries.
     seen = [(slice(a, b), slice(b if b < length else None)) for a, b in itertools.pairwise(ends)]
-    parts = [jax.nn.dot_product_attention(q[:, run], k[:, upto], v[:, upto], mask=mask[:, :, run, upto], implementation="xla") for run, upto in seen]
-    return jnp.concatenate(parts, axis=1) if runs > 1 else parts[0]
+    groups = (*q.shape[:2], k.shape[2], -1, q.shape[3])  # the queries that share keys stand behind one another
+    q, k, v = q.reshape(groups).transpose(0, 2, 3, 1, 4), k.swapaxes(1, 2), v.swapaxes(1, 2)
+    parts = [attend(q[..., run, :], k[:, :, upto], v[:, :, upto], mask[:, :, None, run, upto]) for run, upto in seen]
+    y = jnp.concatenate(parts, axis=3) if runs > 1 else parts[0]
+    return y.transpose(0, 3, 1, 2, 4).reshape(*groups[:2], -1, groups[-1])
+
+
+def attend(q: Array, k: Array, v: Array, mask: Array) -> Array:
+    """Queries [B, H, G, T, K], keys and values [B, H, S, K] and the mask of what is seen, bool, broadcastable to [B, H, G, T, S] -> [B, H, G, T, K].
+
+    A query that sees nothing gets the mean of all values.
+    """
+    scores = jnp.einsum("bhgtk,bhsk->bhgts", q, k, preferred_element_type=jnp.float32) * q.shape[-1] ** -0.5
+    return mixed(jnp.where(mask, scores, -1e30), v)
+
+
+@jax.custom_jvp
+def mixed(scores: Array, v: Array) -> Array:
+    """y = P v with P the softmax of scores [B, H, G, T, S], and values [B, H, S, K].
+
+    Its derivative is written so that neither pass goes over the scores more often than it must (arXiv:2205.14135, section 3.1):
+
+        dy = P (dS v) - (sum_s P dS) y + P dv,    transposed: dS = P * (dy v' - <dy, y>)                (1)
+    """
+    return _mixed(scores, v)[2]
+
+
+def _mixed(scores: Array, v: Array) -> tuple[Array, Array, Array]:
+    """exp(scores) up to a factor of each row, the sum's inverse, and y: it is normalised where there is less to normalise."""
+    weights = jnp.exp(scores - jax.lax.stop_gradient(jnp.max(scores, axis=-1, keepdims=True)))
+    inverse = 1 / jnp.sum(weights, axis=-1, keepdims=True)
+    return weights, inverse, (_times(weights, v) * inverse).astype(v.dtype)
+
+
+def _times(weights: Array, v: Array) -> Array:
+    return jnp.einsum("bhgts,bhsk->bhgtk", weights.astype(v.dtype), v, preferred_element_type=jnp.float32)
+
+
+@mixed.defjvp
+def _mixed_jvp(primals: tuple[Array, Array], tangents: tuple[Any, Any]) -> tuple[Array, Array]:
+    """Equation (1)."""
+    (scores, v), (d_scores, dv) = primals, tangents
+    weights, inverse, y = _mixed(scores, v)
+    moved = weights * d_scores
+    dy = (_times(moved, v) - jnp.sum(moved, axis=-1, keepdims=True) * y + _times(weights, dv)) * inverse
+    return y, dy.astype(v.dtype)
 
 
 def _cudnn(q: Array, k: Array, v: Array, mask: Array, cached: bool, ordered: bool) -> Array:

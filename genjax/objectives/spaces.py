@@ -103,10 +103,14 @@ class Space(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Pixels:
-    """The image itself, its levels on [-1, 1]; `key` is its name in a batch."""
+    """The image itself, its levels on [-1, 1]; `key` is its name in a batch.
+
+    Odds are of what the data know, a palette's colours where there is one, whatever `quantizer` decodes and scores: they are the network's.
+    """
 
     shape: tuple[int, ...]
     quantizer: Quantizer
+    known: Quantizer
     data_std: float
     key: str
 
@@ -116,7 +120,7 @@ class Pixels:
 
     @property
     def num_odds(self) -> int:
-        return self.quantizer.num_odds(self.shape[-1])
+        return self.known.num_odds(self.shape[-1])
 
     def init(self, key: Key) -> Params:
         return {}
@@ -143,7 +147,7 @@ class Pixels:
         return mask
 
     def posterior_mean(self, odds: Array, y: Array, std: Array) -> Array:
-        return self.quantizer.posterior_mean(odds, y, std)
+        return self.known.posterior_mean(odds, y, std)
 
     def nats(self, params: Params, image: Array, keys: Key, bound: BoundOf) -> Nats:
         found = bound(self.quantizer, image, keys)
@@ -261,7 +265,8 @@ def build(config: Any, spec: DataSpec) -> Space:
     """The space that a config names."""
     options = config.noise_prediction
     if options.autoencoder is None:
-        return Pixels(spec.shape, DECODERS[options.decoder](spec), options.data_std, spec.key)
+        known = DECODERS["palette" if spec.palette else "levels"](spec)
+        return Pixels(spec.shape, DECODERS[options.decoder](spec), known, options.data_std, spec.key)
     require(
         options.decoder == "levels",
         f"noise_prediction.decoder={options.decoder} is of pixels, and the autoencoder decodes its latents itself: set it to levels",

@@ -26,7 +26,7 @@ class Model:
 
     def __init__(self, denoise):
         spec = SOURCE.spec
-        self.process, self.space, self._denoise = PROCESS, Pixels(spec.shape, Quantizer(spec.levels), 0.6, spec.key), denoise
+        self.process, self.space, self._denoise = PROCESS, Pixels(spec.shape, Quantizer(spec.levels), Quantizer(spec.levels), 0.6, spec.key), denoise
 
     def denoiser(self, params, given):
         return self._denoise

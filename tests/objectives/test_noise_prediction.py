@@ -275,6 +275,19 @@ def test_an_untrained_model_of_odds_knows_levels_that_are_drawn_evenly(network):
 def test_odds_are_of_clean_values_and_of_levels():
     with pytest.raises(UsageError, match=r"set noise_prediction\.prediction=x0, not eps"):
         build("noise_prediction", IMAGES, noise_prediction__head="odds")
+    few = {"noise_prediction__head": "odds", "noise_prediction__prediction": "x0"}
+    with pytest.raises(UsageError, match=r"latents are any number: set it to linear"):
+        build("noise_prediction", IMAGES, noise_prediction__autoencoder="somewhere", **few)
+    with pytest.raises(UsageError, match=r"set noise_prediction\.head=linear"):
+        build("consistency", IMAGES, **few)
+
+
+def test_odds_are_of_the_palette_whatever_is_decoded():
+    """How samples are read is chosen late, and the network is not."""
+    spec = dataclasses.replace(IMAGES, shape=(8, 8, 3), levels=256, palette=((0, 0, 0), (255, 0, 0), (0, 128, 255)))
+    few = {"noise_prediction__head": "odds", "noise_prediction__prediction": "x0", "noise_prediction__patch_size": 2}
+    sizes = [build("noise_prediction", spec, noise_prediction__decoder=decoder, **few).network.features for decoder in ("levels", "palette")]
+    assert sizes == [3, 3]
 
 
 def measured_bound(objective, copies: int = 800) -> tuple[float, float, Any]:

@@ -1,12 +1,16 @@
 """Questions about pictures from training to an answer: train.py, evaluate.py, sample.py --image --question."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from genjax.data.shapes import scenes
+from genjax.data.sources import open_source
+from genjax.errors import UsageError
+from genjax.evaluation.describing import Describer
 from tests.conftest import TOY, ToyRun
 
 
@@ -42,6 +46,11 @@ def test_a_model_of_questions_is_trained_measured_and_asked(variant, question, p
     assert ("? " in ended.out) == (variant == "questions"), "what was asked stands before the answer"
     refused = run_script("sample", f"--workdir={run.path}", f"--image={picture}", *question, f"--out={tmp_path / 'x'}")
     assert refused.code == 2 and "--out is for what is drawn, or for --image=held_out" in refused.err
+    refused = run_script("sample", f"--workdir={run.path}", "--image=held_out", f"--out={tmp_path / 'x.mp4'}")
+    assert refused.code == 2 and "films are written as GIF" in refused.err and "ffmpeg -i x.gif x.mp4" in refused.err
+    if variant == "questions":  # it would have to be asked
+        with pytest.raises(UsageError, match="does not describe what it looks at by itself"):
+            Describer.load(run.path, SimpleNamespace(captioned=True, source=open_source("shapes:s8")))
     for wrong, told in ([f"--image={picture}", "--question=how many dogs?"], "question"), (["--question=how many hearts?"], "give --image"):
         refused = run_script("sample", f"--workdir={run.path}", *wrong)
         assert refused.code == 2 and told in refused.err

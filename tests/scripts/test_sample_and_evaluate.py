@@ -238,7 +238,7 @@ def test_a_classifier_judges(trained, run_script, tmp_path):
     assert judged["samples"]["count"] == 12
     assert judged["held_out"]["count"] == 10, "there are no more"
     assert judged["samples"]["frechet"] > 0
-    assert (judged["samples"]["accuracy"] * 12) % 1 == pytest.approx(0, abs=1e-9)
+    assert judged["samples"]["as_asked"]["count"] == 12 and (judged["samples"]["as_asked"]["value"] * 12) % 1 == pytest.approx(0, abs=1e-9)
     assert "12 samples judged by a 16-wide classifier" in ended.out
 
 

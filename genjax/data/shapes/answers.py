@@ -142,7 +142,7 @@ class SceneQuestions:
 
     @property
     def shapes(self) -> tuple[tuple[int, ...], ...]:
-        return ((self.tier.pixels, self.tier.pixels, 3),)
+        return ((self.tier.pixels, self.tier.pixels, 3),) if TASKS[self.task].shows else ()
 
     def ask(self, image: np.ndarray | None, text: str) -> Arrays:
         if not TASKS[self.task].shows:

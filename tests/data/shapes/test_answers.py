@@ -127,6 +127,7 @@ def test_what_is_looked_at_is_the_picture_and_what_is_asked_is_the_question():
             source.questions.ask(codes.decoded(looked)[0], text)["tokens"][0][16 : 16 + len(text.split())], tokens[16 : 16 + len(text.split())]
         )
     plans = open_source("shapes_answers:s8/task=plan")
+    assert plans.questions.shapes == () and open_source("shapes_answers:s8").questions.shapes == ((8, 8, 3),)
     assert plans.questions.looked(plans.splits["eval"].rows(np.arange(3))) == [], "which is yet to be drawn"
 
 
