@@ -25,6 +25,7 @@ from genjax.models.masks import AttentionIds, visible
 from genjax.types import Array, Params
 
 _LARGE = 2**17  # weights of a matrix that are worth a second core
+_FEW = range(8, 33)  # vectors that are faster as a convolution
 
 
 def named(init: nn.initializers.Initializer, *axes: str) -> nn.initializers.Initializer:
@@ -65,8 +66,11 @@ class Dense(nn.Module):
     def __call__(self, x: Array) -> Array:
         inputs = x.shape[x.ndim - self.num_input_axes :]
         kernel, bias = self.weights(inputs)
-        if x.size == math.prod(inputs):
-            y = of_vector(x.reshape(-1).astype(self.dtype), kernel.reshape(x.size, -1)).reshape(*x.shape[: x.ndim - len(inputs)], *self.features)
+        size, outer = math.prod(inputs), x.shape[: x.ndim - len(inputs)]
+        if x.size == size:
+            y = of_vector(x.reshape(-1).astype(self.dtype), kernel.reshape(size, -1)).reshape(*outer, *self.features)
+        elif jax.default_backend() == "cpu" and kernel.dtype == jnp.float32 and kernel.size >= _LARGE and x.size // size in _FEW:
+            y = of_few(x.reshape(-1, size).astype(self.dtype), kernel.reshape(size, -1)).reshape(*outer, *self.features)
         else:
             y = jnp.tensordot(x.astype(self.dtype), kernel, axes=self.num_input_axes)
         return y if bias is None else y + bias
@@ -95,6 +99,20 @@ def of_vector(x: Array, kernel: Array) -> Array:
     if jax.default_backend() != "cpu" or kernel.size < _LARGE or len(x) % 2:
         return x @ kernel
     return jnp.einsum("hi,hio->ho", x.reshape(2, -1), kernel.reshape(2, len(x) // 2, -1)).sum(axis=0)
+
+
+@jax.custom_jvp
+def of_few(x: Array, kernel: Array) -> Array:
+    """x W [N, O] of a few vectors x [N, I] and W [I, O], as when several texts are written: a convolution over one place, which XLA's CPU back end
+    computes in 0.5 to 0.7 of the time of a product of so few rows (docs/performance.md). Its derivative is that of the product.
+    """
+    return jax.lax.conv_general_dilated(x[:, None], kernel[None], (1,), "VALID", dimension_numbers=("NWC", "WIO", "NWC"))[:, 0]
+
+
+@of_few.defjvp
+def _of_few_jvp(primals: tuple[Array, Array], tangents: tuple[Any, Any]) -> tuple[Array, Array]:
+    (x, kernel), (dx, d_kernel) = primals, tangents
+    return of_few(x, kernel), dx @ kernel + x @ d_kernel
 
 
 def jointly(x: Array, *maps: Dense) -> list[Array]:

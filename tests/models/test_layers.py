@@ -150,6 +150,26 @@ def test_the_product_of_one_vector_and_a_large_matrix(inputs):
     np.testing.assert_allclose(one["params"]["kernel"], two["params"]["kernel"], rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize("rows", [7, 8, 32, 33])
+def test_a_few_vectors_are_a_convolution_and_have_the_derivatives_of_the_product(rows):
+    """The value against float64; the derivatives of a scalar of it, of first and second order and forwards, against those of the product."""
+    random = np.random.default_rng(0)
+    x, kernel, weights = (jnp.asarray(random.normal(size=shape), jnp.float32) for shape in ((rows, 512), (512, 256), (rows, 256)))
+    dense = Dense((256,), ("embed", "mlp"))
+    apply = lambda x, kernel: dense.apply({"params": {"kernel": kernel}}, x)
+    assert ("conv_general_dilated" in str(jax.make_jaxpr(apply)(x, kernel))) == (rows in (8, 32))
+    exact = np.asarray(x, np.float64) @ np.asarray(kernel, np.float64)
+    np.testing.assert_allclose(apply(x, kernel), exact, atol=1e-5 * np.sqrt(512))
+
+    def derivatives(product):
+        scalar = lambda x, kernel: jnp.sum(weights * jnp.tanh(product(x, kernel) / 32))
+        slope = lambda x, kernel: jax.jvp(lambda x: scalar(x, kernel), (x,), (jnp.ones_like(x),))[1]
+        return jax.grad(scalar, (0, 1))(x, kernel), jax.grad(slope, (0, 1))(x, kernel)
+
+    for mine, right in zip(*(jax.tree.leaves(jax.jit(derivatives, static_argnums=0)(f)) for f in (apply, jnp.matmul)), strict=True):
+        np.testing.assert_allclose(mine, right, atol=1e-5 * float(jnp.max(jnp.abs(right))))
+
+
 @pytest.mark.parametrize(("kv_heads", "window"), [(None, None), (1, None), (2, 2)])
 def test_attention_is_softmax_of_normalised_rotated_scores_over_what_is_visible(kv_heads, window):
     x, module = draw(B, T, D), Attention(heads=H, dtype=jnp.float32, kv_heads=kv_heads, window=window)
