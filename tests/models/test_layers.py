@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from genjax.models import masks
-from genjax.models.layers import Attention, Dense, GatedMLP, RMSNorm, jointly, of_vector, rotary
+from genjax.models.layers import Attention, Dense, GatedMLP, RMSNorm, attend, jointly, of_vector, rotary
 from tests.helpers import assert_trees_close, random_params
 
 B, T, H, K, D = 2, 5, 2, 12, 24
@@ -215,3 +215,31 @@ def test_in_order_pairs_behind_are_not_computed_and_nothing_else_changes():
     (expected, all_pairs), (got, some_pairs) = map(result, modules)
     assert_trees_close(got, expected, rtol=1e-4, atol=1e-4)
     assert all_pairs == length**2 and some_pairs == 64 * 64 + 65 * (129 + 194 + 259)
+
+
+@pytest.mark.parametrize("heads", [(2, 2), (4, 2)], ids=["a key head each", "two to a key head"])
+def test_attention_written_out_is_that_of_jax_with_all_its_derivatives(heads):
+    """Values, gradients, derivatives forwards and of second order, of rows that see some and of one that sees nothing."""
+    queries, keys = heads
+    random = np.random.default_rng(0)
+    q, k, v, weights = (
+        jnp.asarray(random.normal(size=(2, length, count, 8)), jnp.float32) for length, count in ((5, queries), (7, keys), (7, keys), (5, queries))
+    )
+    mask = jnp.asarray(random.random((2, 1, 5, 7)) < 0.6).at[0, 0, 3].set(False)
+
+    def written(q, k, v):
+        grouped = q.reshape(2, 5, keys, -1, 8).transpose(0, 2, 3, 1, 4)
+        y = attend(grouped, k.swapaxes(1, 2), v.swapaxes(1, 2), mask[:, :, None])
+        return y.transpose(0, 3, 1, 2, 4).reshape(q.shape)
+
+    def of_jax(q, k, v):
+        return jax.nn.dot_product_attention(q, k, v, mask=mask, implementation="xla")
+
+    def derivatives(attention):
+        scalar = lambda q, k, v: jnp.sum(weights * jnp.tanh(attention(q, k, v)))
+        slope = lambda q, k, v: jax.jvp(scalar, (q, k, v), (q, 2 * k, -v))[1]
+        return attention(q, k, v), jax.grad(scalar, (0, 1, 2))(q, k, v), slope(q, k, v), jax.grad(slope, (0, 1, 2))(q, k, v)
+
+    found, expected = (jax.tree.leaves(jax.jit(derivatives, static_argnums=0)(attention)) for attention in (written, of_jax))
+    for mine, right in zip(found, expected, strict=True):
+        np.testing.assert_allclose(mine, right, atol=1e-5 * float(jnp.max(jnp.abs(right))))
