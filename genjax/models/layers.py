@@ -104,7 +104,7 @@ def of_vector(x: Array, kernel: Array) -> Array:
 @jax.custom_jvp
 def of_few(x: Array, kernel: Array) -> Array:
     """x W [N, O] of a few vectors x [N, I] and W [I, O], as when several texts are written: a convolution over one place, which XLA's CPU back end
-    computes in 0.5 to 0.7 of the time of a product of so few rows (docs/performance.md). Its derivative is that of the product.
+    computes in less time than a product of so few rows (docs/performance.md). Its derivative is that of the product.
     """
     return jax.lax.conv_general_dilated(x[:, None], kernel[None], (1,), "VALID", dimension_numbers=("NWC", "WIO", "NWC"))[:, 0]
 
@@ -256,7 +256,7 @@ def every_pair() -> Iterator[None]:
 def _xla(q: Array, k: Array, v: Array, mask: Array, cached: bool, ordered: bool) -> Array:
     """In order, the queries are in up to four runs, each with the keys up to its end: 5/8 of all pairs. More save little, and each has copies.
 
-    What reads a cache has few queries and no derivative, and is faster as jax.nn has it (docs/performance.md: G1 0.83, G3 0.92 of the time).
+    What reads a cache has few queries and no derivative, and is faster as jax.nn has it (docs/performance.md).
     """
     if cached:
         return jax.nn.dot_product_attention(q, k, v, mask=mask, implementation="xla")

@@ -124,7 +124,7 @@ class NoisePrediction:
             options.head == LINEAR or options.prediction == "x0",
             f"noise_prediction.head={options.head} gives the clean values themselves: set noise_prediction.prediction=x0, not {options.prediction}",
         )
-        features = None if options.head == LINEAR else space.num_odds
+        features = None if options.head == LINEAR else space.known.num_odds(space.shape[-1])
         objective = cls(
             network=NETWORKS[options.network](config, space.shape, classes, captions_from(config, spec, causal=False), features),
             spec=spec,
@@ -328,7 +328,7 @@ def _linear(objective: NoisePrediction, x: Array, logsnr: Array, said: Any) -> A
 
 def _odds(objective: NoisePrediction, x: Array, logsnr: Array, said: Any) -> Array:
     alpha, sigma = alpha_sigma(logsnr, objective.process.scaling)
-    return objective.space.posterior_mean(said, x / bcast(alpha, x), sigma / alpha)
+    return objective.space.known.posterior_mean(said, x / bcast(alpha, x), sigma / alpha)
 
 
 LINEAR = "linear"

@@ -73,8 +73,8 @@ class Space(Protocol):
     @property
     def frame(self) -> Any: ...
     @property
-    def num_odds(self) -> int:
-        """Log-odds that `posterior_mean` wants of a cell; UsageError where a clean point may be anything."""
+    def known(self) -> Quantizer:
+        """What a value can be, by all that is known of the data; UsageError where it may be anything."""
 
     def init(self, key: Key) -> Params:
         """Top-level entries of the model's parameters that belong to the space, boxed."""
@@ -94,9 +94,6 @@ class Space(Protocol):
     def mask(self, mask: Array) -> Array:
         """A mask of pixels as one of x0; UsageError where there is none."""
 
-    def posterior_mean(self, odds: Array, y: Array, std: Array) -> Array:
-        """x0_hat of log-odds of its levels, as `Quantizer.posterior_mean`."""
-
     def nats(self, params: Params, image: Array, keys: Key, bound: BoundOf) -> Nats:
         """A bound of -log p(image) by a bound of its clean points."""
 
@@ -105,7 +102,7 @@ class Space(Protocol):
 class Pixels:
     """The image itself, its levels on [-1, 1]; `key` is its name in a batch.
 
-    Odds are of what the data know, a palette's colours where there is one, whatever `quantizer` decodes and scores: they are the network's.
+    What is `known` is a palette's colours, where there is one, whatever `quantizer` decodes and scores: that is chosen late, and a network is not.
     """
 
     shape: tuple[int, ...]
@@ -117,10 +114,6 @@ class Pixels:
     @property
     def frame(self) -> Quantizer:
         return self.quantizer
-
-    @property
-    def num_odds(self) -> int:
-        return self.known.num_odds(self.shape[-1])
 
     def init(self, key: Key) -> Params:
         return {}
@@ -145,9 +138,6 @@ class Pixels:
 
     def mask(self, mask: Array) -> Array:
         return mask
-
-    def posterior_mean(self, odds: Array, y: Array, std: Array) -> Array:
-        return self.known.posterior_mean(odds, y, std)
 
     def nats(self, params: Params, image: Array, keys: Key, bound: BoundOf) -> Nats:
         found = bound(self.quantizer, image, keys)
@@ -178,7 +168,7 @@ class Latents:
         return self.autoencoder.network.latent_shape
 
     @property
-    def num_odds(self) -> int:
+    def known(self) -> Quantizer:
         raise UsageError("noise_prediction.head=odds is of values that are levels, and latents are any number: set it to linear")
 
     def init(self, key: Key) -> Params:
@@ -219,9 +209,6 @@ class Latents:
             "--redraw: a mask of pixels is none of latents, each of which sees many pixels; leave --redraw out to edit the whole image, "
             "or use a model of pixels (noise_prediction.autoencoder=None)"
         )
-
-    def posterior_mean(self, odds: Array, y: Array, std: Array) -> Array:
-        raise NotImplementedError("`num_odds` refuses before")
 
     def nats(self, params: Params, image: Array, keys: Key, bound: BoundOf) -> Nats:
         mean, std = self._posterior(params, image)
