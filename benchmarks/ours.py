@@ -15,12 +15,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.workloads import GPT, DiT, UNet, Workload
+from benchmarks.workloads import GPT, RECIPE, DiT, UNet, Workload
 from genjax import config as configs
 from genjax import rng
 from genjax.data.base import ArrayRows, Source
 from genjax.data.loader import TrainBatches, train_batches
 from genjax.data.sources import TextFormat, open_source
+from genjax.evaluation.evaluator import Evaluator
 from genjax.evaluation.provenance import versions
 from genjax.training import flops
 from genjax.training.parallel import Parallel
@@ -84,6 +85,12 @@ def run_of(workload: Workload, overrides: dict[str, Any] | None = None) -> Run:
     """The run of a workload, over all devices; `overrides` are further config fields."""
     fields = configs.base_fields()
     values = {name: str(value) for name, value in (fields_of(workload) | (overrides or {})).items()}
+    if workload.task == "learn":
+        values |= {"data.source": f"text:{os.environ['GENJAX_BENCH_TEXT']}", "train.duration": f"{workload.length} steps"}
+        values |= {"optimizer.warmup": "5 percent", "data.eval_stride": values["data.length"]}
+        config = configs.load(RECIPE, fields, values)
+        configs.validate(config)
+        return Run.build(config)
     config = configs.check(configs.apply(configs.defaults(fields), fields, values), fields)
     configs.validate(config)
     parallel = Parallel.build(config.parallel, config.data.batch_size, config.train.accumulation)
@@ -164,6 +171,18 @@ class Training(System):
         return flops.operations(self.run.make_step(), self.run.abstract_state, self.run.abstract_batch).products
 
 
+class Learning(Training):
+    """Training on a text, whose held-out part is measured with the averaged parameters, as `evaluate.py` does."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(run)
+        self.evaluator = Evaluator(run)
+
+    def held_out(self) -> float:
+        found = self.evaluator.likelihoods(self.state.ema)
+        return float(found.nats.sum() / found.units.sum())
+
+
 class Loading(System):
     """Batches of a source at the batch size and context of a workload, without a step."""
 
@@ -224,4 +243,6 @@ def build(system: str, workload: Workload, device: str) -> System:
     assert jax.default_backend() == device, f"jax is on {jax.default_backend()}, not on {device}"
     if loader:
         return Loading(run, system.removeprefix("loader "), workload)
+    if workload.task == "learn":
+        return Learning(run)
     return Training(run) if workload.task == "train" else Drawing(run, workload)

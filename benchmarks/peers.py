@@ -6,6 +6,8 @@
   diffusers       DiTTransformer2DModel or UNet2DModel; drawing with DDIMScheduler
   lucidrains      the Unet of denoising-diffusion-pytorch, which is another network: other stages, attention at each
 
+What learns a text has nanoGPT's recipe: its data, split, schedule and decay, at the rate that "transformers rate=1e-3" names.
+
 Every training step clears gradients, clips them to norm 1 and ends in a fused AdamW; diffusion keeps an average of the parameters, as
 everyone does. The batch lies in memory. Blocks of the diffusers DiT share one embedding of time and class, as those of the paper do; the
 library would give each its own. torchvision has no CPU build here: what denoising-diffusion-pytorch imports of it
@@ -17,9 +19,11 @@ from __future__ import annotations
 import importlib.machinery
 import importlib.metadata
 import math
+import os
 import sys
 import types
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -330,6 +334,36 @@ class Training(System):
         self.eager_loss().backward()
 
 
+class Learning(Training):
+    """nanoGPT's train.py with the settings that its README has for a CPU, with batches of the text that GENJAX_BENCH_TEXT names."""
+
+    def __init__(self, name: str, workload: Workload, device: str, rate: float) -> None:
+        super().__init__(name, workload, device)
+        text = Path(os.environ["GENJAX_BENCH_TEXT"]).read_text()
+        known = {character: code for code, character in enumerate(sorted(set(text)))}
+        tokens = torch.tensor([known[character] for character in text])
+        self.trained, self.rest = tokens.split([int(0.9 * len(tokens)), len(tokens) - int(0.9 * len(tokens))])
+        shrunk, kept = ([p for p in self.params if (p.dim() >= 2) == matrix] for matrix in (True, False))
+        groups = [{"params": shrunk, "weight_decay": 0.1}, {"params": kept, "weight_decay": 0.0}]
+        self.optimizer = torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.99), fused=True)
+        warm, total = workload.length // 20, workload.length
+        falls = lambda step: 0.1 + 0.45 * (1 + math.cos(math.pi * min(1.0, (step - warm) / (total - warm))))
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: (step + 1) / (warm + 1) if step < warm else falls(step))
+
+    def once(self) -> Tensor:
+        starts = torch.randint(len(self.trained) - self.workload.model.context, (self.workload.batch,))
+        self.batch["tokens"] = self.trained[starts[:, None] + torch.arange(self.workload.model.context + 1)]
+        loss = super().once()
+        self.schedule.step()
+        return loss
+
+    @torch.no_grad()
+    def held_out(self) -> float:
+        rows = self.rest.unfold(0, self.workload.model.context + 1, self.workload.model.context)
+        costs = [F.cross_entropy(self.apply(part[:, :-1]).flatten(0, 1), part[:, 1:].flatten(), reduction="sum") for part in rows.split(64)]
+        return float(sum(costs)) / rows[:, 1:].numel()
+
+
 class Drawing(System):
     def __init__(self, name: str, workload: Workload, device: str) -> None:
         super().__init__(name, workload, device)
@@ -365,5 +399,8 @@ class Drawing(System):
 
 
 def build(system: str, workload: Workload, device: str) -> System:
-    """The system of a workload."""
+    """The system of a workload; for one that learns, "NAME rate=..."."""
+    if workload.task == "learn":
+        name, rate = system.split(" rate=")
+        return Learning(name, workload, device, float(rate))
     return (Training if workload.task == "train" else Drawing)(system, workload, device)

@@ -33,10 +33,11 @@ from genjax.config import REPOSITORY, require
 from genjax.evaluation.machine import busy, wait_for_idle
 
 FLAGS = [
-    cli.Flag("only", "workloads, with commas: T1-T4, G1-G4, S1, S2, D, C, M, scaling; default: all"),
+    cli.Flag("only", "workloads, with commas: T1-T4, G1-G4, S1, S2, N, D, C, M, scaling; default: all"),
     cli.Flag("peers", "all, none, or names with commas", default="all"),
     cli.Flag("also", "further fields of ours to measure beside the defaults, or variables: 'model.scan_layers=true XLA_FLAGS=...'", many=True),
     cli.Flag("python", "the interpreter that has the peers' packages; default: .venv-bench/bin/python on a cpu, this one on a gpu"),
+    cli.Flag("text", "the file that N learns; default: that of configs/shakespeare.py"),
     cli.Flag("rounds", "interleaved rounds", kind=int, default=7),
     cli.Flag("wait", "seconds to wait for an idle machine before each measurement, at most", kind=float, default=1.5),
     cli.Flag("again", "measure anew what is in the record already", kind=bool),
@@ -91,22 +92,27 @@ class Worker:
             raise Failed(" ".join(self.errors.read().strip().splitlines()[-1:])[-300:])
         return json.loads(line)
 
+    def ask(self, **what: Any) -> dict[str, Any]:
+        self.process.stdin.write(json.dumps(what) + "\n")  # pyrefly: ignore[missing-attribute]
+        self.process.stdin.flush()  # pyrefly: ignore[missing-attribute]
+        return self.answer()
+
     def begin(self) -> dict[str, Any]:
         """Waits until it is ready: what it is, seconds from its start to its first call, bytes of its peak memory, seconds of a call."""
         assert self.answer()["first"]
         first = time.monotonic() - self.started
         few = self.answer()
-        return self.answer()["ready"] | {"first_seconds": first, "peak_memory": few["memory"], "call_seconds": few["seconds"]}
+        times = {"first_seconds": first, "peak_memory": few["memory"], "call_seconds": few["seconds"], "calls_after": few["calls"]}
+        return self.answer()["ready"] | times
 
     def measure(self, calls: int, wait: float) -> dict[str, float]:
         """Seconds of a call, on the clock and of CPU, and cores that others used meanwhile."""
         wait_for_idle(wait)
         before, started = busy(), time.monotonic()
-        self.process.stdin.write(json.dumps({"calls": calls}) + "\n")  # pyrefly: ignore[missing-attribute]
-        self.process.stdin.flush()  # pyrefly: ignore[missing-attribute]
-        found = self.answer()
+        found = self.ask(calls=calls)
         others = (busy() - before - found["cpu"]) / (time.monotonic() - started)
         return {
+            "calls": found["calls"],
             "seconds": found["seconds"] / found["calls"],
             "cpu": found["cpu"] / found["calls"],
             "faults": found["faults"] / found["calls"],
@@ -254,7 +260,60 @@ def curve(axis: str, values: Sequence[int], args: Any) -> dict[str, Any]:
     return {"systems": systems, "exponent": exponents["median"], "exponent_of_operations": exponents["flops"]}
 
 
-OTHERS: dict[str, Callable[[Any], dict[str, Any]]] = {"C": first_steps, "M": memory, "D": loaders, "scaling": scaling}
+PIECES = 40  # of a training that learns, after each of which it is measured
+
+
+def learning(args: Any) -> dict[str, Any]:
+    """N: seconds from the start of a process, with an empty compile cache, until what is held out costs at most the target.
+
+    What it takes to measure that is left out. The systems take turns. One that does not get there has the seconds and the loss of its whole training.
+    """
+    from genjax import config as configs
+
+    workload = workloads.find("N", args.tiny)
+    peers = [peer for peer in workloads.LEARNERS if args.peers == "all" or peer.split()[0] in args.peers.split(",")]
+    source = configs.load(workloads.RECIPE, configs.base_fields()).data.source
+    text = Path(source.removeprefix("text:") if args.text is None else args.text).resolve()
+    require(text.exists(), f"N learns {text}, which is not there: give --text=FILE, or leave N out by --only")
+    found: dict[str, Any] = {}
+    with contextlib.ExitStack() as stack:
+        environment = {"GENJAX_CACHE_DIR": stack.enter_context(tempfile.TemporaryDirectory()), "GENJAX_BENCH_TEXT": str(text)}
+        running: dict[str, Worker] = {}
+        for name in ("genjax", *peers):
+            wait_for_idle(args.wait)
+            worker = stack.enter_context(Worker(name, "N", args, environment))
+            try:
+                about = worker.begin()
+            except Failed as error:
+                found[name] = {"error": str(error)}
+                continue
+            steps = about["settings"].get("steps_per_dispatch", 1) + about["calls_after"]
+            seconds = about["first_seconds"] + about["calls_after"] * about["call_seconds"]
+            found[name] = about | {"steps": steps, "seconds": seconds, "loss": worker.ask(loss=True)["loss"], "curve": []}
+            running[name] = worker
+        while running:
+            for name in list(running):
+                one, piece = found[name], max(1, workload.length // PIECES)
+                measured = running[name].measure(piece, args.wait)
+                one["steps"] += measured["calls"]
+                one["seconds"] += measured["calls"] * measured["seconds"]
+                one["loss"] = running[name].ask(loss=True)["loss"]
+                one["curve"].append([one["steps"], one["seconds"], one["loss"], measured["others"]])
+                if one["loss"] <= workloads.TARGET or one["steps"] >= workload.length:
+                    running.pop(name)
+    ours = found["genjax"]
+    require("error" not in ours, f"genjax failed on N: {ours.get('error')}")
+    for name, one in found.items():
+        if "error" not in one:
+            one["there"] = one["loss"] <= workloads.TARGET
+            one["equal"] = abs(one["parameters"] / ours["parameters"] - 1) <= EQUAL
+            one["ratio"] = one["seconds"] / ours["seconds"]
+        says = one.get("error") or f"{one['loss']:.3f} nats after {one['steps']} steps and {one['seconds']:.1f} s, {one['ratio']:.2f} of ours"
+        print(f"  {name:24} {says}", flush=True)
+    return {"systems": found, "what": workload.what, "floor": workload.floor, "target": workloads.TARGET, "text": text.name}
+
+
+OTHERS: dict[str, Callable[[Any], dict[str, Any]]] = {"N": learning, "C": first_steps, "M": memory, "D": loaders, "scaling": scaling}
 
 
 # ---- the record ----------------------------------------------------------------------------------------------------
@@ -284,6 +343,11 @@ def metrics(found: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 for system, about in systems.items():
                     if quantity in about:
                         yield metric(f"{workload} {system}", "seconds_to_first_step" if name == "C" else quantity, about[quantity], unit, 0)
+        if name == "N":
+            for system, about in one["systems"].items():
+                if "seconds" in about:
+                    yield metric(f"N {system}", "seconds_to_target" if about["there"] else "seconds_of_all_steps", about["seconds"], "s", 0)
+                    yield metric(f"N {system}", "held_out", about["loss"], "nats/byte", 0)
         if name == "D":
             for workload, systems in one["systems"].items():
                 for system, about in systems.items():
@@ -298,7 +362,7 @@ def metrics(found: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def settings_of(name: str, args: Any) -> dict[str, Any]:
     """What must be the same for a result to be kept."""
     trained = {row: workloads.find(row, args.tiny).settings for row in ("T1", "T2", "T3", "T4")} | {"scaling": workloads.SCALING, "tiny": args.tiny}
-    sizes = trained if name in OTHERS else workloads.find(name, args.tiny).settings
+    sizes = trained if name in OTHERS and name != "N" else workloads.find(name, args.tiny).settings
     return json.loads(json.dumps(sizes)) | {"rounds": args.rounds, "peers": args.peers, "also": args.also}
 
 

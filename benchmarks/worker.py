@@ -3,11 +3,13 @@
   python -m benchmarks.worker SYSTEM WORKLOAD [--tiny] [--device=cpu]
 
 It builds the model and says {"first": true} after the first call, {"memory": peak bytes, "seconds": of a call} after a few, {"ready": what it is}.
-Then it answers each line {"calls": n} with {"seconds", "cpu", "calls", "faults" of pages}, until its input ends. A system is an object with
+Then it answers each line {"calls": n} with {"seconds", "cpu", "calls", "faults" of pages}, and {"loss": true} with {"loss"}, until its input ends.
+A system is an object with
 
   calls           the least number of calls that one dispatch makes
   __call__(n)     makes n calls, a multiple of it, and returns when their results are there
   describe()      {"parameters", "flops" of a call (products of matrices), "versions", "settings"}
+  held_out()      where it learns: nats a character of the text that is held out
 """
 
 from __future__ import annotations
@@ -46,10 +48,14 @@ def main() -> None:
     say(first=True)
     few, started = -(-3 // system.calls) * system.calls, time.perf_counter()
     system(few)
-    say(seconds=(time.perf_counter() - started) / few, memory=1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    say(seconds=(time.perf_counter() - started) / few, calls=few, memory=1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     say(ready=system.describe())
     for line in sys.stdin:
-        calls = -(-json.loads(line)["calls"] // system.calls) * system.calls
+        asked = json.loads(line)
+        if "loss" in asked:
+            say(loss=system.held_out())
+            continue
+        calls = -(-asked["calls"] // system.calls) * system.calls
         faults, cpu, started = resource.getrusage(resource.RUSAGE_SELF).ru_minflt, time.process_time(), time.perf_counter()
         system(calls)
         seconds, cpu = time.perf_counter() - started, time.process_time() - cpu

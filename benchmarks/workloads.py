@@ -1,7 +1,8 @@
 """What is measured, with all sizes: the one place that both sides read. It imports nothing but the standard library.
 
-T1-T4 train, G1-G4 draw 256 tokens with a cache, S1 and S2 draw a batch of images with 50 evaluations of the network. C, M, D and the scaling
-curves are measured on the models of T1-T4 (`benchmarks.run`). A ratio is peer time / our time.
+T1-T4 train, G1-G4 draw 256 tokens with a cache, S1 and S2 draw a batch of images with 50 evaluations of the network. N trains on a text until
+what is held out of it costs little enough. C, M, D and the scaling curves are measured on the models of T1-T4 (`benchmarks.run`). A ratio is peer
+time / our time.
 """
 
 from __future__ import annotations
@@ -56,15 +57,15 @@ class Workload(NamedTuple):
     """One row of the table.
 
     Attributes:
-      task: train, generate (tokens) or sample (images).
+      task: train, generate (tokens), sample (images), or learn (train on a text, with a rate that falls).
       model, batch: what, and how many rows at once.
-      length: tokens that are drawn of a row, or evaluations of the network for an image.
+      length: tokens that are drawn of a row, evaluations of the network for an image, or steps until the rate has fallen.
       floor, goal: of the ratio to the fastest peer; None where there is none.
       dtype: of the computation.
       chosen: config fields of genjax other than the defaults, where they were measured to help (docs/performance.md), "field=value ...".
     """
 
-    task: Literal["train", "generate", "sample"]
+    task: Literal["train", "generate", "sample", "learn"]
     model: Model
     batch: int
     length: int = 0
@@ -81,7 +82,7 @@ class Workload(NamedTuple):
     @property
     def items(self) -> int:
         """How many of them one call makes or learns from."""
-        per_row = {"train": getattr(self.model, "context", 1), "generate": self.length, "sample": 1}[self.task]
+        per_row = {"generate": self.length, "sample": 1}.get(self.task, getattr(self.model, "context", 1))
         return self.batch * per_row
 
     @property
@@ -92,7 +93,8 @@ class Workload(NamedTuple):
             f"U-Net {model.features} × {model.multipliers}" if isinstance(model, UNet) else f"{type(model).__name__} {model.layers} × {model.width}"
         )
         data = f"context {model.context}" if isinstance(model, GPT) else f"{model.side}×{model.side}×{model.channels}"
-        task = {"train": "training", "generate": f"{self.length} tokens with a cache", "sample": f"{self.length} DDIM evaluations"}[self.task]
+        drawing = {"generate": f"{self.length} tokens with a cache", "sample": f"{self.length} DDIM evaluations"}
+        task = {"train": "training", "learn": f"{self.length} steps on a text", **drawing}[self.task]
         return f"{task}, {network}, {data}, batch {self.batch}"
 
     @property
@@ -120,6 +122,12 @@ CPU = {
     "S1": Workload("sample", SMALL_DIT, 16, 50, floor=1.3, goal=2.0, chosen="parallel.cpu_devices=2"),
     "S2": Workload("sample", SMALL_UNET, 16, 50, floor=0.9, goal=1.2, chosen="parallel.cpu_devices=2"),
 }
+
+# nanoGPT's small setting of a character model, and the loss [nats a character] that its own code reaches in it on what is held out.
+LEARNING = Workload("learn", SMALL_GPT, 12, 2000, floor=4.0, chosen="train.steps_per_dispatch=25")
+TARGET, RECIPE = 1.886, "configs/shakespeare.py:next_token"
+# Systems of it: nanoGPT's recipe at its own rate of learning, and at that which is best for our AdamW (`configs/shakespeare.py`).
+LEARNERS = ("transformers rate=1e-3", "transformers rate=4e-3")
 
 GPU = {  # GPT-2 124M, and DiT-L/2 on latents of 32x32x4
     "GPT": Workload("train", GPT(12, 768, 12, 1024, 50304), 16, dtype="bfloat16", floor=1.0),
@@ -171,6 +179,8 @@ def find(name: str, tiny: bool) -> Workload:
     axis, _, value = name.partition("=")
     if value:
         return scaled(axis, int(value))
+    if name == "N":
+        return LEARNING._replace(model=TINY_GPT, batch=2, length=60, chosen="train.steps_per_dispatch=3") if tiny else LEARNING
     return TINY[name] if tiny else (CPU | GPU)[name]
 
 

@@ -3,7 +3,7 @@
 Durations are text: "2000" or "2000 steps", "10 epochs", "1e6 examples", "5 percent" of the whole training.
 """
 
-from genjax.config import Choice, Duration, Names, Source, field
+from genjax.config import Choice, Duration, Names, Paths, Source, field
 
 FIELDS = {
     "seed": field(0, "root of every random number: parameters, data order, noise, dropout, samples", at_least=0, at_most=2**32 - 1),
@@ -55,11 +55,12 @@ FIELDS = {
                 "talks",
                 "python_stdlib_docs",
             ),
+            files=("npz", "text", "pairs", "audio"),
         ),
-        "dir": field(None, "folder of prepared tensorflow-datasets; None: GENJAX_DATA_DIR, then the library's own", kind=str, late=True),
+        "dir": field(None, "folder of prepared tensorflow-datasets; None: GENJAX_DATA_DIR, then the library's own", kind=Paths, late=True),
         "batch_size": field(64, "examples a step, over all devices and micro-batches", at_least=1),
         "eval_batch_size": field(256, "examples a batch in evaluation and sampling; changes no result", at_least=1, late=True),
-        "held_out": field(None, "files of pairs that are measured, written as in `source`; None: a tenth of its own", kind=str, late=True),
+        "held_out": field(None, "files of pairs that are measured, written as in `source`; None: a tenth of its own", kind=Paths, late=True),
         "tokenizer": field(
             Choice("byte"), "text as tokens: bytes, the characters of the training split, or bpe(vocab=1024)", choices=("byte", "char", "bpe")
         ),

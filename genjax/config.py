@@ -86,6 +86,15 @@ class Source(str):
         return kind, argument
 
 
+class Paths(str):
+    """Files or folders as text, with commas between them."""
+
+    @property
+    def resolved(self) -> Paths:
+        """The same as they are called from any folder."""
+        return Paths(",".join(str(Path(path).expanduser().resolve()) for path in ([self] if Path(self).exists() else self.split(","))))
+
+
 class Names(str):
     """A list of names as text: "train_flops, parameters"; empty for none."""
 
@@ -101,6 +110,7 @@ class Field:
 
     `late` fields say how a trained model is used, not what it is: sampling and evaluation may override them.
     Fields of `recomputes` save memory by computing again what is known; their default does not.
+    Of a `Source`, `files` are the kinds that need paths.
     """
 
     default: Any
@@ -113,6 +123,7 @@ class Field:
     above: float = -math.inf
     late: bool = False
     recomputes: bool = False
+    files: tuple[str, ...] = ()
 
     @property
     def type_name(self) -> str:
@@ -146,7 +157,7 @@ class Field:
             value = (value,)
         if self.kind is tuple and isinstance(value, list | tuple):
             return self._check_numbers(tuple(value))
-        if self.kind in (Choice, Source, Names) and isinstance(value, str):
+        if self.kind in (Choice, Source, Names, Paths) and isinstance(value, str):
             value = self.kind(value)
         if type(value) is not self.kind:
             raise ValueError(f"expected {self.type_name}")
@@ -158,6 +169,15 @@ class Field:
         if isinstance(value, int | float):
             self._check_range(value)
         return value
+
+    def located(self, value: Any) -> Any:
+        """`value` with its paths as they are called from any folder; also where a source is made of others, "kind:one+another"."""
+        if isinstance(value, Paths):
+            return value.resolved
+        if not isinstance(value, Source) or not value.parts[1]:
+            return value
+        kind, needs = value.parts
+        return Source(f"{kind}:" + (Paths(needs).resolved if kind in self.files else "+".join(self.located(Source(one)) for one in needs.split("+"))))
 
     def _check_numbers(self, values: tuple[Any, ...]) -> tuple[int, ...]:
         if not all(type(value) is int and self.at_least <= value <= self.at_most for value in values):
@@ -222,27 +242,7 @@ def load(name: str, fields: Mapping[str, Field], overrides: Mapping[str, str] | 
     """The recipe `file.py[:variant]` with command-line overrides {dotted path: text}, each value checked against its field."""
     values = _applied(_checked(dict(leaves(recipe(name, "FIELDS", fields))), fields), fields, overrides or {})
     # A run must find its data from whatever folder it is used in.
-    source = values.get("data.source", "")
-    what = _CODED.sub("", source)
-    form = source.removesuffix(what)
-    kind, _, file = what.partition(":")
-    if kind in ("npz", "text", "audio") and file:
-        values["data.source"] = f"{form}{kind}:{Path(file).expanduser().resolve()}"
-    if kind == "pairs" and file:
-        values["data.source"] = f"{kind}:{_resolved(file)}"
-    if values.get("data.held_out"):
-        values["data.held_out"] = _resolved(values["data.held_out"])
-    if values.get("data.dir"):
-        values["data.dir"] = str(Path(values["data.dir"]).expanduser().resolve())
-    return _frozen(_checked(values, fields))
-
-
-_CODED = re.compile(r"^coded:(?:[\w=/]+\+)?")  # what may stand before the name of a source: data.coded
-
-
-def _resolved(files: str) -> str:
-    """Paths with commas between them, as they are called from any folder."""
-    return ",".join(str(Path(file).expanduser().resolve()) for file in files.split(","))
+    return _frozen(_checked({path: fields[path].located(value) for path, value in values.items()}, fields))
 
 
 def apply(config: Any, fields: Mapping[str, Field], overrides: Mapping[str, str]) -> ml_collections.ConfigDict:

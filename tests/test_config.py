@@ -497,3 +497,30 @@ def test_kinds_of_data_sources_are_those_of_the_code_and_said_in_the_help():
     kinds = {*OPENERS, *COMPOSED, *CORPORA, *DIALOGUES}
     assert set(FIELDS["data.source"].choices) == kinds
     assert all(kind in FIELDS["data.source"].help for kind in kinds)
+
+
+@pytest.mark.parametrize(
+    "source", ["npz:{}", "text:{}", "audio:{}", "coded:npz:{}", "coded:patch=2/codes=512+npz:{}", "together:audio:{}+moving:digits"]
+)
+def test_paths_of_data_are_those_of_the_folder_where_they_were_written(source, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    overrides = {"data.source": source.format("here/one"), "data.dir": "prepared", "data.held_out": "a.en,a.de"}
+    found = configs.load("configs/digits.py", FIELDS, overrides).data
+    assert found.source == source.format(tmp_path / "here" / "one")
+    assert (found.dir, found.held_out) == (str(tmp_path / "prepared"), f"{tmp_path}/a.en,{tmp_path}/a.de")
+
+
+@pytest.mark.parametrize(
+    "source", ["digits", "tfds:mnist", "said:emoji+spoken_digit", "coded:patch=2/codes=512+emoji", "shapes_answers:s16/task=caption"]
+)
+def test_what_is_no_path_stays_as_it_is(source, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert configs.load("configs/digits.py", FIELDS, {"data.source": source}).data.source == source
+
+
+def test_several_files_are_several_paths_and_a_comma_in_a_name_is_none(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    resolved = lambda: configs.load("configs/digits.py", FIELDS, {"data.source": "pairs:a,b"}).data.source
+    assert resolved() == f"pairs:{tmp_path}/a,{tmp_path}/b"
+    (tmp_path / "a,b").write_text("")
+    assert resolved() == f"pairs:{tmp_path}/a,b"

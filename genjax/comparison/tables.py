@@ -225,6 +225,19 @@ def loaders(record: dict[str, Any]) -> list[str]:
     return lines
 
 
+def learning(record: dict[str, Any]) -> list[str]:
+    """The record of `benchmarks.run`: when what is held out of a text costs the target, from the start of a process, and beside ours."""
+    lines = ["| | held-out nats a character | steps | seconds | over ours |", "|---|---|---|---|---|"]
+    one = record["workloads"].get("N", {"systems": {}})
+    for system, about in one["systems"].items():
+        if "error" in about:
+            lines.append(f"| {system} | failed |" + " |" * 3)
+            continue
+        there = "" if about["there"] else f", not {one['target']}"
+        lines.append(f"| {system} | {about['loss']:.3f}{there} | {about['steps']:,} | {about['seconds']:.1f} | {about['ratio']:.2f} |")
+    return lines
+
+
 # Family -> form of the data -> which side of which claim's record.
 SCENES = {
     "next-token prediction": {"codes": ("c03_next_token", 1), "pixels": ("c03_next_token", 0)},
@@ -260,6 +273,7 @@ FORMS = {
     "peers": peers,
     "starts": starts,
     "loaders": loaders,
+    "learning": learning,
 }
 
 # What stands for all records of its kind, or for none.

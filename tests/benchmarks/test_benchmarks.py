@@ -161,3 +161,19 @@ def test_every_workload_runs(only, tmp_path):
     out = tmp_path / "bench.json"
     run.main(options(f"--only={only}", "--peers=none", "--tiny", "--rounds=1", "--wait=0", f"--out={out}"))
     assert list(json.loads(out.read_text())["workloads"]) == [only]
+
+
+@pytest.mark.slow
+def test_a_text_is_learned_until_it_costs_the_target(tmp_path, monkeypatch):
+    """A text of one pattern costs nothing once it is learned; measuring stops there, and says after how many steps."""
+    (tmp_path / "input.txt").write_text("abcdefgh" * 4000)
+    out = tmp_path / "bench.json"
+    run.main(options("--only=N", "--peers=none", "--tiny", "--wait=0", f"--text={tmp_path / 'input.txt'}", f"--out={out}"))
+    found = json.loads(out.read_text())["workloads"]["N"]["systems"]["genjax"]
+    assert found["there"] and found["loss"] <= workloads.TARGET and found["curve"][-1][0] == found["steps"] < 60
+    assert all(loss > workloads.TARGET for _, _, loss, _ in found["curve"][:-1])
+
+
+def test_a_text_that_is_not_there_is_said(tmp_path):
+    with pytest.raises(UsageError, match=r"N learns .*nowhere.txt, which is not there: give --text=FILE, or leave N out by --only"):
+        run.main(options("--only=N", "--peers=none", f"--text={tmp_path / 'nowhere.txt'}", f"--out={tmp_path / 'bench.json'}"))
