@@ -41,8 +41,9 @@ def draw(found: dict[str, Any], path: Path) -> None:
         flops = np.array([one["systems"][str(size)]["flops"] for size in sizes])
         panel.loglog(sizes, medians, "o-", color=BLUE, label=f"time, exponent {one['exponent']:.2f}")
         panel.loglog(sizes, flops * medians[-1] / flops[-1], "--", color=GREY, label=f"operations, {one['exponent_of_operations']:.2f}")
-        panel.set(title=f"ms a step against {axis}", xticks=sizes)
+        panel.set(title=f"ms a step against {axis}", xticks=sizes, yticks=medians)
         panel.set_xticklabels(list(map(str, sizes)))
+        panel.set_yticklabels([f"{median:.0f}" for median in medians])
         panel.minorticks_off()
         panel.legend(frameon=False, fontsize=8)
     for panel in axes[0]:

@@ -339,6 +339,8 @@ class Learning(Training):
 
     def __init__(self, name: str, workload: Workload, device: str, rate: float) -> None:
         super().__init__(name, workload, device)
+        assert isinstance(workload.model, GPT)
+        self.context = workload.model.context
         text = Path(os.environ["GENJAX_BENCH_TEXT"]).read_text()
         known = {character: code for code, character in enumerate(sorted(set(text)))}
         tokens = torch.tensor([known[character] for character in text])
@@ -351,15 +353,15 @@ class Learning(Training):
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda step: (step + 1) / (warm + 1) if step < warm else falls(step))
 
     def once(self) -> Tensor:
-        starts = torch.randint(len(self.trained) - self.workload.model.context, (self.workload.batch,))
-        self.batch["tokens"] = self.trained[starts[:, None] + torch.arange(self.workload.model.context + 1)]
+        starts = torch.randint(len(self.trained) - self.context, (self.workload.batch,))
+        self.batch["tokens"] = self.trained[starts[:, None] + torch.arange(self.context + 1)]
         loss = super().once()
         self.schedule.step()
         return loss
 
     @torch.no_grad()
     def held_out(self) -> float:
-        rows = self.rest.unfold(0, self.workload.model.context + 1, self.workload.model.context)
+        rows = self.rest.unfold(0, self.context + 1, self.context)
         costs = [F.cross_entropy(self.apply(part[:, :-1]).flatten(0, 1), part[:, 1:].flatten(), reduction="sum") for part in rows.split(64)]
         return float(sum(costs)) / rows[:, 1:].numel()
 

@@ -43,7 +43,7 @@ def main() -> None:
         from benchmarks.ours import build
     else:
         from benchmarks.peers import build
-    system = build(args.system, workload, args.device)
+    system: Any = build(args.system, workload, args.device)
     system(system.calls)
     say(first=True)
     few, started = -(-3 // system.calls) * system.calls, time.perf_counter()
