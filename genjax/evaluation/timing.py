@@ -1,4 +1,4 @@
-"""How long sampling takes on this machine: what a user waits for (one sample), and what a server gets done (many at once)."""
+"""How long things take on this machine: a sample, what a user waits for; many at once, what a server gets done; a training, from its first steps."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from genjax import rng
+from genjax.data.loader import train_batches
 from genjax.evaluation import machine
 from genjax.training.setup import Run
 from genjax.types import Params
@@ -47,3 +48,27 @@ def sampling(run: Run, params: Params, batch: int) -> Timing:
         jax.block_until_ready(sampler(params, request, key))
         seconds.append(time.monotonic() - started)
     return Timing(batch, float(np.median(seconds)))
+
+
+class Pace(NamedTuple):
+    """Of a training: seconds until its first dispatch is done (the state, compilation), median seconds of a step after it, and the cores that other
+    processes used meanwhile.
+    """
+
+    first: float
+    step: float
+    others: float
+
+
+def training(run: Run, seconds: float) -> Pace:
+    """The pace of a training, from at least `_LEAST` dispatches that take so long together; the loss is read after each, and nothing is written."""
+    machine.wait_for_idle(_WAIT)
+    others, started, few = machine.Others(), time.monotonic(), run.config.train.steps_per_dispatch
+    state, step, times = run.create_state(), run.compile_step(), []
+    batches = train_batches(run.source, run.config.data.batch_size, run.config.seed)
+    while len(times) <= _LEAST or sum(times[1:]) < seconds:
+        state, metrics = step(state, run.parallel.put(batches.take(few), stacked=True))
+        jax.block_until_ready(metrics)
+        times.append(time.monotonic() - started - sum(times))
+    batches.close()
+    return Pace(times[0], float(np.median(times[1:])) / few, others.cores())

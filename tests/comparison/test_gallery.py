@@ -111,9 +111,9 @@ def test_an_entry_is_trained_measured_and_drawn_once(tiny, tmp_path):
     assert (workdir / "status.json").stat().st_mtime_ns == trained, "it is not trained again"
     assert (tmp_path / "results" / "gallery" / "tiny.json").stat().st_mtime_ns > before
 
-    text = tables.rewrite("a\n<!-- gallery -->\nold\n<!-- end -->\nb <!-- bits -->\n<!-- end --> <!-- gallery cards -->\n<!-- end -->", tmp_path)
+    text = tables.rewrite("a\n<!-- gallery -->\nstale\n<!-- end -->\nb <!-- bits -->\n<!-- end --> <!-- gallery cards -->\n<!-- end -->", tmp_path)
     bits = record["bits"]
-    assert text.startswith("a\n") and "old" not in text and tables.rewrite(text, tmp_path) == text
+    assert text.startswith("a\n") and "stale" not in text and tables.rewrite(text, tmp_path) == text
     assert '<img src="docs/gallery/tiny.png"' in text and '<img src="gallery/tiny.png"' in text and "tiny images<br>`cmd`" in text
     by_sample = f"≤ {16 * bits['value']:,.1f} ± {16 * bits['stderr']:,.1f} a sample"
     assert f"≤ {bits['value']:.3f} ± {bits['stderr']:.3f} bits/dim, {by_sample} (4 examples) |" in text
@@ -123,6 +123,25 @@ def test_an_entry_is_trained_measured_and_drawn_once(tiny, tmp_path):
     assert gallery.record_of(gallery.load("tiny"), tmp_path) is None, "it says something else now"
     tiny.write_text(tiny.read_text().replace("other images", "tiny images").replace("8", "9"))
     assert gallery.record_of(gallery.load("tiny"), tmp_path) is None, "something else is trained now"
+
+
+def test_minutes_are_those_of_the_first_steps_where_they_are_known(tiny, tmp_path, monkeypatch):
+    (entry,) = gallery.entries().values()
+    pace = {"minutes": 12.5, "first": 30.0, "step": 0.1, "others": 0.0, "steps": 7200}
+    record = {"seconds": {"compile": 60.0, "data": 6.0, "train": 120.0, "save": 99.0}, "train_flops": 2e12}
+    assert gallery._cost(entry, record, {}) == "3.1 min beside other work, 2e+12 FLOPs"
+    assert gallery._cost(entry, record, {gallery.folder(entry): pace}) == "12.5 min, 2e+12 FLOPs"
+
+
+@pytest.mark.processes
+def test_the_pace_of_an_entry_is_told_by_a_process_of_its_own_once(tmp_path, capsys):
+    entry = gallery.load("points_moons_noise_prediction")
+    ((name, found),) = gallery.pace([entry], 0.0, tmp_path).items()
+    assert name == gallery.folder(entry) and found["steps"] == 2000
+    assert found["minutes"] == pytest.approx((found["first"] + 2000 * found["step"]) / 60, rel=1e-12)
+    assert json.loads((tmp_path / gallery.PACE).read_text())["trainings"] == {name: found}
+    assert "min, others used" in capsys.readouterr().out
+    assert gallery.pace([entry], 0.0, tmp_path) == {name: found} and capsys.readouterr().out == "", "it is known"
 
 
 def test_an_entry_whose_data_are_not_there_says_where_they_are_found(tmp_path, monkeypatch):
