@@ -31,6 +31,7 @@ def test_the_pace_of_a_training_is_its_first_dispatch_and_the_median_step_after_
 
 def test_the_pace_of_a_real_training_is_of_its_step():
     """Its parts are seconds of this machine: all that can be said of them is their order."""
-    config = configs.load("configs/digits.py", FIELDS, {"data.batch_size": "4", "model.width": "16", "model.depth": "1", "train.steps_per_dispatch": "2"})
+    small = {"data.batch_size": "4", "model.width": "16", "model.depth": "1", "train.steps_per_dispatch": "2"}
+    config = configs.load("configs/digits.py", FIELDS, small)
     found = timing.training(Run.build(config), seconds=0.0)
     assert found.first > found.step > 0 and found.others >= 0
