@@ -51,6 +51,13 @@ class Shown(NamedTuple):
     levels: int
 
 
+class Book(NamedTuple):
+    """What tokens stand for: `points`, for each a tuple of D integers in [0, levels)."""
+
+    points: tuple[tuple[int, ...], ...]
+    levels: int
+
+
 @dataclasses.dataclass(frozen=True)
 class DataSpec:
     """What one example of a data set is: an array of integer levels under one batch key.
@@ -69,6 +76,7 @@ class DataSpec:
       caption_length: words of the longest caption, or values of all that is shown.
       shown: the arrays that a caption shows, one after the other, where it is not of words.
       palette: the only colours that pixels of an image show, as tuples of C levels; empty when any can be.
+      book: what tokens stand for; None where they are names, or numbers of a book that is not told.
       parts: what the arrays are that lie one after the other in an `array` [N, 1]; empty where a row is one array.
     """
 
@@ -85,6 +93,7 @@ class DataSpec:
     caption_length: int = 0
     shown: tuple[Shown, ...] = ()
     palette: tuple[tuple[int, ...], ...] = ()
+    book: Book | None = None
     parts: tuple[DataSpec, ...] = ()
 
     @property

@@ -18,6 +18,7 @@ import numpy as np
 from genjax.data.base import Arrays, Coded, Rows, Source
 from genjax.data.options import options_before, read_options
 from genjax.errors import UsageError
+from genjax.types import Book
 
 _SEED = 20261123
 _LOOKED_AT = 512  # rows of the training split in which the book is found
@@ -92,9 +93,10 @@ def coded_source(name: str, argument: str, opened: Callable[[str], Source]) -> S
     if len(book.patches) < 2:
         raise UsageError(f"data source '{name}': all patches are the same code; give codes=2 or more, of data that are not constant")
     plane = tuple(size // side for size in axes)
+    told = Book(tuple(map(tuple, book.patches.reshape(len(book.patches), -1).tolist())), source.spec.levels)
     return dataclasses.replace(
         source,
-        spec=dataclasses.replace(source.spec, name=name, key="tokens", shape=plane, levels=len(book.patches), unit="code", palette=()),
+        spec=dataclasses.replace(source.spec, name=name, key="tokens", shape=plane, levels=len(book.patches), unit="code", palette=(), book=told),
         splits={split: CodedRows(rows, source.spec.key, book) for split, rows in source.splits.items()},
         medium=Coded(source, book.decode),
         exact_nats=None,  # of the arrays, of which codes tell less

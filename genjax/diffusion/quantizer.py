@@ -146,7 +146,8 @@ class Continuous:
 
 @dataclasses.dataclass(frozen=True)
 class Palette:
-    """Pixels that take one of a few colours: a quantizer whose level is a number of a palette, and whose value is a vector.
+    """Pixels that take one of a few colours, or patches that take one of a few codes: a quantizer whose level is a number of a palette, and whose
+    value is a vector.
 
     Its decoder is equation (1) with colours for v: a pixel is decoded as a whole, so that the bound of data that show nothing but these
     colours pays for no other.
@@ -156,6 +157,11 @@ class Palette:
     """
 
     colours: tuple[tuple[float, ...], ...]
+
+    @classmethod
+    def of_levels(cls, colours: tuple[tuple[int, ...], ...], levels: Quantizer) -> Palette:
+        """The palette of colours that are tuples of levels."""
+        return cls(tuple(tuple(levels.low + level * levels.bin_width for level in colour) for colour in colours))
 
     def encode(self, ints: Array) -> Array:
         """Colours [B, H, W, C] of numbers of the palette [B, H, W], in the default floating type."""
@@ -169,6 +175,10 @@ class Palette:
         """log P(ints | mean, std) of every pixel in nats, [B, H, W], for mean [B, H, W, C] and std a scalar or [B]."""
         logits = jax.nn.log_softmax(self._logits(mean, std), axis=-1)
         return jnp.take_along_axis(logits, ints[..., None].astype(jnp.int32), axis=-1)[..., 0]
+
+    def num_odds(self, channels: int) -> int:
+        """How many log-odds a pixel needs: one for each colour."""
+        return len(self.colours)
 
     def posterior_mean(self, odds: Array, y: Array, std: Array) -> Array:
         """E[colour | y, y'] [B, H, W, C] of equation (4), for the log-odds of every colour [B, H, W, K], y [B, H, W, C] and std [B]."""
@@ -208,8 +218,8 @@ class PaletteLevels(Quantizer):
         return self._palette.log_prob(self._palette.decode(self.encode(ints)), mean, std)
 
     def num_odds(self, channels: int) -> int:
-        """How many log-odds a pixel needs: one for each colour."""
-        return len(self.colours)
+        """As `Palette.num_odds`."""
+        return self._palette.num_odds(channels)
 
     def posterior_mean(self, odds: Array, y: Array, std: Array) -> Array:
         """E[colour | y, y'] [B, H, W, C] of equation (4): a pixel is one dimension."""
@@ -217,4 +227,4 @@ class PaletteLevels(Quantizer):
 
     @property
     def _palette(self) -> Palette:
-        return Palette(tuple(tuple(self.low + level * self.bin_width for level in colour) for colour in self.colours))
+        return Palette.of_levels(self.colours, self)

@@ -66,6 +66,7 @@ class Hybrid:
         require(spec.words > 0, f"objective=hybrid learns captions with their pictures, and {spec.name} has none: use data with captions")
         require(told.text != NO_TEXT, "objective=hybrid draws the pictures of captions: set conditioning.text=tokens")
         require(options.network == "trunk", "objective=hybrid has one trunk for words and pictures: set noise_prediction.network=trunk")
+        require(spec.ordered, f"objective=hybrid draws arrays of numbers, and {spec.name} holds codes: use the source that they are made of")
         require(options.autoencoder is None, "objective=hybrid draws pixels: set noise_prediction.autoencoder=None")
         require(not (spec.parts and told.label), f"{spec.name}: the words say what its arrays have in common: set conditioning.label=false")
         sizes = sights_from(told.shown_patches, [part.shape for part in spec.arrays], spec.name) if spec.parts else (options.patch_size,)

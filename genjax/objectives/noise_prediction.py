@@ -12,8 +12,8 @@ arXiv:2211.15089). Then it need not learn that data are levels, nor to read its 
 
 What is learned beside the network lies beside it in the parameters: `curve`, the learned curve of log-SNR, trained in the same backward pass
 to make (2) less noisy (`diffusion.learned_curve`), and `uncertainty`, the table of EDM2's u(lambda) (`diffusion.weighting`). A model that
-guides the samples is put there too, as `guide`, when it is loaded. What x0 is, the pixels or the latents of an autoencoder, is the business of
-`objectives.spaces`; what bends the samples, of `objectives.steering`.
+guides the samples is put there too, as `guide`, when it is loaded. What x0 is, the pixels, what codes stand for, or the latents of an autoencoder,
+is the business of `objectives.spaces`; what bends the samples, of `objectives.steering`.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class NoisePrediction:
     def build(cls, config: Any, spec: DataSpec) -> NoisePrediction:
         options = config.noise_prediction
         require(
-            spec.ordered,
+            spec.ordered or spec.book is not None,
             f"objective=noise_prediction needs images, or other arrays of numbers, and data.source='{spec.name}' holds tokens: "
             "noise has no meaning between category numbers; use objective=next_token",
         )

@@ -1,4 +1,4 @@
-"""Where a diffusion model works: on the levels of the image itself, or on the latents of an autoencoder.
+"""Where a diffusion model works: on the levels of the image itself, on what its codes stand for, or on the latents of an autoencoder.
 
 A space says what the model calls clean (`encode`), what an image is made of it (`decode`), and what the image costs beside the model's
 bound of the clean point (`nats`). With q(z | x) and p(x | z) of a trained autoencoder and any bound L(z) >= -log p(z) of the model's density,
@@ -32,15 +32,15 @@ from genjax.config import Choice, require
 from genjax.diffusion.likelihood import Bound
 from genjax.diffusion.ode_likelihood import OdeNats
 from genjax.diffusion.process import inner
-from genjax.diffusion.quantizer import Continuous, PaletteLevels, Quantizer
+from genjax.diffusion.quantizer import Continuous, Palette, PaletteLevels, Quantizer
 from genjax.errors import CheckpointError, UsageError
 from genjax.models.layers import frozen
 from genjax.objectives.autoencoder import Autoencoder
 from genjax.objectives.base import Load, Rows
-from genjax.types import Array, DataSpec, Key, Params
+from genjax.types import Array, Book, DataSpec, Key, Params
 
 # (quantizer, clean data [B, ...] of it, keys [B]) -> a bound of their -log p, row by row
-BoundOf = Callable[[Quantizer | Continuous, Array, Key], Bound | OdeNats]
+BoundOf = Callable[[Quantizer | Palette | Continuous, Array, Key], Bound | OdeNats]
 
 
 _MEASURED = 2048  # training images that shift and scale are measured on
@@ -73,7 +73,7 @@ class Space(Protocol):
     @property
     def frame(self) -> Any: ...
     @property
-    def known(self) -> Quantizer:
+    def known(self) -> Quantizer | Palette:
         """What a value can be, by all that is known of the data; UsageError where it may be anything."""
 
     def init(self, key: Key) -> Params:
@@ -106,13 +106,13 @@ class Pixels:
     """
 
     shape: tuple[int, ...]
-    quantizer: Quantizer
-    known: Quantizer
+    quantizer: Quantizer | Palette
+    known: Quantizer | Palette
     data_std: float
     key: str
 
     @property
-    def frame(self) -> Quantizer:
+    def frame(self) -> Quantizer | Palette:
         return self.quantizer
 
     def init(self, key: Key) -> Params:
@@ -143,6 +143,14 @@ class Pixels:
         found = bound(self.quantizer, image, keys)
         terms = {name: getattr(found, name) for name in ("prior", "reconstruction", "diffusion") if hasattr(found, name)}
         return Nats(found.nats, found.stderr, terms)
+
+
+@dataclasses.dataclass(frozen=True)
+class CodePoints(Pixels):
+    """The points that tokens [B, *axes] stand for, [B, *axes, D] on [-1, 1], as `Pixels` of a palette whose colours are patches."""
+
+    def mask(self, mask: Array) -> Array:
+        return mask[..., None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -251,6 +259,8 @@ DECODERS: dict[str, Callable[[DataSpec], Quantizer]] = {
 def build(config: Any, spec: DataSpec) -> Space:
     """The space that a config names."""
     options = config.noise_prediction
+    if spec.book is not None:
+        return _code_points(options, spec, spec.book)
     if options.autoencoder is None:
         known = DECODERS["palette" if spec.palette else "levels"](spec)
         return Pixels(spec.shape, DECODERS[options.decoder](spec), known, options.data_std, spec.key)
@@ -264,3 +274,12 @@ def build(config: Any, spec: DataSpec) -> Space:
         f"noise_prediction.threshold={options.threshold} keeps values in [-1, 1], and latents have no such range: set it to none",
     )
     return space
+
+
+def _code_points(options: Any, spec: DataSpec, book: Book) -> CodePoints:
+    require(options.autoencoder is None, f"noise_prediction.autoencoder is of images, and data.source='{spec.name}' holds codes: set it to None")
+    require(options.decoder == "levels", f"noise_prediction.decoder={options.decoder} is of pixels; codes are decoded as codes: set it to levels")
+    ode = Choice(options.likelihood).parts[0].startswith("ode")
+    require(not ode, f"noise_prediction.likelihood={options.likelihood} fills the bins of levels, and codes have none: set it to bound")
+    palette = Palette.of_levels(book.points, Quantizer(book.levels))
+    return CodePoints((*spec.shape, len(book.points[0])), palette, palette, options.data_std, spec.key)

@@ -61,6 +61,17 @@ def test_a_source_of_codes_keeps_what_it_is_made_of():
         assert drawn.shape == theirs["image"].shape and np.abs(drawn.astype(int) - theirs["image"]).mean() < np.abs(theirs["image"] - 8.0).mean() / 2
 
 
+def test_what_a_code_stands_for_is_told():
+    """Each picture is the points of its codes, patch by patch, and a point is as many levels as the source has."""
+    coded = open_source("coded:patch=4/codes=32+digits")
+    tokens = coded.splits["eval"].rows(np.arange(5))["tokens"]
+    points = np.array(coded.spec.book.points)
+    assert coded.spec.book.levels == open_source("digits").spec.levels == 17 and points.shape == (32, 16)
+    for row, picture in zip(tokens, coded.decoded(tokens), strict=True):
+        for (down, right), code in np.ndenumerate(row):
+            np.testing.assert_array_equal(picture[4 * down : 4 * down + 4, 4 * right : 4 * right + 4].reshape(-1), points[code])
+
+
 def test_sounds_and_films_have_codes_too():
     """Four values, or 2 x 2 x 2, are a patch; where there are but few different ones, nothing is lost."""
     for side, few in ((4, _random(5, 4, 1)), (2, _random(5, 2, 2, 2, 1))):

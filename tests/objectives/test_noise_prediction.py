@@ -16,7 +16,7 @@ from genjax.config import base_fields
 from genjax.diffusion import grid, prediction, solvers, time_sampling, weighting
 from genjax.diffusion.process import SCALINGS, alpha_sigma
 from genjax.errors import UsageError
-from genjax.types import DataSpec
+from genjax.types import Book, DataSpec
 from tests.helpers import IMAGES, TOKENS, build, fresh_params, make_batch, random_params
 
 KEY = jax.random.key(4)
@@ -288,6 +288,68 @@ def test_odds_are_of_the_palette_whatever_is_decoded():
     few = {"noise_prediction__head": "odds", "noise_prediction__prediction": "x0", "noise_prediction__patch_size": 2}
     sizes = [build("noise_prediction", spec, noise_prediction__decoder=decoder, **few).network.features for decoder in ("levels", "palette")]
     assert sizes == [3, 3]
+
+
+COLOURS = ((0, 0, 0), (255, 0, 0), (0, 128, 255))
+SEEN = dataclasses.replace(IMAGES, shape=(4, 4, 3), levels=256, num_classes=0, palette=COLOURS)
+CODED = dataclasses.replace(SEEN, key="tokens", shape=(4, 4), levels=3, unit="code", palette=(), book=Book(COLOURS, 256))
+
+
+@pytest.mark.parametrize("head", ["linear", "odds"])
+def test_codes_are_noisy_as_what_they_stand_for(head):
+    """Codes of single pixels are the picture with its palette: with equal parameters the loss, the bound and the samples are the same."""
+    few = {"noise_prediction__head": head, "noise_prediction__prediction": "x0", "noise_prediction__patch_size": 1}
+    picture, codes = build("noise_prediction", SEEN, noise_prediction__decoder="palette", **few), build("noise_prediction", CODED, **few)
+    params, coded = random_params(picture.init, scale=0.2), make_batch(CODED, 6)
+    assert jax.tree.map(jnp.shape, random_params(codes.init)) == jax.tree.map(jnp.shape, params)
+    batch = {name: coded[name] for name in ("id", "weight")} | {"image": np.array(COLOURS)[coded["tokens"]]}
+    request = {"id": batch["id"]}
+
+    @jax.jit
+    def both():
+        return [(one.loss(params, rows, KEY, train=False), one.likelihood(params, rows, KEY), one.sample(params, request, KEY))
+                for one, rows in ((picture, batch), (codes, coded))]  # fmt: skip
+
+    (loss, nats, drawn), (loss_of_codes, nats_of_codes, drawn_codes) = both()
+    np.testing.assert_allclose(loss_of_codes.loss, loss.loss, rtol=1e-6)
+    np.testing.assert_allclose(nats_of_codes.nats, nats.nats, rtol=1e-6)
+    assert float(loss.weight) == 3 * float(loss_of_codes.weight), "bits are of a code here, and of a value there"
+    assert np.array_equal(nats.units, 3 * nats_of_codes.units)
+    assert np.array_equal(np.array(COLOURS)[drawn_codes.data], drawn.data) and len(np.unique(drawn_codes.data)) > 1
+
+
+def test_an_untrained_model_of_odds_knows_codes_that_are_drawn_evenly():
+    """Log K nats a code, as of levels: it lacks only what lies beyond the ends."""
+    few = {"noise_prediction__head": "odds", "noise_prediction__prediction": "x0", "noise_prediction__patch_size": 1}
+    ends = {"noise_prediction__logsnr_min": -12.0, "noise_prediction__logsnr_max": 8.0, "noise_prediction__eval_times": 32}
+    objective = build("noise_prediction", CODED, **few, **ends)
+    assert objective.network.features == 3
+    params, batch = fresh_params(objective), make_batch(CODED, 64)
+    nats = np.asarray(jax.jit(lambda: objective.likelihood(params, batch, KEY))().nats) / CODED.num_dims
+    assert abs(nats.mean() - math.log(3)) < 4 * nats.std() / math.sqrt(64) + 1e-3
+
+
+def test_codes_that_are_known_are_kept():
+    objective, rows = build("noise_prediction", CODED, noise_prediction__patch_size=1), make_batch(CODED, 3)
+    mask = np.zeros((3, 4, 4), bool)
+    mask[:, :2] = True
+    drawn = jax.jit(objective.sample)(random_params(objective.init), {"id": rows["id"], "tokens": rows["tokens"], "mask": mask}, KEY).data
+    assert np.array_equal(drawn[:, :2], rows["tokens"][:, :2]) and drawn.shape == (3, 4, 4) and drawn.dtype == jnp.int32
+
+
+@pytest.mark.parametrize(
+    ("objective", "spec", "overrides", "sentence"),
+    [
+        ("noise_prediction", CODED, {"likelihood": "ode"}, "fills the bins of levels, and codes have none: set it to bound"),
+        ("noise_prediction", CODED, {"decoder": "palette"}, "codes are decoded as codes: set it to levels"),
+        ("noise_prediction", CODED, {"autoencoder": "somewhere"}, "holds codes: set it to None"),
+        ("noise_prediction", dataclasses.replace(CODED, book=None), {}, "no meaning between category numbers"),
+        ("consistency", CODED, {}, "holds tokens"),
+    ],
+)
+def test_what_codes_cannot_be(objective, spec, overrides, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        build(objective, spec, noise_prediction__patch_size=1, **{f"noise_prediction__{name}": value for name, value in overrides.items()})
 
 
 def measured_bound(objective, copies: int = 800) -> tuple[float, float, Any]:
