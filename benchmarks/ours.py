@@ -86,8 +86,8 @@ def run_of(workload: Workload, overrides: dict[str, Any] | None = None) -> Run:
     fields = configs.base_fields()
     values = {name: str(value) for name, value in (fields_of(workload) | (overrides or {})).items()}
     if workload.task == "learn":
-        values |= {"data.source": f"text:{os.environ['GENJAX_BENCH_TEXT']}", "train.duration": f"{workload.length} steps"}
-        values |= {"optimizer.warmup": "5 percent", "data.eval_stride": values["data.length"]}
+        text = {"data.source": f"text:{os.environ['GENJAX_BENCH_TEXT']}", "data.eval_stride": values["data.length"]}
+        values = {"optimizer.warmup": "5 percent"} | values | text | {"train.duration": f"{workload.length} steps"}
         config = configs.load(RECIPE, fields, values)
         configs.validate(config)
         return Run.build(config)

@@ -42,8 +42,9 @@ FLAGS = [
     cli.Flag("wait", "seconds to wait for an idle machine before each measurement, at most", kind=float, default=1.5),
     cli.Flag("again", "measure anew what is in the record already", kind=bool),
     cli.Flag("device", "cpu, or gpu", default="cpu", choices=("cpu", "gpu")),
+    cli.Flag("machine", "a word for this machine: its record is results/bench_DEVICE_MACHINE.json, beside that of another"),
     cli.Flag("tiny", "the same in sizes that say nothing, to try the machinery", kind=bool),
-    cli.Flag("out", "the record; default: results/bench_DEVICE.json, and the table and figure of docs/performance.md are made anew"),
+    cli.Flag("out", "the record; default: results/bench_DEVICE.json, and the tables and figure of docs/performance.md are made anew"),
 ]
 VARIABLE = re.compile(r"[A-Z_]+=")  # of the environment, among the fields of a system
 CHUNK = 0.3  # seconds of one measurement
@@ -374,12 +375,13 @@ def write(path: Path, found: dict[str, Any], args: Any) -> None:
     for one in found.values():
         for about in one.get("systems", {}).values():
             where["versions"] |= about.get("versions", {})
-    cores = workloads.cores()
+    cores, named = workloads.cores(), {"device": args.device} if args.device != "cpu" else {}
+    named |= {} if args.machine is None else {"machine": args.machine}
     kinds = {one["systems"]["genjax"]["settings"]["device"] for name, one in found.items() if name in workloads.CPU | workloads.GPU}
     record = {
         "name": path.stem,
         "title": "genjax beside what users would pick instead",
-        "command": "python -m benchmarks.run" + (f" --device={args.device}" if args.device != "cpu" else ""),
+        "command": "python -m benchmarks.run" + "".join(f" --{name}={value}" for name, value in named.items()),
         **where,
         "hardware": f"1 x {', '.join(sorted(kinds)) or args.device}; {processor()}, {cores} cores",
         "seeds": [0],
@@ -412,7 +414,8 @@ def main(args: Any) -> None:
     asked = args.peers != "none" and not set(wanted) <= {"D", "scaling"}
     there = "/" not in args.python or Path(args.python).exists()
     require(there or not asked, f"--python={args.python} does not exist: run make bench, or give --peers=none")
-    path = REPOSITORY / "results" / f"bench_{args.device}.json" if args.out is None else Path(args.out)
+    where = "" if args.machine is None else f"_{args.machine}"
+    path = REPOSITORY / "results" / f"bench_{args.device}{where}.json" if args.out is None else Path(args.out)
     found: dict[str, Any] = json.loads(path.read_text())["workloads"] if path.exists() else {}
     for name in wanted:
         settings = settings_of(name, args)
@@ -429,7 +432,7 @@ def main(args: Any) -> None:
         from genjax.comparison.tables import rewrite_pages
 
         if args.device == "cpu":
-            draw(found, REPOSITORY / "docs" / "performance.png")
+            draw(found, REPOSITORY / "docs" / f"performance{where}.png")
         rewrite_pages(REPOSITORY)
 
 

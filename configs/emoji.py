@@ -6,8 +6,8 @@
   python scripts/sample.py --workdir=runs/emoji_noise --prompt='red heart'
 
 DATA (or GENJAX_DATA_DIR) holds noto_emoji/png72.zip and captions.json. All see 256 numbers of patches of 2 x 2 pixels (data.coded), because
-3,072 values are for an accelerator; noise prediction adds its noise to the pixels that the numbers stand for, and says the odds of each number. Of all
-values: --config.data.source=emoji, and for noise prediction patch_size=4, prediction=edm, head=linear besides (--config.noise_prediction.*).
+3,072 values are for an accelerator; noise prediction adds its noise to the pixels that the numbers stand for, and says the odds of each number. Of
+all values: --config.data.source=emoji, and for noise prediction patch_size=4, prediction=edm, head=linear besides (--config.noise_prediction.*).
 
 Hardware: 2 CPU cores; what it took: docs/gallery.md.
 """

@@ -215,7 +215,7 @@ class NoisePrediction:
         denoise, measure = self.denoiser(params, Given.of(batch)), bind(BOUNDS, Choice(self.bound).parts, "likelihood")
         bound = partial(measure, self, self._process(params), denoise)
         found = self.space.nats(params, batch[self.spec.key], rng.rows(key, batch["id"]), bound)
-        return Likelihood(found.nats, jnp.full(found.nats.shape, self.spec.num_dims), found.stderr, found.terms, "upper_bound")
+        return Likelihood(found.nats, jnp.full(found.nats.shape, self.spec.num_dims), found.stderr, found.terms, "upper_bound", self.spec.unit)
 
     def sample(self, params: Params, request: Batch, key: Key) -> Samples:
         """New rows; with the data and `mask` in the request, rows that keep the data where the mask is true (`inpaint`); with the data,

@@ -314,7 +314,7 @@ def test_codes_are_noisy_as_what_they_stand_for(head):
     np.testing.assert_allclose(loss_of_codes.loss, loss.loss, rtol=1e-6)
     np.testing.assert_allclose(nats_of_codes.nats, nats.nats, rtol=1e-6)
     assert float(loss.weight) == 3 * float(loss_of_codes.weight), "bits are of a code here, and of a value there"
-    assert np.array_equal(nats.units, 3 * nats_of_codes.units)
+    assert np.array_equal(nats.units, 3 * nats_of_codes.units) and (nats.unit, nats_of_codes.unit) == ("dim", "code")
     assert np.array_equal(np.array(COLOURS)[drawn_codes.data], drawn.data) and len(np.unique(drawn_codes.data)) > 1
 
 
