@@ -60,9 +60,6 @@ _EVALUATE = (*_TRAINED, "redraw", "gap")
 _SAMPLE = ("label", "prompt", "suffix", "planner", "image", "question", "describe", "redraw", "chat")
 _OTHER = re.compile(rf"(--(?:{'|'.join(_TRAINED)})=)(\S+)")
 _SHOWN = (".png", ".gif", ".wav")
-_MINUTES = (
-    "Minutes are of a training, with compilation, on two cores that do nothing else, told from its first steps (`python scripts/gallery.py --pace`)"
-)
 _WIDTH, _HEIGHT = 1000, 260  # dots that a picture is enlarged to at most
 _LETTERS = 600  # of a text
 
@@ -337,7 +334,7 @@ def markdown(root: Path = REPOSITORY) -> str:
         what, measured = f"{entry.config.shows}<br>`{record['command']}`", "<br>".join(_measured(record))
         lines.append(f"| {_shown(record, PICTURES.as_posix())} | {what} | {measured} | {_cost(entry, record, paces)} |")
     hardware = sorted({f"{_machine(record)}, jax {record['versions']['jax']}" for _, record in found})
-    return "\n".join([*lines, "", f"One seed. {_MINUTES} ({'; '.join(hardware)}).", ""])
+    return "\n".join([*lines, "", f"One seed; {'; '.join(hardware)}. {_minutes(root)}", ""])
 
 
 def _training_of(match: re.Match[str]) -> str:
@@ -441,6 +438,15 @@ def _measured(record: Mapping[str, Any]) -> list[str]:
 def _figure(figure: Mapping[str, Any]) -> str:
     interval = " [{:.3g}, {:.3g}]".format(*figure["interval"]) if figure["interval"] else ""
     return f"{figure['name']} {figure['value']:.3g}{interval}" + (f" (data: {figure['held_out']:.3g})" if figure["held_out"] is not None else "")
+
+
+def _minutes(root: Path) -> str:
+    """What the minutes are of, in a sentence."""
+    if not (root / PACE).exists():
+        return "Minutes are of the clock, with compilation, beside other work."
+    record = loads((root / PACE).read_bytes())
+    machine = f"{record['hardware'].partition('; ')[2]}, {record['date'][:10]}"
+    return f"Minutes are of a training, with compilation, on an idle machine ({machine}), told from its first steps (`{record['command']}`)."
 
 
 def _paces(root: Path) -> dict[str, dict[str, Any]]:
