@@ -17,7 +17,7 @@ FLAGS = [
     cli.Flag("name", "the entry, <file> or <file>_<variant> of configs/gallery"),
     cli.Flag("all", "every entry, one after the other", kind=bool),
     cli.Flag("list", "print the entries and what came of them", kind=bool),
-    cli.Flag("pace", "tell from 10 seconds of every training, or of that of --name, how many minutes it takes", kind=bool),
+    cli.Flag("pace", "tell from 6 seconds of every training, or of that of --name, how many minutes it takes", kind=bool),
     cli.Flag("again", "run although there is a record", kind=bool),
     cli.Flag("workdir", "where trainings lie", default="runs/gallery"),
 ]
@@ -30,7 +30,7 @@ def main(args):
     require(args.list + args.all + bool(args.name or args.pace) == 1, "give one of --name=ENTRY, --all, --list and --pace")
     chosen = [] if args.list else [gallery.load(args.name)] if args.name else gallery.entries().values()
     if args.pace:
-        gallery.pace(chosen, seconds=10.0, again=args.again)
+        gallery.pace(chosen, seconds=6.0, again=args.again)
         return
     for entry in chosen:
         if gallery.record_of(entry) and not args.again:
