@@ -1,15 +1,13 @@
 """Named pictures: emoji from words."""
 
-VARIANTS = ("noise_prediction", "next_token", "masked_diffusion", "codes")
+VARIANTS = ("noise_prediction", "next_token", "masked_diffusion")
 
 
 def get_config(config, variant):
-    what = "noise prediction of codes" if variant == "codes" else variant.replace("_", " ")
-    config.shows = f"emoji from words, here 'woman cook', {what}"
+    config.shows = f"emoji from words, here 'woman cook', {variant.replace('_', ' ')}"
     config.needs = "noto_emoji"
     how = {
         "noise_prediction": "--config.sample.guidance_scale=2",
-        "codes": "--config.sample.guidance_scale=2",
         "next_token": "--config.next_token.top_p=0.9",
         "masked_diffusion": "--config.masked_diffusion.order=random --config.masked_diffusion.steps=128 --config.masked_diffusion.temperature=0.7",
     }[variant]
