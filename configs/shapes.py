@@ -14,18 +14,20 @@ Told of captions (--config.conditioning.text=tokens, cross or pooled) it draws w
   python scripts/train.py --config=configs/shapes.py:next_token --config.conditioning.text=tokens --workdir=runs/text
   python scripts/sample.py --workdir=runs/text --prompt='a red circle'
 
+codes is noise prediction of the 64 codes: noise on the pixels that they stand for, and odds of each code (docs/diffusion.md).
+
 hybrid learns the captions as well, by next-token prediction in the same trunk as the noise prediction of the pictures:
 
   python scripts/train.py --config=configs/shapes.py:hybrid --workdir=runs/hybrid
 """
 
-VARIANTS = ("next_token", "masked_diffusion", "noise_prediction", "hybrid")
-SOURCES = {"next_token": "shapes_codes:s16", "masked_diffusion": "shapes_codes:s16", "noise_prediction": "shapes:s16", "hybrid": "shapes:s16"}
+VARIANTS = ("next_token", "masked_diffusion", "noise_prediction", "hybrid", "codes")
+PIXELS = ("noise_prediction", "hybrid")
 
 
 def get_config(config, variant):
-    config.objective = variant
-    config.data.source = SOURCES[variant]
+    config.objective = "noise_prediction" if variant == "codes" else variant
+    config.data.source = "shapes:s16" if variant in PIXELS else "shapes_codes:s16"
     if variant == "hybrid":  # its words are the captions
         config.conditioning.text = "tokens"
     config.model.depth = 3
@@ -41,4 +43,6 @@ def get_config(config, variant):
     diffusion.prediction = "v"
     diffusion.decoder = "palette"
     diffusion.logsnr_min, diffusion.logsnr_max = -10.0, 5.0  # the palette's colours are 1.4 apart on [-1, 1]: at log-SNR 5 they are told apart
+    if variant == "codes":
+        diffusion.patch_size, diffusion.prediction, diffusion.head, diffusion.decoder = 1, "x0", "odds", "levels"
     return config

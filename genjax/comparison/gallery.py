@@ -454,10 +454,13 @@ def _paces(root: Path) -> dict[str, dict[str, Any]]:
 
 
 def _cost(entry: Entry, record: Mapping[str, Any], paces: Mapping[str, Mapping[str, Any]]) -> str:
-    """What training computes, and how long that takes on an idle machine; how long it took when it was recorded, where that is not known."""
-    known = paces.get(folder(entry))
-    clock = sum(record["seconds"][part] for part in ("compile", "data", "train")) / 60
-    return f"{known['minutes'] if known else clock:.1f} min{'' if known else ' beside other work'}, {record['train_flops']:.2g} FLOPs"
+    """What training computes, and how long that takes on an idle machine, if that is known of as many steps; or how long it took when it was run."""
+    pace = paces.get(folder(entry), {"steps": None})
+    if pace["steps"] == record["steps"]:
+        minutes = f"{pace['minutes']:.1f} min"
+    else:
+        minutes = f"{sum(record['seconds'][part] for part in ('compile', 'data', 'train')) / 60:.1f} min beside other work"
+    return f"{minutes}, {record['train_flops']:.2g} FLOPs"
 
 
 def _shown(record: Mapping[str, Any], where: str) -> str:

@@ -128,9 +128,10 @@ def test_an_entry_is_trained_measured_and_drawn_once(tiny, tmp_path):
 def test_minutes_are_those_of_the_first_steps_where_they_are_known(tiny, tmp_path, monkeypatch):
     (entry,) = gallery.entries().values()
     pace = {"minutes": 12.5, "first": 30.0, "step": 0.1, "others": 0.0, "steps": 7200}
-    record = {"seconds": {"compile": 60.0, "data": 6.0, "train": 120.0, "save": 99.0}, "train_flops": 2e12}
+    record = {"seconds": {"compile": 60.0, "data": 6.0, "train": 120.0, "save": 99.0}, "train_flops": 2e12, "steps": 7200}
     assert gallery._cost(entry, record, {}) == "3.1 min beside other work, 2e+12 FLOPs"
     assert gallery._cost(entry, record, {gallery.folder(entry): pace}) == "12.5 min, 2e+12 FLOPs"
+    assert gallery._cost(entry, record | {"steps": 7201}, {gallery.folder(entry): pace}).startswith("3.1 min beside"), "it is of another training"
 
 
 @pytest.mark.processes

@@ -38,7 +38,7 @@ from genjax.data.shapes.prompts import ScenePrompts
 from genjax.data.shapes.references import References
 from genjax.data.shapes.scenes import CODES, TIERS, Scenes, Tier
 from genjax.errors import UsageError, did_you_mean
-from genjax.types import DataSpec
+from genjax.types import Book, DataSpec
 
 TRAIN_SIZE = 2**20  # rows of an epoch; on S16 they are of 5e9 scenes
 EVAL_SIZE = 4096
@@ -46,6 +46,7 @@ _SEED = 1  # of rows; of splits it is splits.SALT
 # The fewest objects of a scene that shows, or can be said, what is held out.
 LEAST = {"comp1": 1, "comp2": 2, "len": 1, "rel": 2, "neg": 1, "scope": 1}
 HELD_OUT = ("", "test", "comp1", "comp2", "dense", "len", *captions.HELD_OUT)
+_BOOK = Book(tuple(map(tuple, scenes.PALETTE[scenes.CODE_BOOK].reshape(CODES, -1).tolist())), 256)  # pixels of a patch, row by row
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,7 +209,7 @@ def open_shapes_codes(argument: str, data_dir: str | None = None) -> Source:
       UsageError: as in `open_shapes`.
     """
     train, held_out = _splits(_options("shapes_codes", argument, told="caption"))
-    spec = DataSpec("shapes_codes:" + argument, "tokens", (train.tier.patches,) * 2, CODES, **_of_captions(train))
+    spec = DataSpec("shapes_codes:" + argument, "tokens", (train.tier.patches,) * 2, CODES, book=_BOOK, **_of_captions(train))
     rows: dict[str, Any] = {"train": CodeRows(train), "eval": CodeRows(held_out)}
     prompts = TOLD[held_out.told].prompts(held_out.tier, True)
     return Source(spec, rows, prompts=prompts, medium=Coded(open_shapes(argument), prompts.pictures), **_worth(held_out, "tokens"))

@@ -147,3 +147,11 @@ def test_what_is_not_known_is_not_said():
     assert open_source("shapes:s16").told_nats is None and open_source("shapes_captions:s16").exact_nats is None
     partly = open_source("shapes:s16/neg")
     assert (partly.exact_nats, partly.told_nats, partly.joint_nats) == (None, None, None)
+
+
+def test_codes_stand_for_the_pixels_of_their_patch():
+    pictures, codes = open_source("shapes:s16").splits["eval"].rows(np.arange(8))["image"], open_source("shapes_codes:s16")
+    points = np.array(codes.spec.book.points, np.uint8).reshape(-1, 2, 2, 3)
+    patches = points[codes.splits["eval"].rows(np.arange(8))["tokens"]]  # [8, 8, 8, 2, 2, 3]
+    np.testing.assert_array_equal(patches.swapaxes(2, 3).reshape(pictures.shape), pictures)
+    assert codes.spec.book.levels == 256 and len(points) == codes.spec.levels
