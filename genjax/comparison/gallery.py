@@ -377,13 +377,18 @@ def bits(root: Path = REPOSITORY) -> str:
     lines = ["| data | exact | upper bound |", "|---|---|---|"]
     for what, found in rows.items():
         alike = len({(record["values"], "words" in record["bits"]["terms"]) for _, record in found.values()}) == 1
-        cells = [(record["bits"]["kind"], _cell(entry, record, alike)) for entry, record in found.values()]
+        objectives = [record["objective"] for _, record in found.values()]
+        cells = []
+        for entry, record in found.values():
+            name, variant = record["objective"], _recipe(entry)[1]
+            of = f" ({variant.replace('_', ' ')})" if objectives.count(name) > 1 and variant not in ("", name) else ""
+            cells.append((record["bits"]["kind"], f"{name.replace('_', ' ')}{of}: {_cell(record, alike)}"))
         columns = ["<br>".join(cell for kind, cell in cells if kind == column) for column in ("exact", "upper_bound")]
         lines.append(f"| `{what}` | " + " | ".join(columns) + " |")
     return "\n".join([*lines, ""])
 
 
-def _cell(entry: Entry, record: Mapping[str, Any], alike: bool) -> str:
+def _cell(record: Mapping[str, Any], alike: bool) -> str:
     """A training in the table of bits: by the unit where that is the same for all of a row, and by the sample where there is one."""
     found, values = record["bits"], record["values"]
     told = [_bits(found)] if alike or found["unit"] != "dim" else []
@@ -391,7 +396,7 @@ def _cell(entry: Entry, record: Mapping[str, Any], alike: bool) -> str:
         words = found["terms"].get("words")
         of_words = f", {words * values:,.1f} of them for the words" if words else ""
         told.append(f"{_bound(found)}{found['value'] * values:,.1f} ± {found['stderr'] * values:,.1f} a sample{of_words}")
-    return f"{_recipe(entry)[1].replace('_', ' ')}: {', '.join(told)} ({found['examples']:,} examples)"
+    return f"{', '.join(told)} ({found['examples']:,} examples)"
 
 
 def kinds(root: Path = REPOSITORY) -> str:
