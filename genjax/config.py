@@ -17,6 +17,7 @@ import functools
 import importlib.machinery
 import importlib.util
 import math
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -92,7 +93,8 @@ class Paths(str):
     @property
     def resolved(self) -> Paths:
         """The same as they are called from any folder."""
-        return Paths(",".join(str(Path(path).expanduser().resolve()) for path in ([self] if Path(self).exists() else self.split(","))))
+        paths = [self] if os.path.exists(os.path.expanduser(self)) else self.split(",")
+        return Paths(",".join(str(Path(path).expanduser().resolve()) for path in paths))
 
 
 class Names(str):

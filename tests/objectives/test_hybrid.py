@@ -175,6 +175,7 @@ def test_work_is_that_of_two_passes():
         (IMAGES, {"conditioning__text": "tokens"}, "has none"),
         (PICTURES, {}, "set conditioning.text=tokens"),
         (PICTURES, {"conditioning__text": "tokens", "noise_prediction__network": "unet"}, "one trunk"),
+        (dataclasses.replace(PICTURES, key="tokens", shape=(4, 4)), {"conditioning__text": "tokens"}, "holds codes: use the source"),
     ],
 )
 def test_what_cannot_be_learned_is_refused(spec, overrides, told):
