@@ -108,6 +108,8 @@ class SameBatch:
     def take(self, k: int) -> dict[str, np.ndarray]:
         return {name: np.stack([rows] * k) for name, rows in self.batch.items()}
 
+    like = take
+
 
 def batches_of(run: Run) -> TrainBatches | SameBatch:
     """The training batches of a run."""
@@ -152,10 +154,12 @@ class Training(System):
 
     def __init__(self, run: Run) -> None:
         super().__init__(run, run.config.train.steps_per_dispatch)
-        self.state = run.create_state()
         # Before jax 0.7 there is no jax.set_mesh; on one device there is nothing to lay out.
-        self.step = run.compile_step() if hasattr(jax, "set_mesh") else jax.jit(several(run.make_step()), donate_argnums=0)
         self.batches = batches_of(run)
+        self.step = (
+            run.compile_step(self.batches.like(self.calls)) if hasattr(jax, "set_mesh") else jax.jit(several(run.make_step()), donate_argnums=0)
+        )
+        self.state = run.create_state()
 
     def __call__(self, calls: int) -> None:
         waiting = None

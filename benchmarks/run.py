@@ -261,7 +261,7 @@ def curve(axis: str, values: Sequence[int], args: Any) -> dict[str, Any]:
     return {"systems": systems, "exponent": exponents["median"], "exponent_of_operations": exponents["flops"]}
 
 
-PIECES = 40  # of a training that learns, after each of which it is measured
+PIECES = 80  # of a training that learns, after each of which it is measured
 
 
 def learning(args: Any) -> dict[str, Any]:

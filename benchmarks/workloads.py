@@ -112,7 +112,7 @@ SMALL_DIT, SMALL_UNET = DiT(6, 256, 4, 4), UNet(64, (1, 2, 2))
 
 CPU = {
     "T1": Workload("train", SMALL_GPT, 12, floor=1.05, goal=1.2, chosen="train.steps_per_dispatch=32"),
-    "T2": Workload("train", GPT_384, 8, floor=0.85, goal=1.0, chosen="parallel.cpu_devices=2"),
+    "T2": Workload("train", GPT_384, 8, floor=0.85, goal=1.0, chosen="train.accumulation=4"),
     "T3": Workload("train", SMALL_DIT, 16, floor=0.80, goal=1.0),
     "T4": Workload("train", SMALL_UNET, 16, floor=0.60, goal=1.0),
     "G1": Workload("generate", SMALL_GPT, 1, 256, floor=10.0),

@@ -56,6 +56,7 @@ class TrainBatches(Iterator[Arrays]):
         options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=stream.prefetch)
         self._iterator = iter(grain.MapDataset.source(stream).to_iter_dataset(options))
         self._iterator.set_state({"next_index": start_step})
+        self._stream = stream
 
     @property
     def position(self) -> int:
@@ -69,6 +70,10 @@ class TrainBatches(Iterator[Arrays]):
         """The next k batches, stacked [k, B, ...]: the input of k steps in one dispatch."""
         batches = [next(self._iterator) for _ in range(k)]
         return {key: np.stack([batch[key] for batch in batches]) for key in batches[0]}
+
+    def like(self, k: int) -> Arrays:
+        """What `take` returns, as far as shapes and dtypes go, for what is compiled ahead of it; no batch is used up, and nothing is stacked."""
+        return {key: np.broadcast_to(array, (k, *array.shape)) for key, array in self._stream[0].items()}
 
     def close(self) -> None:
         """Ends the prefetch thread, as dropping the object does too; `position` can still be read."""

@@ -86,8 +86,9 @@ def train(config: Any, path: Path, monitors: Callable[[Run], Sequence[Monitor]],
                 Watchdog(config.train.hang_minutes, hang, hung) as watchdog,
                 Checkpoints(workdir.checkpoints, keep=config.checkpoint.keep) as saved,
                 peers_named(),
+                contextlib.ExitStack() as ending,
             ):
-                return _train(run, workdir, saved, stopper, watchdog, [*monitors(run), *_snapshots(run, workdir)])
+                return _train(run, workdir, saved, stopper, watchdog, ending, [*monitors(run), *_snapshots(run, workdir)])
         except BaseException as error:
             ended = "preempted" if isinstance(error, Preempted) else "failed"
             with contextlib.suppress(GenjaxError):  # it must not hide the error that ends the run
@@ -130,29 +131,33 @@ def refuse_other_config(workdir: Workdir, config: Any, advice: str = ADVICE) -> 
         raise UsageError(f"{path} holds a run of another config ({listed}{', ...' if len(changed) > 4 else ''}): " + advice)
 
 
-def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stopper, watchdog: Watchdog, monitors: Sequence[Monitor]) -> Summary:
+def _train(
+    run: Run,
+    workdir: Workdir,
+    checkpoints: Checkpoints,
+    stopper: Stopper,
+    watchdog: Watchdog,
+    ending: contextlib.ExitStack,
+    monitors: Sequence[Monitor],
+) -> Summary:
     config, total, seconds = run.config, run.total_steps, dict.fromkeys(("restore", "compile", "data", "train", "evaluate", "save"), 0.0)
     clock = _Clock(seconds)
 
-    # 1. Restore. The whole of a run's past is its state and its step: data order and noise are functions of them.
     restored = checkpoints.latest()
-    state = run.create_state() if restored is None else checkpoints.restore(restored, run.abstract_state)
     step = restored or 0
     left: list[str] = []  # monitors that are due at this step still
     if restored is not None:  # the time that the run has taken so far is its own, however often it was stopped
         meta = checkpoints.read_meta(restored)
         seconds.update(meta["seconds"])
         left = [] if workdir.was_complete else meta.get("left", [])  # older checkpoints know of none
-    jax.block_until_ready(state)
-    clock.lap("restore")
-
-    # Only now, when it is known that the run can go on with them.
-    workdir.write_json("config.json", to_json(config))
-    for name, values in run.source.kept.items():
-        workdir.write_json(name, values)
     log = Logger(workdir, config, start_step=step, total_steps=total, again=left)
+    ending.callback(log.close)
     describe(run, workdir, log, step)
-    train_step = run.compile_step()
+
+    def length(step: int) -> int:
+        # Dispatches end at multiples of their length, so a resumed run compiles and computes what this one does.
+        return min(config.train.steps_per_dispatch - step % config.train.steps_per_dispatch, total - step)
+
     batches = train_batches(
         run.source,
         config.data.batch_size,
@@ -161,6 +166,20 @@ def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stoppe
         process_index=jax.process_index(),
         process_count=jax.process_count(),
     )
+    ending.callback(batches.close)
+    clock.lap("restore")
+    train_step = run.compile_step(*([batches.like(length(step))] if step < total else []))  # before there is a state: either needs memory
+    clock.lap("compile")
+
+    # 1. Restore. The whole of a run's past is its state and its step: data order and noise are functions of them.
+    state = run.create_state() if restored is None else checkpoints.restore(restored, run.abstract_state)
+    jax.block_until_ready(state)
+    clock.lap("restore")
+
+    # Only now, when it is known that the run can go on with them.
+    workdir.write_json("config.json", to_json(config))
+    for name, values in run.source.kept.items():
+        workdir.write_json(name, values)
     every = {monitor.name: max(1, run.steps(monitor.every)) for monitor in monitors}
     every |= {"log": max(1, run.steps(config.train.log_every)), "save": max(1, run.steps(config.train.checkpoint_every))}
     workdir.status("running", step)
@@ -220,9 +239,9 @@ def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stoppe
             if step >= total:
                 break
 
-            # 4. Next batch. Dispatches end at multiples of their length, so a resumed run compiles and computes what this one does.
+            # 4. Next batch.
             watchdog.beat()
-            count = min(config.train.steps_per_dispatch - step % config.train.steps_per_dispatch, total - step)
+            count = length(step)
             batch = run.parallel.put(batches.take(count), stacked=True)
             clock.lap("data")
             profile.at(step)
@@ -247,8 +266,6 @@ def _train(run: Run, workdir: Workdir, checkpoints: Checkpoints, stopper: Stoppe
     finally:
         workdir.reached(step)
         profile.stop()
-        batches.close()
-        log.close()
     summary = Summary(step, digest(state), last, seconds)
     workdir.status("complete", step, exit_code=0)
     _summarise(run, workdir, summary)

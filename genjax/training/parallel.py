@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -165,15 +165,30 @@ class Parallel:
         """x whole on every device, so that every process can read it."""
         return jax.device_put(x, self.replicated)
 
-    def compile_step(self, make_step: Callable[..., Step], state_shardings: PyTree) -> Step:
+    def like(self, batches: dict[str, np.ndarray]) -> PyTree:
+        """Shapes, dtypes and shardings of what `put` makes of this process's stacked batches [k, B, ...]."""
+        rows, whole = NamedSharding(self.mesh, P(None, ROWS)), jax.process_count()
+        return {
+            name: jax.ShapeDtypeStruct((array.shape[0], whole * array.shape[1], *array.shape[2:]), array.dtype, sharding=rows)
+            for name, array in batches.items()
+        }
+
+    def compile_step(self, make_step: Callable[..., Step], state: PyTree, ahead: Sequence[PyTree] = ()) -> Step:
         """The step over stacked batches [k, B, ...], compiled for the devices; the state is donated.
 
-        make_step(add_devices=...) makes the step, so that both modes compile the same function.
+        Args:
+          make_step: make_step(add_devices=...) makes the step, so that both modes compile the same function.
+          state: abstract, with shardings.
+          ahead: abstract stacked batches for which `jit` compiles it now; for others, and by `pmap`, it is compiled when it is called.
         """
         if self.mode == "pmap":
             return self._pmap(several(make_step(add_devices=partial(jax.lax.psum, axis_name="rows"))))
-        step = several(make_step())
-        return self._laid_out(jax.jit(step, donate_argnums=0, out_shardings=(state_shardings, self.replicated), compiler_options=compiling.options()))
+        shardings = (jax.tree.map(lambda leaf: leaf.sharding, state), self.replicated)
+        jitted = jax.jit(several(make_step()), donate_argnums=0, out_shardings=shardings, compiler_options=compiling.options())
+        step = compiling.Ahead(jitted, self.layout)
+        for batches in ahead:
+            step.prepare(state, batches)
+        return step
 
     def _pmap(self, step: Step) -> Step:
         mapped = jax.pmap(step, axis_name="rows", in_axes=(None, 1), out_axes=(None, None), donate_argnums=0)

@@ -20,7 +20,7 @@ from genjax.data.base import Arrays
 from genjax.data.sources import Source, TextFormat, open_source
 from genjax.errors import CheckpointError
 from genjax.objectives.base import NO_TEXT, Inherits, Objective, Says
-from genjax.training import ema, optimizer, state, step
+from genjax.training import compiling, ema, optimizer, state, step
 from genjax.training.parallel import Parallel
 from genjax.training.workdir import Workdir
 from genjax.types import Batch, PyTree
@@ -138,7 +138,8 @@ class Run:
 
     def create_state(self) -> state.TrainState:
         """A fresh state, made where it is to lie."""
-        return jax.jit(self._create, out_shardings=self.state_shardings)(self.inherited)
+        create = jax.jit(self._create, out_shardings=self.state_shardings)
+        return compiling.compiled(create.lower(self.inherited))(self.inherited)
 
     @cached_property
     def inherited(self) -> PyTree:
@@ -149,9 +150,9 @@ class Run:
             return exported.start(Path(folder).expanduser(), self.config, self.abstract_state.params)
         return self.objective.inherit(load_average, self._spread) if isinstance(self.objective, Inherits) else {}
 
-    def compile_step(self) -> step.Step:
-        """The step over stacked batches."""
-        return self.parallel.compile_step(self.make_step, self.state_shardings)
+    def compile_step(self, *ahead: dict[str, np.ndarray]) -> step.Step:
+        """The step over stacked batches: compiled now for batches like these of this process, for others when they come."""
+        return self.parallel.compile_step(self.make_step, self.abstract_state, [self.parallel.like(batches) for batches in ahead])
 
     @property
     def make_step(self):
