@@ -1,4 +1,4 @@
-"""How training steps are compiled: what a back end is told beside its own defaults, where that was measured to help (docs/performance.md)."""
+"""How steps and samplers are compiled: what a back end is told beside its own defaults, where that was measured to help (docs/performance.md)."""
 
 from __future__ import annotations
 
@@ -6,34 +6,32 @@ import contextlib
 import ctypes
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 from jax.stages import Compiled, Lowered, Wrapped
 
-CPU = {
-    # Products of matrices, with what is done to their results, and sums, by the library that XLA's CPU back end has besides its default.
-    "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT,LIBRARY_FUSION_TYPE_REDUCE",
-    # Several steps are one loop, in which more of the state than by default is written where it lay.
-    "xla_cpu_copy_insertion_use_region_analysis": True,
-}
+# Loops in which more of what goes round is written where it lay than by default: several steps, or the tokens of a text with their cache.
+LOOPS = {"xla_cpu_copy_insertion_use_region_analysis": True}
+# Products of matrices, with what is done to their results, and sums, by the library that XLA's CPU back end has besides its default.
+STEPS = LOOPS | {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_DOT,LIBRARY_FUSION_TYPE_REDUCE"}
+
+
+def options(measured: Mapping[str, Any]) -> dict[str, Any]:
+    """Compiler options for `jax.jit`: LOOPS or STEPS on a CPU, as far as XLA knows them and XLA_FLAGS says nothing of them."""
+    if jax.default_backend() != "cpu":
+        return {}
+    return {name: value for name, value in measured.items() if name not in os.environ.get("XLA_FLAGS", "") and _known(name, value)}
 
 
 @functools.cache
-def options() -> dict[str, Any]:
-    """Compiler options for `jax.jit`: those of the CPU where it is the back end, as far as this XLA knows them and XLA_FLAGS says nothing of them."""
-
-    def known(name: str, value: Any) -> bool:
-        try:
-            jax.jit(lambda: 0, compiler_options={name: value}).lower().compile()
-        except Exception:  # XLA names its errors differently from version to version
-            return False
-        return True
-
-    if jax.default_backend() != "cpu":
-        return {}
-    return {name: value for name, value in CPU.items() if name not in os.environ.get("XLA_FLAGS", "") and known(name, value)}
+def _known(name: str, value: Any) -> bool:
+    try:
+        jax.jit(lambda: 0, compiler_options={name: value}).lower().compile()
+    except Exception:  # XLA names its errors differently from version to version
+        return False
+    return True
 
 
 def compiled(lowered: Lowered) -> Compiled:

@@ -184,7 +184,7 @@ class Parallel:
         if self.mode == "pmap":
             return self._pmap(several(make_step(add_devices=partial(jax.lax.psum, axis_name="rows"))))
         shardings = (jax.tree.map(lambda leaf: leaf.sharding, state), self.replicated)
-        jitted = jax.jit(several(make_step()), donate_argnums=0, out_shardings=shardings, compiler_options=compiling.options())
+        jitted = jax.jit(several(make_step()), donate_argnums=0, out_shardings=shardings, compiler_options=compiling.options(compiling.STEPS))
         step = compiling.Ahead(jitted, self.layout)
         for batches in ahead:
             step.prepare(state, batches)
@@ -204,7 +204,7 @@ class Parallel:
 
     def compile(self, function: Callable[..., PyTree]) -> Callable[..., PyTree]:
         """A function of arrays laid out by this object, compiled; its results are whole on every device."""
-        return self._laid_out(jax.jit(function, out_shardings=self.replicated))
+        return self._laid_out(jax.jit(function, out_shardings=self.replicated, compiler_options=compiling.options(compiling.LOOPS)))
 
     def compile_drifted(self, shardings: PyTree) -> Callable[[PyTree], dict[str, Array]]:
         """A function of a tree of these shardings: leaf -> whether devices that hold the same part of it differ in any bit."""
