@@ -73,7 +73,7 @@ class TrainBatches(Iterator[Arrays]):
 
     def like(self, k: int) -> Arrays:
         """What `take` returns, as far as shapes and dtypes go, for what is compiled ahead of it; no batch is used up, and nothing is stacked."""
-        return {key: np.broadcast_to(array, (k, *array.shape)) for key, array in self._stream[0].items()}
+        return {key: np.broadcast_to(array, (k, *array.shape)) for key, array in self._stream[self.position].items()}
 
     def close(self) -> None:
         """Ends the prefetch thread, as dropping the object does too; `position` can still be read."""

@@ -197,15 +197,21 @@ class Checkpoints:
         """The `meta` that was saved with a step."""
         return self._record(step)["meta"]
 
-    def restore(self, step: int, abstract_state: PyTree, part: str = "") -> PyTree:
-        """The arrays of a step, as the shapes, dtypes and shardings of `abstract_state` say; without a sharding, on the first device.
-
-        `part` restores one sub-tree of what was saved, e.g. part="ema" with an abstract_state of the parameters. CheckpointError with
-        a table of the differences, unless paths, shapes and dtypes are those of the checkpoint: nothing is cast, cut or left out.
+    def check(self, step: int, abstract_state: PyTree, part: str = "") -> dict[str, Any]:
+        """The leaves of `abstract_state` by their paths. CheckpointError with a table of the differences, unless paths, shapes and dtypes are
+        those of the checkpoint, or of its part: nothing is cast, cut or left out.
         """
         wanted = leaves_by_path(abstract_state, part)
         stored = {name: kind for name, kind in self._record(step)["leaves"].items() if not part or name.startswith(f"{part}/")}
         compare(f"checkpoint {step}", stored, describe(wanted))
+        return wanted
+
+    def restore(self, step: int, abstract_state: PyTree, part: str = "") -> PyTree:
+        """The arrays of a step, as the shapes, dtypes and shardings of `abstract_state` say; without a sharding, on the first device.
+
+        `part` restores one sub-tree of what was saved, e.g. part="ema" with an abstract_state of the parameters. CheckpointError as `check` says.
+        """
+        wanted = self.check(step, abstract_state, part)
         one = SingleDeviceSharding(jax.local_devices()[0])
         targets = {
             name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=getattr(leaf, "sharding", None) or one) for name, leaf in wanted.items()

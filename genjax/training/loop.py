@@ -1,6 +1,6 @@
 """The training loop, for every objective. Its order is fixed, and each part relies on it:
 
-    restore -> [ evaluate -> save -> next batch -> step -> log ]
+    compile -> restore -> [ evaluate -> save -> next batch -> step -> log ]
 
 Whatever a step is measured by is written before its checkpoint, so a run that is killed and started again writes every row once.
 The metrics of a dispatch are read after the next one is under way, so logging costs nothing.
@@ -143,21 +143,24 @@ def _train(
     config, total, seconds = run.config, run.total_steps, dict.fromkeys(("restore", "compile", "data", "train", "evaluate", "save"), 0.0)
     clock = _Clock(seconds)
 
+    # The whole of a run's past is its state and its step: data order and noise are functions of them.
     restored = checkpoints.latest()
     step = restored or 0
     left: list[str] = []  # monitors that are due at this step still
     if restored is not None:  # the time that the run has taken so far is its own, however often it was stopped
+        checkpoints.check(restored, run.abstract_state)
         meta = checkpoints.read_meta(restored)
         seconds.update(meta["seconds"])
         left = [] if workdir.was_complete else meta.get("left", [])  # older checkpoints know of none
+
+    # Only now, when it is known that the run can go on with them.
+    workdir.write_json("config.json", to_json(config))
+    for name, values in run.source.kept.items():
+        workdir.write_json(name, values)
     log = Logger(workdir, config, start_step=step, total_steps=total, again=left)
     ending.callback(log.close)
     describe(run, workdir, log, step)
-
-    def length(step: int) -> int:
-        # Dispatches end at multiples of their length, so a resumed run compiles and computes what this one does.
-        return min(config.train.steps_per_dispatch - step % config.train.steps_per_dispatch, total - step)
-
+    workdir.status("running", step)
     batches = train_batches(
         run.source,
         config.data.batch_size,
@@ -167,22 +170,24 @@ def _train(
         process_count=jax.process_count(),
     )
     ending.callback(batches.close)
-    clock.lap("restore")
-    train_step = run.compile_step(*([batches.like(length(step))] if step < total else []))  # before there is a state: either needs memory
-    clock.lap("compile")
 
-    # 1. Restore. The whole of a run's past is its state and its step: data order and noise are functions of them.
-    state = run.create_state() if restored is None else checkpoints.restore(restored, run.abstract_state)
-    jax.block_until_ready(state)
-    clock.lap("restore")
+    def length(step: int) -> int:
+        # Dispatches end at multiples of their length, so a resumed run compiles and computes what this one does.
+        return min(config.train.steps_per_dispatch - step % config.train.steps_per_dispatch, total - step)
 
-    # Only now, when it is known that the run can go on with them.
-    workdir.write_json("config.json", to_json(config))
-    for name, values in run.source.kept.items():
-        workdir.write_json(name, values)
+    # 1. Compile the first dispatch, then restore: the compiler and the state need not both have memory.
+    with log.pause():
+        clock.lap("restore")
+        train_step = run.compile_step(*([batches.like(length(step))] if step < total else []))
+        clock.lap("compile")
+        watchdog.beat()
+        state = run.create_state() if restored is None else checkpoints.restore(restored, run.abstract_state)
+        jax.block_until_ready(state)
+        clock.lap("restore")
+        watchdog.beat()
+
     every = {monitor.name: max(1, run.steps(monitor.every)) for monitor in monitors}
     every |= {"log": max(1, run.steps(config.train.log_every)), "save": max(1, run.steps(config.train.checkpoint_every))}
-    workdir.status("running", step)
     before, waiting, last = step, None, {}
     bad, profile = (
         _Bad(config.train.max_bad_steps, config.train.after_bad_steps == "roll_back"),
@@ -250,7 +255,7 @@ def _train(
             if count in compiled:
                 state, metrics = train_step(state, batch)
                 timed += count
-            else:  # the first dispatch, and the last where it is shorter: not timed, since it is compiled
+            else:  # the first dispatch of its length is not timed: what was not compiled ahead is compiled now
                 read()
                 clock.lap("train")
                 with log.pause(steps=count):
@@ -266,6 +271,7 @@ def _train(
     finally:
         workdir.reached(step)
         profile.stop()
+        ending.close()
     summary = Summary(step, digest(state), last, seconds)
     workdir.status("complete", step, exit_code=0)
     _summarise(run, workdir, summary)

@@ -258,12 +258,14 @@ def test_where_every_checkpoint_is_damaged_nothing_begins_again(trained, run_scr
         assert run.rows == before and (run.status["state"], run.status["exit_code"]) == ("failed", 65)
 
 
-def test_a_force_that_does_not_fit_leaves_the_config_of_the_run(trained, run_script, tmp_path):
+def test_a_force_that_does_not_fit_leaves_the_run_as_it_was(trained, run_script, tmp_path):
     run = copy_of(trained("next_token")[0], tmp_path / "run")
-    config = (run.path / "config.json").read_bytes()
+    with (run.path / "metrics.jsonl").open("a") as rows:  # as of a run that was killed after its newest checkpoint
+        rows.write('{"step": 10000, "split": "train", "loss": 1.0, "seconds": {}}\n')
+    config, metrics = (run.path / "config.json").read_bytes(), (run.path / "metrics.jsonl").read_bytes()
     ended = run_script("train", *run.flags, "--force", "--config.model.mlp_ratio=3")
     assert ended.code == 65 and "of another model" in ended.err
-    assert (run.path / "config.json").read_bytes() == config
+    assert (run.path / "config.json").read_bytes() == config and (run.path / "metrics.jsonl").read_bytes() == metrics
     assert run_script("train", *run.flags).code == 0
 
 
