@@ -4,7 +4,7 @@ VARIANTS = ("next_token", "noise_prediction", "codes")
 # The recipe's variant: what is shown, the data, and how long.
 TRAINED = {
     "next_token": ("next token", "shapes_codes:s8", 4000),
-    "noise_prediction": ("noise prediction", "shapes:s8", 8000),
+    "noise_prediction": ("noise prediction", "shapes:s8", 6000),
     "codes": ("noise prediction of codes", "shapes_codes:s8", 8000),
 }
 
