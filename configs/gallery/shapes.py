@@ -16,7 +16,7 @@ def get_config(config, variant):
     config.train = f"configs/shapes.py:{variant} --config.data.source={source} --config.conditioning.text=tokens {length}"
     config.evaluate = "--config.sample.count=500"
     config.sample = "--prompt='a red circle' --config.sample.count=10"
-    if variant == "noise_prediction":  # a position is a whole shape, whose pixels are few of all that its 48 numbers could be
+    if variant == "noise_prediction":  # a quarter of a scene a position: there are few of them, of all that its 48 numbers could be
         config.train += " --config.noise_prediction.patch_size=4 --config.noise_prediction.prediction=x0 --config.model.width=128"
     if variant != "next_token":
         config.evaluate += " --config.sample.guidance_scale=3"
